@@ -1,0 +1,17 @@
+"""Installs the three top-level folders as one package: ``zoo``, ``zoo.weights`` and ``zoo.export``."""
+
+from setuptools import find_packages, setup
+
+
+def packages() -> list[str]:
+    """Packages by the name they are imported under."""
+    top = find_packages(include=["zoo", "zoo.*"])
+    mapped = ["weights", "export"]
+    below = find_packages(include=[f"{name}.*" for name in mapped])
+    return top + [f"zoo.{name}" for name in mapped + below]
+
+
+setup(
+    packages=packages(),
+    package_dir={"zoo": "zoo", "zoo.weights": "weights", "zoo.export": "export"},
+)

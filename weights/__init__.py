@@ -1,0 +1,1 @@
+"""Published weights: the catalog, download and cache, file readers and name maps."""
