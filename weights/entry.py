@@ -75,9 +75,7 @@ class WeightsEntry:
             raise InputError(f"{self.key}: bytes must be positive or None, got {self.bytes!r}")
         for url in self.urls:
             if not url.startswith(_SCHEMES):
-                raise InputError(
-                    f"{self.key}: url must start with https:// or http://, got {url!r}"
-                )
+                raise InputError(f"{self.key}: a url starts with https:// or http://, got {url!r}")
         if not self.urls and not self.bundled:
             raise InputError(f"{self.key}: an entry that is not bundled needs at least one url")
 
