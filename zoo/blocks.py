@@ -1,0 +1,93 @@
+"""The conv → batch norm → activation ladder, and the bookkeeping of strides and rates while building."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from zoo.errors import InputError
+from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
+
+# PyTorch's default of 0.1 for the new value, as Keras counts: the share that is kept.
+BATCH_NORM_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Batch normalization of one part of a model; ``enabled=False`` means folded into the convolutions."""
+
+    epsilon: float
+    enabled: bool = True
+
+
+def activation(x, kind: str | None, *, name: str):
+    """Apply ``"relu"``, ``"relu6"`` or nothing."""
+    if kind is None:
+        return x
+    limit = {"relu": None, "relu6": 6.0}[kind]
+    return keras.layers.ReLU(max_value=limit, name=f"{name}.{kind}")(x)
+
+
+def _normalize(x, norm: Norm, *, name: str):
+    if not norm.enabled:
+        return x
+    return keras.layers.BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM, epsilon=norm.epsilon, name=f"{name}.bn"
+    )(x)
+
+
+def conv_bn_act(
+    x, filters: int, kernel_size=1, *, norm: Norm, name: str, act: str | None = "relu", **conv
+):
+    """Convolution, batch norm, activation; the convolution has a bias only where there is no norm.
+
+    Args:
+        x: ``(batch, height, width, channels)``.
+        filters: Channels of the output.
+        kernel_size: Odd integer or pair.
+        norm: Batch normalization's settings.
+        name: Prefix of the layers' names: ``<name>.conv``, ``<name>.bn``, ``<name>.relu``.
+        act: ``"relu"``, ``"relu6"`` or `None`.
+        **conv: ``strides``, ``rate`` and ``padding`` of `DilatedConv2D`.
+    """
+    x = DilatedConv2D(
+        filters, kernel_size=kernel_size, use_bias=not norm.enabled, name=f"{name}.conv", **conv
+    )(x)
+    return activation(_normalize(x, norm, name=name), act, name=name)
+
+
+def depthwise_bn_act(x, kernel_size=3, *, norm: Norm, name: str, act: str | None = "relu", **conv):
+    """Depthwise convolution, batch norm, activation; arguments as in `conv_bn_act`."""
+    x = DilatedDepthwiseConv2D(
+        kernel_size=kernel_size, use_bias=not norm.enabled, name=f"{name}.conv", **conv
+    )(x)
+    return activation(_normalize(x, norm, name=name), act, name=name)
+
+
+class StrideTracker:
+    """Decides, block by block, whether a nominal stride becomes a stride or a dilation.
+
+    While the running stride is below `output_stride`, strides are taken. From there on they turn into
+    rates: a block whose nominal stride s is refused multiplies the rate of what follows by s. The block
+    itself keeps the rate so far when ``late`` (TF-DeepLab, torchvision): its input is sampled as densely as
+    the nominal network's was, which makes the dense features, subsampled, equal to the nominal ones. With
+    ``late=False`` the block already uses the new rate (DUC-HDC).
+    """
+
+    def __init__(self, output_stride: int, *, late: bool = True):
+        if output_stride not in (4, 8, 16, 32):
+            raise InputError(f"output_stride must be 4, 8, 16 or 32, not {output_stride!r}")
+        self.output_stride = output_stride
+        self.late = late
+        self.stride = 1
+        self.rate = 1
+
+    def take(self, nominal: int) -> tuple[int, int]:
+        """(stride, rate) of the next block, whose stride in the undilated network is `nominal`."""
+        if self.stride * nominal <= self.output_stride:
+            self.stride *= nominal
+            return nominal, self.rate
+        before = self.rate
+        self.rate *= nominal
+        return 1, before if self.late else self.rate

@@ -1,0 +1,372 @@
+"""Convolutions that dilate natively, and the few layers that Keras lacks.
+
+`keras.layers.Conv2D` lowers a dilation to SpaceToBatchND, a plain convolution and BatchToSpaceND. The
+layers here never do: a dense convolution calls TensorFlow's dilated kernel, a depthwise one works on the
+rate² interleaved phases of its input, and an export traces both as single native operations
+(`forward_only`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+import math
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+from zoo.errors import InputError
+
+PACKAGE = "atrous_zoo"
+PADDINGS = ("same", "symmetric", "valid")
+
+# How layers lower themselves while a graph for deployment is traced; None while training is possible.
+_FORWARD_ONLY: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "forward_only", default=None
+)
+
+
+@contextlib.contextmanager
+def forward_only(*, depthwise: str = "phases") -> Iterator[None]:
+    """Trace layers without support for gradients, as deployed graphs want them.
+
+    Args:
+        depthwise: How a dilated depthwise convolution appears in the graph. ``"phases"`` runs on every
+            device. ``"native"`` is the single ``DepthwiseConv2dNative`` with its dilations attribute that
+            the TFLite and ONNX converters translate to one operation; TensorFlow itself can run it only
+            where oneDNN is active, and must never differentiate it (its registered gradient ignores the
+            dilation).
+    """
+    if depthwise not in ("phases", "native"):
+        raise InputError(f"depthwise must be 'phases' or 'native', not {depthwise!r}")
+    token = _FORWARD_ONLY.set(depthwise)
+    try:
+        yield
+    finally:
+        _FORWARD_ONLY.reset(token)
+
+
+# --- operations ---------------------------------------------------------------------------------------
+
+
+def _device_type() -> str:
+    """Where an operation created now would run: the requested device, else a GPU if there is one."""
+    requested = tf.DeviceSpec.from_string(tf.constant(0).device or "")
+    if requested.device_type:
+        return requested.device_type
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+
+
+@functools.cache
+def _has_native_gradient(device_type: str, dtype: str) -> bool:
+    """Whether TensorFlow can differentiate a natively dilated ``conv2d`` here; tried on a tiny one.
+
+    CPU kernels without oneDNN raise, and so do oneDNN's for 16-bit types.
+    """
+    options = {"strides": [1] * 4, "padding": "SAME", "dilations": [1, 2, 2, 1]}
+    # The gradient's operations themselves: init_scope leaves a traced function, and pauses every tape.
+    with tf.init_scope(), tf.device(f"/{device_type}:0"):
+        x, kernel = tf.ones([1, 9, 9, 4], dtype), tf.ones([3, 3, 4, 4], dtype)
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=x.shape, filter=kernel, out_backprop=x, **options
+            )
+            tf.raw_ops.Conv2DBackpropFilter(
+                input=x, filter_sizes=kernel.shape, out_backprop=x, **options
+            )
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
+def _tap_gradient(x: tf.Tensor, dy: tf.Tensor, *, size: tuple[int, int], rate: int) -> tf.Tensor:
+    """Gradient of a SAME, stride-1 convolution by its kernel: one matrix product for each tap."""
+    shape = tf.shape(x)
+    pads = [rate * (k - 1) // 2 for k in size]
+    padded = tf.pad(x, [[0, 0], [pads[0]] * 2, [pads[1]] * 2, [0, 0]])
+    flat_dy = tf.reshape(dy, [-1, dy.shape[-1]])
+    taps = []
+    for row in range(size[0]):
+        for column in range(size[1]):
+            top, left = row * rate, column * rate
+            seen = padded[:, top : top + shape[1], left : left + shape[2]]
+            flat = tf.reshape(seen, [-1, x.shape[-1]])
+            taps.append(tf.matmul(flat, flat_dy, transpose_a=True))
+    return tf.reshape(tf.stack(taps), [*size, x.shape[-1], dy.shape[-1]])
+
+
+def _portable_dilated_conv(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
+    """Natively dilated forward pass with a gradient built from forward kernels and matrix products."""
+    size = (kernel.shape[0], kernel.shape[1])
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradient(dy):
+            # The transpose of a SAME stride-1 convolution is the convolution with the mirrored kernel.
+            mirrored = tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2])
+            dx = _portable_dilated_conv(dy, mirrored, rate)
+            return dx, _tap_gradient(x, dy, size=size, rate=rate)
+
+        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate), gradient
+
+    return convolve(x, kernel)
+
+
+def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Stride-1 SAME convolution at `rate` by the native kernel, differentiable on every device.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float.
+        kernel: ``(rows, columns, channels, filters)``, odd sizes.
+        rate: Distance between neighbouring taps, in pixels.
+
+    Returns:
+        ``(batch, height, width, filters)``.
+    """
+    if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
+        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
+    return _portable_dilated_conv(x, kernel, rate)
+
+
+def _phases(x: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Interleaved sub-images of `x`, stacked along the batch, and the padded size ``[rows, columns]``."""
+    batch, height, width, channels = tf.unstack(tf.shape(x))
+    rows, columns = -(-height // rate), -(-width // rate)
+    x = tf.pad(x, [[0, 0], [0, rows * rate - height], [0, columns * rate - width], [0, 0]])
+    x = tf.reshape(x, [batch, rows, rate, columns, rate, channels])
+    x = tf.transpose(x, [2, 4, 0, 1, 3, 5])
+    return tf.reshape(x, [rate * rate * batch, rows, columns, channels]), tf.stack([rows, columns])
+
+
+def _from_phases(x: tf.Tensor, *, rate: int, grid: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """The inverse of `_phases`, cropped to the size of `like`."""
+    shape = tf.shape(like)
+    x = tf.reshape(x, [rate, rate, shape[0], grid[0], grid[1], like.shape[-1]])
+    x = tf.transpose(x, [2, 3, 0, 4, 1, 5])
+    x = tf.reshape(x, [shape[0], grid[0] * rate, grid[1] * rate, like.shape[-1]])
+    return tf.ensure_shape(x[:, : shape[1], : shape[2]], like.shape)
+
+
+def dilated_depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Stride-1 SAME depthwise convolution at `rate`, with the right gradient on every device.
+
+    ``DepthwiseConv2dNative`` with a dilation runs on few devices and its gradient is silently wrong. A
+    convolution at rate r is r² undilated ones on the interleaved phases of the input; those have native
+    kernels and right gradients everywhere.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float.
+        kernel: ``(rows, columns, channels, 1)``, odd sizes.
+        rate: Distance between neighbouring taps, in pixels.
+
+    Returns:
+        ``(batch, height, width, channels)``.
+    """
+    if rate == 1:
+        return tf.nn.depthwise_conv2d(x, kernel, [1] * 4, "SAME")
+    if _FORWARD_ONLY.get() == "native":
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x, filter=kernel, strides=[1] * 4, padding="SAME", dilations=[1, rate, rate, 1]
+        )
+    phases, grid = _phases(x, rate)
+    phases = tf.nn.depthwise_conv2d(phases, kernel, [1] * 4, "SAME")
+    return _from_phases(phases, rate=rate, grid=grid, like=x)
+
+
+# --- layers -------------------------------------------------------------------------------------------
+
+
+def _pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or any(not isinstance(k, int) or k < 1 for k in pair):
+        raise InputError(f"{what} must be a positive integer or a pair of them, not {value!r}")
+    return pair
+
+
+def _output_length(length: int | None, *, kernel: int, stride: int, rate: int, padding: str):
+    if length is None:
+        return None
+    reach = rate * (kernel - 1)
+    if padding == "same":
+        return -(-length // stride)
+    if padding == "symmetric":
+        length += 2 * (reach // 2)
+    return (length - reach - 1) // stride + 1
+
+
+class _Convolution(keras.layers.Layer):
+    """What the dense and the depthwise convolution share: geometry, weights' settings, serialization."""
+
+    def __init__(
+        self,
+        *,
+        kernel_size,
+        strides=1,
+        rate=1,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.kernel_size = _pair(kernel_size, "kernel_size")
+        for name, value in (("strides", strides), ("rate", rate)):
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a positive integer, not {value!r}")
+        if padding not in PADDINGS:
+            raise InputError(f"padding must be one of {', '.join(PADDINGS)}, not {padding!r}")
+        if strides > 1 and rate > 1:
+            raise InputError(f"a convolution has a stride or a rate, not both: {strides}, {rate}")
+        if rate > 1 and any(k % 2 == 0 for k in self.kernel_size):
+            raise InputError(f"a dilated kernel must have odd sizes, not {self.kernel_size}")
+        self.strides = strides
+        self.rate = rate
+        self.padding = padding
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias = None
+
+    def _add_weights(self, kernel_shape, filters):
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=kernel_shape,
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(filters,), initializer="zeros")
+
+    def call(self, x):
+        # Keras casts a variable to the compute type; TensorFlow then reads it, so that the custom gradient
+        # receives a tensor and not a variable.
+        x = self._convolve(x, tf.convert_to_tensor(keras.ops.convert_to_tensor(self.kernel)))
+        return x if self.bias is None else tf.nn.bias_add(x, keras.ops.convert_to_tensor(self.bias))
+
+    def _convolve(self, x, kernel):
+        if self.strides == 1 and self.padding != "valid":
+            return self._dilated(x, kernel)  # symmetric and SAME are one at stride 1
+        if self.rate > 1:
+            return self._crop(self._dilated(x, kernel))
+        if self.padding == "symmetric":
+            # PyTorch pads both sides alike; TF SAME pads an even input at stride 2 only at its end,
+            # which shifts every later feature by a pixel.
+            rows, columns = ((k - 1) // 2 for k in self.kernel_size)
+            x = tf.pad(x, [[0, 0], [rows] * 2, [columns] * 2, [0, 0]])
+        return self._strided(x, kernel, "SAME" if self.padding == "same" else "VALID")
+
+    def _crop(self, x):
+        """Drop the border of a SAME result that saw padding: what remains is the VALID one."""
+        rows, columns = (self.rate * (k - 1) // 2 for k in self.kernel_size)
+        return x[:, rows : tf.shape(x)[1] - rows, columns : tf.shape(x)[2] - columns]
+
+    def _spatial_output(self, shape):
+        return tuple(
+            _output_length(n, kernel=k, stride=self.strides, rate=self.rate, padding=self.padding)
+            for n, k in zip(shape[1:3], self.kernel_size, strict=True)
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "rate": self.rate,
+            "padding": self.padding,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class DilatedConv2D(_Convolution):
+    """2-D convolution whose dilation runs in the native kernel, in training and in inference.
+
+    ``(batch, height, width, channels)`` → ``(batch, height', width', filters)``.
+
+    Args:
+        filters: Channels of the output.
+        kernel_size: Odd integer, or (rows, columns).
+        strides: Step in both directions; 1 where `rate` is above 1.
+        rate: Dilation: distance between neighbouring taps. 1 is an ordinary convolution.
+        padding: ``"same"`` is TensorFlow's SAME; ``"symmetric"`` pads ``rate * (k - 1) // 2`` zeros on both
+            sides as PyTorch and Caffe do (the two differ only at a stride); ``"valid"`` pads nothing.
+        use_bias: Whether to add a bias for each filter.
+        kernel_initializer: Keras initializer of the kernel ``(rows, columns, channels, filters)``.
+        kernel_regularizer: Keras regularizer of the kernel, or `None`.
+        **kwargs: ``name``, ``dtype`` and ``trainable`` of a Keras layer.
+
+    Raises:
+        InputError: A size, stride, rate or padding outside of the above.
+    """
+
+    def __init__(self, filters: int, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(filters, int) or filters < 1:
+            raise InputError(f"filters must be a positive integer, not {filters!r}")
+        self.filters = filters
+
+    def build(self, input_shape):
+        self._add_weights((*self.kernel_size, input_shape[-1], self.filters), self.filters)
+
+    def _dilated(self, x, kernel):
+        return dilated_conv2d(x, kernel, rate=self.rate)
+
+    def _strided(self, x, kernel, padding):
+        return tf.nn.conv2d(x, kernel, self.strides, padding)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self._spatial_output(input_shape), self.filters)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class DilatedDepthwiseConv2D(_Convolution):
+    """Depthwise 2-D convolution (one kernel a channel) whose dilation has the right gradient.
+
+    ``(batch, height, width, channels)`` → ``(batch, height', width', channels)``. Arguments as in
+    `DilatedConv2D`, without `filters`; the kernel is ``(rows, columns, channels, 1)``. The default
+    initializer counts one channel as the fan-in: Keras' own would count all of them, and each layer would
+    shrink its signal by the square root of the channels.
+    """
+
+    def __init__(self, *, kernel_size, kernel_initializer=None, **kwargs):
+        if kernel_initializer is None:
+            taps = math.prod(_pair(kernel_size, "kernel_size"))
+            kernel_initializer = keras.initializers.RandomNormal(stddev=math.sqrt(2 / taps))
+        super().__init__(kernel_size=kernel_size, kernel_initializer=kernel_initializer, **kwargs)
+
+    def build(self, input_shape):
+        self._add_weights((*self.kernel_size, input_shape[-1], 1), input_shape[-1])
+
+    def _dilated(self, x, kernel):
+        return dilated_depthwise_conv2d(x, kernel, rate=self.rate)
+
+    def _strided(self, x, kernel, padding):
+        return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], *self._spatial_output(input_shape), input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class BroadcastLike(keras.layers.Layer):
+    """Repeats a ``(batch, 1, 1, channels)`` feature over the map of a second tensor (image pooling).
+
+    Resizing a single cell bilinearly, by either convention, is this.
+    """
+
+    def call(self, inputs):
+        x, like = inputs
+        shape = tf.shape(like)
+        return tf.broadcast_to(x, tf.stack([shape[0], shape[1], shape[2], x.shape[-1]]))
+
+    def compute_output_shape(self, input_shape):
+        x, like = input_shape
+        return (*like[:3], x[-1])
