@@ -1,0 +1,20 @@
+"""Analysis of dilated convolutions: the HDC rule, receptive fields, coverage and holes.
+
+Plain numbers need neither TensorFlow nor matplotlib; `analyse`, `plot` and `plot_model` import what
+they need when they are called.
+"""
+
+from zoo.dilation.coverage import Layer, coverage, covers, holes, reached, receptive_field
+from zoo.dilation.rules import Report, check, suggest
+
+__all__ = [
+    "Layer",
+    "Report",
+    "check",
+    "coverage",
+    "covers",
+    "holes",
+    "reached",
+    "receptive_field",
+    "suggest",
+]
