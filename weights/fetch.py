@@ -26,9 +26,10 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
-from zoo.errors import DownloadError
 from zoo.weights import cache
 from zoo.weights.entry import WeightsEntry
+
+from zoo.errors import DownloadError
 
 Progress = Callable[[int, int | None], None]
 
@@ -97,7 +98,6 @@ def fetch(
     if not _is_intact(target, wanted):
         with _locked(target):
             if not _is_intact(target, wanted):
-                target.unlink(missing_ok=True)
                 _obtain(entry, wanted, target, progress)
     if entry.sha256 is None:
         _record_seen(entry, target)
@@ -247,8 +247,10 @@ def _locked(target: Path, *, timeout: float = -1) -> Iterator[None]:
 
 def _obtain(entry: WeightsEntry, wanted: _Wanted, target: Path, progress: Progress | None) -> None:
     part = target.with_name(f"{target.name}.part")
-    if wanted.sha256 is None:
-        part.unlink(missing_ok=True)  # nothing would tell that its halves do not belong together
+    with _disk(part, needed=0):
+        target.unlink(missing_ok=True)
+        if wanted.sha256 is None:
+            part.unlink(missing_ok=True)  # nothing would tell that its halves do not fit
     failures = []
     with _reporting(entry, progress) as report:
         for address in [*_mirrors(), *entry.urls]:

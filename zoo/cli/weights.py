@@ -1,0 +1,188 @@
+"""``zoo weights``: list, fetch, verify and clear published weights."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from zoo.errors import InputError, ZooError
+from zoo.weights import cache, fetch
+from zoo.weights.entry import WeightsEntry
+
+_DESCRIPTION = """\
+Published weights: what there is, and what is on this machine.
+
+environment:
+  ZOO_CACHE    cache folder
+  ZOO_OFFLINE  1 forbids network access
+  ZOO_MIRROR   folder or base URL tried first; several separated by ;
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Add ``weights`` and its actions to the parser of ``zoo``."""
+    parser = subparsers.add_parser(
+        "weights",
+        help="list, fetch, verify and clear published weights",
+        description=_DESCRIPTION,
+        epilog="example:\n  zoo weights fetch deeplabv3_aspp_mobilenet_v2 --weights voc2012",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|clear")
+    _add_action(actions, "list", _list, "list the catalog", "zoo weights list --json")
+    action = _add_action(actions, "fetch", _fetch, "download and verify", "zoo weights fetch --all")
+    action.add_argument("--all", action="store_true", help="every entry of the catalog")
+    action.add_argument(
+        "--allow-unverified",
+        action="store_true",
+        help="accept files whose publisher never stated a digest; the one seen is recorded",
+    )
+    _add_action(
+        actions,
+        "verify",
+        _verify,
+        "check size and SHA-256 of the cached files; exit 1 if one is damaged",
+        "zoo weights verify deeplabv3_aspp_mobilenet_v2",
+    )
+    _add_action(
+        actions,
+        "clear",
+        _clear,
+        "remove downloaded, partial and converted files",
+        "zoo weights clear",
+    )
+
+
+def _add_action(
+    actions: argparse._SubParsersAction,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    action = actions.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action.add_argument("model", nargs="?", metavar="MODEL", help="only the weights of this model")
+    action.add_argument("--weights", metavar="TAG", help="only these weights, such as voc2012")
+    action.add_argument("--json", action="store_true", help="print JSON")
+    action.set_defaults(run=run)
+    return action
+
+
+def _chosen(args: argparse.Namespace) -> list[WeightsEntry]:
+    """Entries that MODEL and --weights select; an empty selection is an error."""
+    from zoo.weights import catalog
+
+    if args.model and args.weights:
+        return [catalog.find(args.model, args.weights)]
+    entries = [
+        entry
+        for entry in catalog.ENTRIES
+        if args.model in (None, entry.model) and args.weights in (None, entry.tag)
+    ]
+    if not entries and (args.model or args.weights):
+        known = sorted({entry.model if args.model else entry.tag for entry in catalog.ENTRIES})
+        raise InputError(
+            f"the catalog has no weights for {args.model or args.weights!r};"
+            f" it knows {', '.join(known) or 'nothing'}"
+        )
+    return entries
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = [_row(entry) for entry in _chosen(args)]
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        size = "size unknown" if row["bytes"] is None else _human(row["bytes"])
+        state = "bundled" if row["bundled"] else "cached" if row["cached"] else "not cached"
+        print(f"{row['model']}  {row['weights']}  {size}  {state}")
+        print(f"    {_score(row)}labels {row['labels']}, licence {row['licence']}")
+    return 0
+
+
+def _row(entry: WeightsEntry) -> dict[str, object]:
+    path = fetch.cached(entry)
+    return {
+        "model": entry.model,
+        "weights": entry.tag,
+        "file": entry.file,
+        "urls": list(entry.urls),
+        "bytes": entry.bytes,
+        "sha256": entry.sha256,
+        "licence": entry.licence,
+        "source": entry.source,
+        "labels": entry.labels,
+        "metric": entry.metric,
+        "score": entry.score,
+        "protocol": entry.protocol,
+        "bundled": entry.bundled,
+        "cached": None if path is None else str(path),
+    }
+
+
+def _score(row: dict[str, object]) -> str:
+    if row["score"] is None:
+        return ""
+    return f"{row['metric']} {row['score']:g} ({row['protocol']}), "
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    if args.all == bool(args.model):
+        raise InputError("zoo weights fetch takes either a MODEL or --all")
+    fetched, failed = [], []
+    for entry in _chosen(args):
+        try:
+            path = fetch.fetch(entry, allow_unverified=args.allow_unverified)
+        except ZooError as error:
+            if not args.all:
+                raise
+            failed.append({"entry": entry.key, "error": str(error)})
+            print(f"zoo: error: {error}", file=sys.stderr)
+            continue
+        fetched.append({"entry": entry.key, "path": str(path), "bytes": path.stat().st_size})
+        if not args.json:
+            print(f"{entry.key}  {path}")
+    if args.json:
+        print(json.dumps({"fetched": fetched, "failed": failed}, indent=2))
+    return 2 if failed else 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    states = [
+        {"entry": entry.key, "file": entry.file, "state": fetch.verify(entry)}
+        for entry in _chosen(args)
+    ]
+    if args.json:
+        print(json.dumps(states, indent=2))
+    else:
+        for state in states:
+            print(f"{state['state']:<10}  {state['entry']}  {state['file']}")
+    return 1 if any(state["state"] == "damaged" for state in states) else 0
+
+
+def _clear(args: argparse.Namespace) -> int:
+    removed = fetch.clear(_chosen(args) if args.model or args.weights else None)
+    freed = sum(removed.values())
+    if args.json:
+        files = [{"path": str(path), "bytes": size} for path, size in removed.items()]
+        print(json.dumps({"removed": files, "freed_bytes": freed}, indent=2))
+        return 0
+    for path, size in removed.items():
+        print(f"removed {path} ({_human(size)})")
+    print(f"{len(removed)} files, {freed} bytes freed in {cache.cache_dir()}")
+    return 0
+
+
+def _human(size: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
