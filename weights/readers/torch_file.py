@@ -86,8 +86,8 @@ def _mapped(path: Path) -> Iterator[mmap.mmap]:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:
             raise FormatError("the file is empty") from error
-        with data:
-            yield data
+        # closed with its last reference: the traceback of an error may hold a view of it
+        yield data
 
 
 def _read(data: mmap.mmap) -> dict[str, np.ndarray]:
@@ -272,9 +272,7 @@ class _Machine:
 
     def _push_global(self, name: str) -> None:
         if name not in _ALLOWED:
-            raise FormatError(
-                f"refused: the pickle wants {name[:120]!r}; a checkpoint is data only"
-            )
+            raise FormatError(f"refused: the pickle wants {name[:120]!r}; a checkpoint is data only")
         self.stack.append(_Global(name))
 
     def _op_inst(self, argument) -> None:
