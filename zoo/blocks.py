@@ -37,9 +37,7 @@ def _normalize(x, norm: Norm, *, name: str):
     )(x)
 
 
-def conv_bn_act(
-    x, filters: int, kernel_size=1, *, norm: Norm, name: str, act: str | None = "relu", **conv
-):
+def conv_bn_act(x, filters: int, kernel_size=1, *, norm: Norm, name: str, act: str | None = "relu", **conv):
     """Convolution, batch norm, activation; the convolution has a bias only where there is no norm.
 
     Args:

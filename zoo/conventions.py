@@ -64,9 +64,7 @@ TF_DEEPLAB = Convention(
     channel_divisor=1,
     pool_first=True,
 )
-TF_DEEPLAB_FOLDED = Convention(
-    **{**TF_DEEPLAB.__dict__, "name": "tf_deeplab_folded", "batch_norm": False}
-)
+TF_DEEPLAB_FOLDED = Convention(**{**TF_DEEPLAB.__dict__, "name": "tf_deeplab_folded", "batch_norm": False})
 
 CONVENTIONS = {c.name: c for c in (TORCHVISION, TF_DEEPLAB, TF_DEEPLAB_FOLDED)}
 

@@ -167,6 +167,4 @@ def resolve(key: str) -> LabelSet:
     try:
         return LABEL_SETS[key]
     except KeyError:
-        raise InputError(
-            f"unknown label set {key!r}; known: {', '.join(sorted(LABEL_SETS))}"
-        ) from None
+        raise InputError(f"unknown label set {key!r}; known: {', '.join(sorted(LABEL_SETS))}") from None

@@ -23,9 +23,7 @@ PACKAGE = "atrous_zoo"
 PADDINGS = ("same", "symmetric", "valid")
 
 # How layers lower themselves while a graph for deployment is traced; None while training is possible.
-_FORWARD_ONLY: contextvars.ContextVar[str | None] = contextvars.ContextVar(
-    "forward_only", default=None
-)
+_FORWARD_ONLY: contextvars.ContextVar[str | None] = contextvars.ContextVar("forward_only", default=None)
 
 
 @contextlib.contextmanager
@@ -70,12 +68,8 @@ def _has_native_gradient(device_type: str, dtype: str) -> bool:
     with tf.init_scope(), tf.device(f"/{device_type}:0"):
         x, kernel = tf.ones([1, 9, 9, 4], dtype), tf.ones([3, 3, 4, 4], dtype)
         try:
-            tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=x.shape, filter=kernel, out_backprop=x, **options
-            )
-            tf.raw_ops.Conv2DBackpropFilter(
-                input=x, filter_sizes=kernel.shape, out_backprop=x, **options
-            )
+            tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=x, **options)
+            tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=x, **options)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             return False
     return True

@@ -45,9 +45,7 @@ class Normalize(keras.layers.Layer):
         **kwargs: ``name`` and ``dtype`` of a Keras layer.
     """
 
-    def __init__(
-        self, *, mean: Sequence[float], scale: Sequence[float], order: str = "rgb", **kwargs
-    ):
+    def __init__(self, *, mean: Sequence[float], scale: Sequence[float], order: str = "rgb", **kwargs):
         super().__init__(**kwargs, autocast=False)
         if len(mean) != 3 or len(scale) != 3 or not all(scale):
             raise InputError(f"mean and scale take three numbers, scale not 0: {mean}, {scale}")

@@ -26,8 +26,8 @@ def resize_bilinear(x: tf.Tensor, size, *, convention: str) -> tf.Tensor:
         x: Float tensor.
         size: Target height and width: integers, or an int32 tensor of two.
         convention: ``"half_pixel"``: pixel centres at i + ½, source = (i + ½)·in/out − ½ (PyTorch's default,
-            TensorFlow 2). ``"align_corners"``: the corner pixels' centres coincide, source = i·(in − 1)/(out − 1)
-            (TF-DeepLab). The two differ by up to half a source pixel.
+            TensorFlow 2). ``"align_corners"``: the corner pixels' centres coincide, source = i·(in − 1)/
+            (out − 1) (TF-DeepLab). The two differ by up to half a source pixel.
     """
     half_pixel = check_convention(convention) == "half_pixel"
     return tf.raw_ops.ResizeBilinear(

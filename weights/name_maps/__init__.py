@@ -1,0 +1,17 @@
+"""Name maps: which tensor of a published file is which variable of ours."""
+
+from __future__ import annotations
+
+from zoo.weights.name_maps.base import NameMap
+from zoo.weights.name_maps.mobilenet_v2 import TF_DEEPLAB_MOBILENET_V2, TORCHVISION_MOBILENET_V2
+
+from zoo.errors import InputError
+
+NAME_MAPS = {m.key: m for m in (TORCHVISION_MOBILENET_V2, TF_DEEPLAB_MOBILENET_V2)}
+
+
+def resolve(key: str) -> NameMap:
+    """The name map of that key; `InputError` lists the known ones otherwise."""
+    if key not in NAME_MAPS:
+        raise InputError(f"unknown name map {key!r}; known: {', '.join(NAME_MAPS)}")
+    return NAME_MAPS[key]

@@ -49,8 +49,8 @@ def deeplabv3_aspp_mobilenet_v2(
         output_stride: 8, 16 or 32.
         width: Multiplier of the backbone's channels.
         multi_grid: Factors of the rates of the last stage (section 3.2.1).
-        rates: Rates of the 3×3 branches; `None` for the paper's at this output stride, ``()`` for TF-DeepLab's
-            mobile head, which has only the 1×1 branch and image pooling.
+        rates: Rates of the 3×3 branches; `None` for the paper's at this output stride, ``()`` for
+            TF-DeepLab's mobile head, which has only the 1×1 branch and image pooling.
         aspp_channels: Width of the ASPP branches.
         separable: Separable 3×3 branches.
         image_pooling: Whether ASPP has its image-level branch.

@@ -46,7 +46,7 @@ def aspp(
         norm: Batch normalization's settings.
         channels: Width of every branch and of the result.
         pool: Whether there is an image pooling branch.
-        pool_first: Where image pooling stands in the concatenation (first in TF-DeepLab, last in torchvision).
+        pool_first: Where image pooling stands in the concatenation (TF-DeepLab: first, torchvision: last).
         separable: Depthwise and pointwise convolutions instead of full 3×3 ones.
         dropout: Rate of dropout after the projection.
         name: Prefix of the layers' names.
@@ -66,10 +66,6 @@ def aspp(
     if pool:
         pooled = image_pooling(x, channels, norm=norm, name=f"{name}.pool")
         branches.insert(0 if pool_first else len(branches), pooled)
-    x = (
-        branches[0]
-        if len(branches) == 1
-        else keras.layers.Concatenate(name=f"{name}.concat")(branches)
-    )
+    x = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name=f"{name}.concat")(branches)
     x = conv_bn_act(x, channels, norm=norm, name=f"{name}.project")
     return keras.layers.Dropout(dropout, name=f"{name}.dropout")(x) if dropout else x

@@ -1,0 +1,86 @@
+"""Every published checkpoint that the zoo knows: where it is, how to recognise it, what it scored.
+
+An entry whose ``model`` is a backbone serves every model on that backbone.
+"""
+
+from __future__ import annotations
+
+from zoo.weights.entry import WeightsEntry
+
+from zoo.errors import InputError
+
+_TORCHVISION = "https://download.pytorch.org/models"
+_CORAL_COMMIT = "104342d2d3480b3e66203073dac24f4e2dbb4c41"
+_CORAL = f"https://raw.githubusercontent.com/google-coral/test_data/{_CORAL_COMMIT}"
+_CORAL_MIRROR = f"https://github.com/google-coral/test_data/raw/{_CORAL_COMMIT}"
+_CORAL_SOURCE = f"https://github.com/google-coral/test_data/tree/{_CORAL_COMMIT}"
+
+# TF-DeepLab's mobile head has no 3×3 branches; its batch norm was folded when it was quantized.
+_TF_MOBILE = {"convention": "tf_deeplab_folded", "output_stride": 16, "rates": ()}
+
+ENTRIES: tuple[WeightsEntry, ...] = (
+    WeightsEntry(
+        model="mobilenet_v2",
+        tag="imagenet",
+        file="mobilenet_v2-b0353104.pth",
+        urls=(f"{_TORCHVISION}/mobilenet_v2-b0353104.pth",),
+        bytes=14_212_972,
+        sha256="b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        licence="BSD-3-Clause (torchvision); trained on ImageNet-1k, whose terms may apply",
+        source="https://github.com/pytorch/vision",
+        labels="imagenet1k",
+        metric="top-1",
+        score=71.878,
+        protocol="imagenet-1k val 224x224 centre crop, published by torchvision",
+        name_map="torchvision_mobilenet_v2",
+        settings={"convention": "torchvision"},
+    ),
+    WeightsEntry(
+        model="deeplabv3_aspp_mobilenet_v2",
+        tag="voc2012",
+        file="deeplabv3_mnv2_pascal_quant.tflite",
+        urls=tuple(f"{base}/deeplabv3_mnv2_pascal_quant.tflite" for base in (_CORAL, _CORAL_MIRROR)),
+        bytes=2_193_224,
+        sha256="350af47fd346ea6d74b58833a351f583ba860e9806ec5bd292ff8d8f1f249398",
+        licence="Apache-2.0",
+        source=_CORAL_SOURCE,
+        labels="voc21",
+        metric="mIoU",
+        score=74.26,
+        protocol="voc2012 val 513x513 single-scale, the quantized file, as published",
+        name_map="tf_deeplab_mobilenet_v2",
+        settings=_TF_MOBILE,
+    ),
+    WeightsEntry(
+        model="deeplabv3_aspp_mobilenet_v2",
+        tag="voc2012_w050",
+        file="deeplabv3_mnv2_dm05_pascal_quant.tflite",
+        urls=tuple(f"{base}/deeplabv3_mnv2_dm05_pascal_quant.tflite" for base in (_CORAL, _CORAL_MIRROR)),
+        bytes=760_904,
+        sha256="0470d2a782aa54eeeb99d32e7b6b3fb7722905c7c4f5d26bd957ec861366d48b",
+        licence="Apache-2.0",
+        source=_CORAL_SOURCE,
+        labels="voc21",
+        metric="mIoU",
+        score=69.65,
+        protocol="voc2012 val 513x513 single-scale, the quantized file, as published",
+        name_map="tf_deeplab_mobilenet_v2",
+        settings={**_TF_MOBILE, "width": 0.5},
+    ),
+)
+
+
+def entries_of(model: str) -> tuple[WeightsEntry, ...]:
+    """Entries of a model ``<architecture>_<backbone>``: its own first, then its backbone's."""
+    own = tuple(e for e in ENTRIES if e.model == model)
+    return own + tuple(e for e in ENTRIES if model.endswith(f"_{e.model}"))
+
+
+def find(model: str, tag: str) -> WeightsEntry:
+    """The entry of a model (or backbone) with that tag; `InputError` lists the tags there are."""
+    entries = entries_of(model)
+    for entry in entries:
+        if entry.tag == tag:
+            return entry
+    known = ", ".join(e.tag for e in entries) or "none"
+    raise InputError(f"{model} has no weights tagged {tag!r}; available: {known}")

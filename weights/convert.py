@@ -1,0 +1,111 @@
+"""Published tensors to Keras variables: strict in both directions, cached on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+from zoo.weights.cache import converted_path, load_converted, store_converted
+from zoo.weights.name_maps import NameMap
+from zoo.weights.name_maps.base import RULES, arrays_of, raise_mismatch, summarize
+
+from zoo.errors import FormatError
+
+# Part of the key of cached conversions: raise it whenever a reader, a map or a transform changes.
+CONVERTER_VERSION = "1"
+
+
+def read_source(path: Path, *, reader: str) -> dict[str, np.ndarray]:
+    """The tensors of a published file by name; no code in the file is executed."""
+    if reader == "torch":
+        from zoo.weights.readers.torch_file import read_torch
+
+        return read_torch(path)
+    if reader == "tflite":
+        from zoo.weights.readers.tflite_file import read_tflite
+
+        return read_tflite(path)
+    raise FormatError(f"{path.name}: no reader for {reader!r} files")
+
+
+def convert(source: Mapping[str, np.ndarray], name_map: NameMap) -> dict[str, np.ndarray]:
+    """Arrays by variable path; every source tensor is used once or listed as ignored.
+
+    Raises:
+        MismatchError: A tensor that the map names is absent, or one of the source is left over.
+    """
+    names = frozenset(source)
+    to_rules = RULES[name_map.reader]
+    rules = [rule for layer, prefix in name_map.layers.items() for rule in to_rules(layer, prefix, names)]
+    used = [rule.source for rule in rules]
+    wanted = set(used)
+    left = [n for n in source if n not in wanted and not any(fnmatchcase(n, p) for p in name_map.ignored)]
+    raise_mismatch(
+        f"the file does not fit name map {name_map.key!r}",
+        summarize("missing in the file", [n for n in used if n not in names]),
+        summarize("unknown in the file", left),
+        summarize("used more than once", sorted(n for n in wanted if used.count(n) > 1)),
+    )
+    return arrays_of(source, rules)
+
+
+def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) -> dict[str, np.ndarray]:
+    """Read and convert a file; the result is cached by the file's digest and the converter's version.
+
+    Args:
+        path: The published file.
+        name_map: How to convert it.
+        sha256: Digest of the file. Without one nothing is cached.
+    """
+    if sha256 is None:
+        return convert(read_source(path, reader=name_map.reader), name_map)
+    cache = converted_path(source_sha256=sha256, converter_version=CONVERTER_VERSION, key=name_map.key)
+    arrays = load_converted(cache)
+    if arrays is None:
+        arrays = convert(read_source(path, reader=name_map.reader), name_map)
+        store_converted(cache, arrays)
+    return arrays
+
+
+def assign(
+    variables: Mapping[str, object],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    subject: str,
+    scope: Iterable[str] = ("",),
+    skip: Iterable[str] = (),
+) -> list[str]:
+    """Set every variable in scope once, or raise and set none.
+
+    Args:
+        variables: Variables by path; each has ``shape`` and ``assign``.
+        arrays: Values by the same paths.
+        subject: What the error speaks of.
+        scope: Prefixes of the paths that must be set.
+        skip: Prefixes of paths that stay as they are, although the arrays may hold them.
+
+    Returns:
+        The paths that were set.
+
+    Raises:
+        MismatchError: Shows missing and unexpected names and different shapes.
+    """
+    scope, skip = tuple(scope), tuple(skip)
+    wanted = [p for p in variables if p.startswith(scope) and not p.startswith(skip)]
+    offered = {p: a for p, a in arrays.items() if not p.startswith(skip)}
+    shapes = [
+        f"{p} {tuple(offered[p].shape)} for {tuple(variables[p].shape)}"
+        for p in wanted
+        if p in offered and tuple(offered[p].shape) != tuple(variables[p].shape)
+    ]
+    raise_mismatch(
+        subject,
+        summarize("variables without a value", [p for p in wanted if p not in offered]),
+        summarize("values without a variable", sorted(set(offered) - set(wanted))),
+        summarize("different shapes", shapes),
+    )
+    for path in wanted:
+        variables[path].assign(offered[path])
+    return wanted

@@ -1,0 +1,92 @@
+"""What a name map is, and how tensors of one source format become Keras variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from zoo.errors import MismatchError
+
+Layers = Mapping[str, str]  # name of our layer → prefix of its tensors in the source
+
+
+class Rule(NamedTuple):
+    """One variable: its path in our model, its name in the source, and the axes' order it needs."""
+
+    variable: str
+    source: str
+    axes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameMap:
+    """How the tensors of one published file become the variables of one model.
+
+    Attributes:
+        key: Name that catalog entries refer to.
+        reader: ``"torch"`` or ``"tflite"``: the reader of the file, and the format of its tensors.
+        layers: Table from our layers to the source's, or a function that makes it from the source's names.
+        ignored: Patterns (`fnmatch`) of source tensors that the model has no use for.
+        scope: Prefixes of the variables that the map must fill; ``("",)`` for all of them.
+    """
+
+    key: str
+    reader: str
+    layers: Layers
+    ignored: tuple[str, ...] = ()
+    scope: tuple[str, ...] = ("",)
+
+
+def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """PyTorch: kernels are (out, in, rows, columns), depthwise (channels, 1, rows, columns)."""
+    if layer.endswith(".bn"):
+        yield Rule(f"{layer}/gamma", f"{prefix}.weight")
+        yield Rule(f"{layer}/beta", f"{prefix}.bias")
+        yield Rule(f"{layer}/moving_mean", f"{prefix}.running_mean")
+        yield Rule(f"{layer}/moving_variance", f"{prefix}.running_var")
+        return
+    depthwise = layer.endswith("depthwise.conv")
+    yield Rule(f"{layer}/kernel", f"{prefix}.weight", (2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+    if f"{prefix}.bias" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}.bias")
+
+
+def tflite_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """TFLite, as our reader returns it: kernels are in TensorFlow's order already."""
+    yield Rule(f"{layer}/kernel", f"{prefix}/kernel")
+    if f"{prefix}/bias" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}/bias")
+
+
+RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
+    "torch": torch_rules,
+    "tflite": tflite_rules,
+}
+
+
+def summarize(title: str, names: list[str], *, limit: int = 4) -> str:
+    """``"title (3): a, b, c"``, cut after `limit` names; empty when there are none."""
+    if not names:
+        return ""
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{title} ({len(names)}): {', '.join(names[:limit])}{rest}"
+
+
+def raise_mismatch(subject: str, *differences: str) -> None:
+    """Raise a `MismatchError` when any of the differences is not empty."""
+    found = [difference for difference in differences if difference]
+    if found:
+        raise MismatchError(f"{subject}: {'; '.join(found)}")
+
+
+def arrays_of(source: Mapping[str, np.ndarray], rules: list[Rule]) -> dict[str, np.ndarray]:
+    """Float32 arrays by variable path, in the order of the rules."""
+    arrays = {}
+    for rule in rules:
+        array = source[rule.source]
+        array = array if rule.axes is None else np.transpose(array, rule.axes)
+        arrays[rule.variable] = np.ascontiguousarray(array, dtype=np.float32)
+    return arrays

@@ -1,0 +1,85 @@
+"""``zoo list`` and ``zoo info``: what models there are, without importing TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+from zoo import registry
+from zoo.weights.entry import WeightsEntry
+
+
+def add_parser(subparsers) -> None:
+    """Add the parsers of ``list`` and ``info``."""
+    listing = subparsers.add_parser(
+        "list",
+        help="list the models and their weights",
+        description="List the models, their sizes and the weights that can be loaded.",
+        epilog="example:\n  zoo list --architecture deeplabv3_aspp",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    listing.add_argument("--architecture", help="only models of this architecture")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=run_list)
+    about = subparsers.add_parser(
+        "info",
+        help="tell everything about one model",
+        description="Paper, size, weights, scores with their protocol, and licences of one model.",
+        epilog="example:\n  zoo info deeplabv3_aspp",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    about.add_argument("model", help="name of a model, or of an architecture")
+    about.add_argument("--json", action="store_true", help="print JSON")
+    about.set_defaults(run=run_info)
+
+
+def _plain(info: registry.ModelInfo) -> dict:
+    """An info as JSON data; `dataclasses.asdict` cannot copy its read-only mappings."""
+    values = {f.name: getattr(info, f.name) for f in dataclasses.fields(info)}
+    return {k: dict(v) if hasattr(v, "keys") else v for k, v in values.items()}
+
+
+def _score(entry: WeightsEntry) -> str:
+    return "–" if entry.score is None else f"{entry.metric} {entry.score:.2f}, {entry.protocol}"
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def run_list(args: argparse.Namespace) -> int:
+    """Print one line for each model and tag."""
+    names = registry.list_models(args.architecture)
+    if args.json:
+        print(json.dumps([_plain(registry.info(name)) for name in names], indent=2))
+        return 0
+    rows = [("model", "parameters", "weights", "score and protocol", "licence")]
+    for name in names:
+        spec = registry.resolve(name)
+        for index, entry in enumerate(spec.weights):
+            head = (spec.name, f"{spec.parameters / 1e6:.2f} M") if index == 0 else ("", "")
+            default = "*" if entry.tag == spec.default_weights else ""
+            rows.append((*head, entry.tag + default, _score(entry), entry.licence.split(";")[0]))
+    print(_table(rows))
+    aliases = ", ".join(f"{a} = {n}" for a, n in registry.ALIASES.items() if n in names)
+    print(f"\n* default weights. Short names: {aliases}")
+    return 0
+
+
+def run_info(args: argparse.Namespace) -> int:
+    """Print everything about one model."""
+    info = registry.info(args.model)
+    if args.json:
+        print(json.dumps(_plain(info), indent=2))
+        return 0
+    print(f"{info.name}\n  architecture  {info.architecture}\n  backbone      {info.backbone}")
+    print(f"  paper         {info.paper}\n  parameters    {info.parameters:,} without weights")
+    for entry in registry.resolve(info.name).weights:
+        default = " (default)" if entry.tag == info.default_weights else ""
+        print(f"\n  weights {entry.tag}{default}\n    score    {_score(entry)}\n    labels   {entry.labels}")
+        print(f"    licence  {entry.licence}\n    source   {entry.source}\n    file     {entry.file}")
+        print(f"    sha256   {entry.sha256 or 'never published'}")
+    return 0

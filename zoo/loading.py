@@ -1,0 +1,266 @@
+"""`zoo.load`: a named model with its weights."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import h5py
+import keras
+
+from zoo import labels, registry
+from zoo.errors import FormatError, InputError, MismatchError
+from zoo.heads.classifier import CLASSIFIER, LOGITS, classify
+from zoo.labels import LabelSet
+from zoo.registry import ModelSpec
+from zoo.weights import catalog, name_maps
+from zoo.weights.convert import assign, convert, convert_file, read_source
+from zoo.weights.fetch import fetch, sha256_of
+
+log = logging.getLogger("zoo")
+
+# Kinds of file that are models of their own, not checkpoints of an original implementation.
+KERAS_SUFFIXES = (".keras", ".weights.h5")
+SOURCE_SUFFIXES = {".pth": "torch", ".pt": "torch", ".tflite": "tflite"}
+
+
+def load(
+    name: str,
+    weights: str | Path | None = "default",
+    *,
+    classes: int | None = None,
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    output_stride: int | None = None,
+    allow_unverified: bool = False,
+) -> keras.Model:
+    """Build a model and give it weights.
+
+    Args:
+        name: A name of `zoo.list_models`, or the bare name of an architecture.
+        weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
+            ``.keras``, ``.weights.h5``, ``.pth`` or ``.tflite`` of this architecture.
+        classes: Number of classes of a fresh classifier on top of the loaded features; what was kept is
+            logged in one line. `None` keeps the classifier of the weights.
+        input_shape: ``(height, width, 3)``, `None` where any size may come.
+        output_stride: 8, 16 or 32 instead of what the weights were trained at.
+        allow_unverified: Accept a download whose SHA-256 was never published; the digest is recorded.
+
+    Returns:
+        A model from RGB images ``(batch, height, width, 3)`` in 0…255 to float32 logits
+        ``(batch, height, width, classes)``.
+
+    Raises:
+        InputError: An unknown name or tag, or an impossible argument.
+        DownloadError: The weights could not be fetched or verified.
+        FormatError: A file that is damaged, refused or not understood.
+        MismatchError: Weights that do not fit the model, with the difference.
+    """
+    spec = registry.resolve(name)
+    if classes is not None and (not isinstance(classes, int) or not 2 <= classes <= 65_535):
+        raise InputError(f"classes must be an integer from 2 to 65535, not {classes!r}")
+    build = {"input_shape": input_shape}
+    if output_stride is not None:
+        build["output_stride"] = output_stride
+    if weights == "default":
+        weights = spec.default_weights
+    if weights is None:
+        model = _build(spec, label_set=_label_set(spec.labels, classes), **build)
+        return _remember(model, spec, None)
+    path = _as_path(weights)
+    if path is None:
+        entry = catalog.find(spec.name, str(weights))
+        return _from_entry(spec, entry, classes, build, allow_unverified)
+    return _from_path(spec, path, classes, build)
+
+
+def _as_path(weights: str | Path) -> Path | None:
+    """`weights` as a path when it is one: a Path, or text with a separator or a known suffix."""
+    text = str(weights)
+    known = (*KERAS_SUFFIXES, *SOURCE_SUFFIXES)
+    is_path = isinstance(weights, Path) or "/" in text or "\\" in text or text.endswith(known)
+    if not is_path:
+        return None
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise InputError(f"no such weights file: {path}")
+    return path
+
+
+def _label_set(key: str, classes: int | None) -> LabelSet:
+    """The label set of that name unless the caller wants classes of their own."""
+    return labels.resolve(key) if classes is None else labels.numbered(classes)
+
+
+def _build(spec: ModelSpec, *, label_set: LabelSet, **settings) -> keras.Model:
+    return spec.build()(**{**spec.settings, **settings}, label_set=label_set, name=spec.name)
+
+
+def _remember(model: keras.Model, spec: ModelSpec, weights: str | None) -> keras.Model:
+    """Note where the model came from, for reports."""
+    model.zoo_source = {"model": spec.name, "weights": weights}
+    return model
+
+
+def _from_entry(spec, entry, classes, build, allow_unverified) -> keras.Model:
+    """Fetch, convert, build as the entry's settings say, assign."""
+    path = fetch(entry, allow_unverified=allow_unverified)
+    name_map = name_maps.resolve(entry.name_map)
+    arrays = convert_file(path, name_map=name_map, sha256=entry.sha256 or sha256_of(path))
+    key = spec.labels if entry.model == spec.backbone else entry.labels
+    model = _build(spec, label_set=_label_set(key, classes), **{**entry.settings, **build})
+    return _give(model, spec, arrays, classes=classes, scope=name_map.scope, source=entry.tag)
+
+
+def _give(model, spec, arrays, *, classes, scope, source) -> keras.Model:
+    """Assign strictly, and say in one line what was kept where something was not."""
+    fresh_classifier = classes is not None and scope == ("",)
+    variables = {v.path: v for v in model.variables if not _is_seed(v)}
+    kept = assign(
+        variables,
+        arrays,
+        subject=f"weights {source!r} for {spec.name}",
+        scope=scope,
+        skip=(f"{CLASSIFIER}/",) if fresh_classifier else (),
+    )
+    fresh = [p for p in variables if p not in set(kept)]
+    if fresh:
+        parts = ", ".join(dict.fromkeys(p.split("/")[0].split(".")[0] for p in fresh))
+        log.warning("%s: kept %d variables of %s; fresh: %s", spec.name, len(kept), source, parts)
+    return _remember(model, spec, str(source))
+
+
+def _is_seed(variable) -> bool:
+    """Dropout's generator state: part of the model's variables, in no checkpoint."""
+    return "seed_generator" in variable.path
+
+
+# --- files of the user's own ----------------------------------------------------------------------------
+
+
+def _from_path(spec: ModelSpec, path: Path, classes: int | None, build: dict) -> keras.Model:
+    if path.name.endswith(".keras"):
+        return _from_keras(spec, path, classes, build)
+    if path.name.endswith(".weights.h5"):
+        return _from_h5(spec, path, classes, build)
+    reader = SOURCE_SUFFIXES.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join((*KERAS_SUFFIXES, *SOURCE_SUFFIXES))
+        raise InputError(f"{path.name}: unknown kind of weights file; allowed: {known}")
+    return _from_source(spec, path, reader, classes, build)
+
+
+def _from_keras(spec, path, classes, build) -> keras.Model:
+    """A saved model brings its own graph, so nothing about it can be chosen but the classifier."""
+    if build != {"input_shape": (None, None, 3)}:
+        raise InputError(f"{path.name} is a whole model: input_shape and output_stride cannot be changed")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
+    if model.name != spec.name:
+        raise InputError(f"{path.name} holds {model.name!r}, not {spec.name!r}")
+    if classes is not None:
+        model = with_classes(model, labels.numbered(classes))
+    return _remember(model, spec, str(path))
+
+
+def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
+    """The same features under a fresh classifier for `label_set`; layers are shared with `model`.
+
+    Raises:
+        InputError: A model whose classifier cannot be found.
+    """
+    names = {layer.name for layer in model.layers}
+    if not {CLASSIFIER, LOGITS} <= names:
+        raise InputError(f"model {model.name!r} has no layers {CLASSIFIER!r} and {LOGITS!r}")
+    features = model.get_layer(CLASSIFIER).input
+    convention = model.get_layer(LOGITS).convention
+    logits = classify(features, model.input, label_set=label_set, convention=convention)
+    kept = len(model.variables) - len(model.get_layer(CLASSIFIER).variables)
+    log.warning("%s: kept %d variables; fresh: %s", model.name, kept, CLASSIFIER)
+    return keras.Model(model.input, logits, name=model.name)
+
+
+def _from_h5(spec, path, classes, build) -> keras.Model:
+    """Variables without a graph: their shapes must fit exactly one of the settings that the zoo knows."""
+    shapes, count = _read_h5_shapes(path)
+    own = None if count == len(labels.resolve(spec.labels)) else count
+    fitting = []
+    for settings in _known_settings(spec):
+        model = _build(spec, label_set=_label_set(spec.labels, own), **{**settings, **build})
+        if shapes == Counter(tuple(v.shape) for v in model.variables if not _is_seed(v)):
+            fitting.append(model)
+    if len(fitting) != 1:
+        found = "several" if fitting else "none"
+        raise MismatchError(
+            f"{path.name}: {sum(shapes.values())} variables for {count} classes fit {found} of the settings "
+            f"of {spec.name}; a whole model (.keras) brings its settings along"
+        )
+    model = fitting[0]
+    model.load_weights(path)
+    model = model if classes is None else with_classes(model, labels.numbered(classes))
+    return _remember(model, spec, str(path))
+
+
+def _known_settings(spec: ModelSpec) -> list[dict]:
+    """Distinct builder settings: the model's own, and those of its published weights."""
+    settings = [dict(spec.settings)]
+    for entry in spec.weights:
+        if entry.model == spec.name and dict(entry.settings) not in settings:
+            settings.append(dict(entry.settings))
+    return settings
+
+
+def _read_h5_shapes(path: Path) -> tuple[Counter, int]:
+    """Shapes of all layers' variables, and the class count: the width of the last 1×1 kernel with a bias."""
+    shapes, last = Counter(), (-1, 0)
+    try:
+        with h5py.File(path, "r") as file:
+            for name, group in file["layers"].items():
+                found = [v.shape for v in group.get("vars", {}).values()]
+                shapes.update(found)
+                if len(found) == 2 and found[0][:2] == (1, 1):
+                    number = name.rpartition("_")[2]
+                    last = max(last, (int(number) if number.isdigit() else 0, found[1][0]))
+    except (OSError, KeyError, AttributeError) as error:
+        raise FormatError(f"{path.name}: not a readable .weights.h5 file: {_first_line(error)}") from error
+    if last[0] < 0:
+        raise FormatError(f"{path.name}: holds no classifier, so it is no zoo model's weights")
+    return shapes, last[1]
+
+
+def _from_source(spec, path, reader, classes, build) -> keras.Model:
+    """A checkpoint in a publisher's format: the first of the known conversions that fits it."""
+    tensors = read_source(path, reader=reader)
+    failures = []
+    for entry in spec.weights:
+        name_map = name_maps.resolve(entry.name_map)
+        if name_map.reader != reader:
+            continue
+        try:
+            arrays = convert(tensors, name_map)
+            found = arrays.get(f"{CLASSIFIER}/bias")
+            label_set = _labels_for(entry, spec, found, classes)
+            model = _build(spec, label_set=label_set, **{**entry.settings, **build})
+            return _give(model, spec, arrays, classes=classes, scope=name_map.scope, source=path.name)
+        except MismatchError as error:
+            failures.append(str(error))
+    if not failures:
+        raise InputError(f"{path.name}: {spec.name} has no conversion from {path.suffix} files")
+    raise MismatchError(f"{path.name}: {failures[0]}")
+
+
+def _labels_for(entry, spec, found, classes) -> LabelSet:
+    """Labels of a user's checkpoint: the entry's when the count in the file is the same."""
+    if classes is not None:
+        return labels.numbered(classes)
+    if found is None:
+        return labels.resolve(spec.labels)
+    known = labels.resolve(entry.labels)
+    return known if len(known) == len(found) else labels.numbered(len(found))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
