@@ -106,7 +106,8 @@ def servers():
 def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    for name in ("ZOO_MIRROR", "ZOO_OFFLINE"):
+    proxies = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+    for name in ("ZOO_MIRROR", "ZOO_OFFLINE", *proxies):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -239,6 +240,13 @@ def test_flipped_byte_in_the_cache_is_noticed(servers):
     assert len(server.log) == 2
 
 
+def test_address_whose_last_part_is_not_the_file_name(servers):
+    server = servers()
+    entry = entry_for(server.url.replace(FILE, "resolve/main?download=true"))
+    assert fetch.fetch(entry).name == FILE
+    assert server.log[0]["path"] == "/resolve/main?download=true"
+
+
 def test_unknown_size(servers):
     assert fetch.fetch(entry_for(servers().url, bytes=None)).read_bytes() == CONTENT
 
@@ -320,6 +328,14 @@ def test_changed_size(servers):
 
 def test_every_failed_address_is_listed(servers, monkeypatch):
     monkeypatch.setattr(fetch, "TIMEOUT", (0.3, 0.3))
+    real = socket.getaddrinfo
+
+    def resolve(host, *arguments, **options):
+        if host == "nowhere.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with socket.socket() as silent, socket.socket() as closed:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -560,8 +576,7 @@ def converted():
 
 def same(left, right):
     return list(left) == list(right) and all(
-        left[name].dtype == right[name].dtype and np.array_equal(left[name], right[name])
-        for name in left
+        left[name].dtype == right[name].dtype and np.array_equal(left[name], right[name]) for name in left
     )
 
 

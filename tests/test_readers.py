@@ -573,6 +573,7 @@ def test_dense_float_and_half_behind_dequantize(lite):
         ("logits/semantic/Conv2D;logits/semantic/weights_quant/F", "logits/semantic"),
         ("model/conv/Conv2D/ReadVariableOp", "model/conv"),
         ("model/conv/kernel", "model/conv"),
+        ("functional_1/atrous_1/convolution1", "functional_1/atrous_1"),
         ("tfl.pseudo_qconst5", "tfl.pseudo_qconst5"),
     ],
 )

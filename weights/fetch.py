@@ -70,9 +70,7 @@ class _Wanted:
         return None if digest == self.sha256 else f"SHA-256 is {digest}, expected {self.sha256}"
 
 
-def fetch(
-    entry: WeightsEntry, *, allow_unverified: bool = False, progress: Progress | None = None
-) -> Path:
+def fetch(entry: WeightsEntry, *, allow_unverified: bool = False, progress: Progress | None = None) -> Path:
     """The verified local file of an entry, downloaded if it is not in the cache.
 
     The size and the full SHA-256 are checked at every call, so a cached file that was damaged
@@ -114,12 +112,15 @@ def verify(entry: WeightsEntry) -> str:
     """State of the local file: ``"ok"``, ``"damaged"``, ``"absent"`` or ``"unverified"``.
 
     ``"unverified"`` is a file with neither a published nor a recorded digest.
+
+    Raises:
+        DownloadError: The file cannot be read.
     """
     path = cached(entry)
     if path is None:
         return "absent"
     wanted = _Wanted(entry.file, entry.bytes, entry.sha256 or seen_digest(entry))
-    if wanted.mismatch(path) is not None:
+    if not _is_intact(path, wanted):
         return "damaged"
     return "ok" if wanted.sha256 else "unverified"
 
@@ -253,11 +254,11 @@ def _obtain(entry: WeightsEntry, wanted: _Wanted, target: Path, progress: Progre
             part.unlink(missing_ok=True)  # nothing would tell that its halves do not fit
     failures = []
     with _reporting(entry, progress) as report:
-        for address in [*_mirrors(), *entry.urls]:
+        for address in [*_mirrors(entry.file), *entry.urls]:
             try:
                 _obtain_from(address, part, wanted, report)
             except _SourceError as error:
-                failures.append(f"{_shown(address, entry)}: {error}")
+                failures.append(f"{_shown(address)}: {error}")
                 continue
             with _disk(part, needed=0):
                 os.replace(part, target)
@@ -269,21 +270,21 @@ def _obtain_from(address: str, part: Path, wanted: _Wanted, report: Progress) ->
     if _is_url(address) and _offline():
         raise _SourceError("not tried, ZOO_OFFLINE is set")
     if _is_url(address):
-        base = address if address.endswith(f"/{wanted.file}") else None
-        _download(base or _join(address, wanted.file), part, wanted, report)
+        _download(address, part, wanted, report)
     else:
         _copy(_find(Path(address), wanted.file), part, wanted, report)
 
 
-def _mirrors() -> list[str]:
-    """Folders and base URLs of ``ZOO_MIRROR``; ``file://`` addresses become folders."""
+def _mirrors(file: str) -> list[str]:
+    """Folders of ``ZOO_MIRROR`` and URLs of the file below its base URLs."""
     mirrors = []
     for part in filter(None, map(str.strip, os.environ.get("ZOO_MIRROR", "").split(";"))):
         scheme = urlsplit(part).scheme if "://" in part else ""
         if scheme == "file":
             mirrors.append(url2pathname(urlsplit(part).path))
         elif scheme in ("", "http", "https"):
-            mirrors.append(part if scheme else str(Path(part).expanduser()))
+            url = f"{part.rstrip('/')}/{quote(file)}"
+            mirrors.append(url if scheme else str(Path(part).expanduser()))
         else:
             raise DownloadError(f"ZOO_MIRROR: {part!r} is not a folder, http:// or https:// URL")
     return mirrors
@@ -297,14 +298,8 @@ def _is_url(address: str) -> bool:
     return address.startswith(("http://", "https://"))
 
 
-def _join(base: str, file: str) -> str:
-    return f"{base.rstrip('/')}/{quote(file)}"
-
-
-def _shown(address: str, entry: WeightsEntry) -> str:
-    plain = address in entry.urls or not _is_url(address)
-    shown = address if plain else _join(address, entry.file)
-    return re.sub(r"//[^/@]*@", "//", shown)  # no passwords in messages
+def _shown(address: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", address)  # no passwords in messages
 
 
 def _failure(entry: WeightsEntry, failures: list[str], part: Path) -> str:
@@ -453,9 +448,7 @@ def _pieces(response) -> Iterator[bytes]:
 # --- disk ---------------------------------------------------------------------------------------
 
 
-def _write(
-    pieces: Iterable[bytes], part: Path, *, start: int, total: int | None, report: Progress
-) -> None:
+def _write(pieces: Iterable[bytes], part: Path, *, start: int, total: int | None, report: Progress) -> None:
     """Append pieces after the first `start` bytes of `part`; stops after `total` bytes."""
     done = start
     source = iter(pieces)

@@ -32,10 +32,11 @@ _LAYERS = {
 _RANKS = {"conv": 4, "depthwise": 4, "dense": 2}
 _TOLERANCE = 1e-3  # relative; converters round the product of the scales
 _DAMAGE = (struct.error, ValueError, TypeError, LookupError, OverflowError, AttributeError)
-# What follows the name of a layer in the name of its weights: the variable or the operation.
+# What follows the name of a layer in the name of its weights: the variable or the operation,
+# which the converter numbers where it needs a second tensor of that name.
 _SUFFIX = re.compile(
     r"/(weights_quant(/.*)?"
-    r"|(Conv2D|depthwise|DepthwiseConv2dNative|MatMul|BiasAdd|convolution)(_Fold)?"
+    r"|(Conv2D|depthwise|DepthwiseConv2dNative|MatMul|BiasAdd|convolution)(_Fold)?\d*"
     r"|(depthwise_)?(kernel|weights))$"
 )
 
@@ -191,8 +192,8 @@ class _Graph:
             yield max(code.BuiltinCode(), code.DeprecatedBuiltinCode()), operator
 
     def _inputs(self, operator) -> list[int]:
-        count = _length(operator.InputsLength(), self.data)
-        return [operator.Inputs(index) for index in range(count)]
+        """Input, weights and bias; further inputs mean nothing here."""
+        return [operator.Inputs(index) for index in range(min(3, operator.InputsLength()))]
 
     def _dequantized(self) -> Iterator[tuple[int, int]]:
         """Output and input of each DEQUANTIZE: float16 weights stand behind one."""
@@ -306,8 +307,6 @@ def _bias(graph: _Graph, layer: _Layer, name: str) -> np.ndarray:
         raise FormatError(f"{name[:80]!r}: an integer bias without scales or with a zero point")
     if scale.size == 0:
         scale = product
-    if scale.size not in (1, product.size) or not np.allclose(
-        scale, product, rtol=_TOLERANCE, atol=0
-    ):
+    if scale.size not in (1, product.size) or not np.allclose(scale, product, rtol=_TOLERANCE, atol=0):
         raise FormatError(f"{name[:80]!r}: the bias scale is not input scale times kernel scale")
     return _dequantize(values, scale, np.zeros(1, np.int64), 0)

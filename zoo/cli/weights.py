@@ -156,8 +156,7 @@ def _fetch(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     states = [
-        {"entry": entry.key, "file": entry.file, "state": fetch.verify(entry)}
-        for entry in _chosen(args)
+        {"entry": entry.key, "file": entry.file, "state": fetch.verify(entry)} for entry in _chosen(args)
     ]
     if args.json:
         print(json.dumps(states, indent=2))
