@@ -5,11 +5,14 @@ they need when they are called.
 """
 
 from zoo.dilation.coverage import Layer, coverage, covers, holes, reached, receptive_field
+from zoo.dilation.model import ModelCoverage, analyse
 from zoo.dilation.rules import Report, check, suggest
 
 __all__ = [
     "Layer",
+    "ModelCoverage",
     "Report",
+    "analyse",
     "check",
     "coverage",
     "covers",

@@ -156,13 +156,9 @@ def as_layers(layers: Stack, *, kernel: int = 3) -> tuple[Layer, ...]:
     layers = tuple(layers)
     if not 1 <= len(layers) <= MAX_LAYERS:
         raise InputError(f"a stack has 1 to {MAX_LAYERS} layers; got {len(layers)}")
-    stack = tuple(
-        item if isinstance(item, Layer) else Layer(kernel, *check_rates([item])) for item in layers
-    )
+    stack = tuple(item if isinstance(item, Layer) else Layer(kernel, *check_rates([item])) for item in layers)
     if _field(stack) > MAX_FIELD:
-        raise InputError(
-            f"the receptive field must not exceed {MAX_FIELD} pixels; these layers have more"
-        )
+        raise InputError(f"the receptive field must not exceed {MAX_FIELD} pixels; these layers have more")
     return stack
 
 

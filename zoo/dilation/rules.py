@@ -81,8 +81,7 @@ def check(rates: Iterable[int], *, kernel: int = 3) -> Report:
     reasons = []
     if factor > 1:
         reasons.append(
-            f"the rates share the factor {factor}: at most one pixel in {factor} is reached "
-            "along each axis"
+            f"the rates share the factor {factor}: at most one pixel in {factor} is reached along each axis"
         )
     if len(m) > 1 and m[1] > kernel:
         reasons.append(f"M_2 = {m[1]} is larger than the kernel size {kernel}")
@@ -197,9 +196,7 @@ def _advice(rates: tuple[int, ...], *, passes: bool, kernel: int) -> tuple[str, 
     if passes and not gapless:
         advice.append("the group passes the rule and still leaves pixels that no path reaches")
     if not passes and gapless:
-        advice.append(
-            "the group fails the rule and still reaches every pixel of its receptive field"
-        )
+        advice.append("the group fails the rule and still reaches every pixel of its receptive field")
     return tuple(advice)
 
 
