@@ -63,6 +63,18 @@ def depthwise_bn_act(x, kernel_size=3, *, norm: Norm, name: str, act: str | None
     return activation(_normalize(x, norm, name=name), act, name=name)
 
 
+def max_pool(x, *, padding: str, name: str):
+    """3×3 max pooling at stride 2, rounding down.
+
+    ``"symmetric"`` pads one zero on each side, which is exact only because every input here comes out of
+    a ReLU; ``"valid"`` and ``"same"`` are Keras'.
+    """
+    if padding == "symmetric":
+        x = keras.layers.ZeroPadding2D(1, name=f"{name}.pad")(x)
+        padding = "valid"
+    return keras.layers.MaxPooling2D(3, strides=2, padding=padding, name=name)(x)
+
+
 class StrideTracker:
     """Decides, block by block, whether a nominal stride becomes a stride or a dilation.
 

@@ -28,6 +28,8 @@ class Convention:
         head_epsilon: Batch normalization's, in the head.
         channel_divisor: Widths are rounded to a multiple of this (1: not rounded).
         pool_first: Whether image pooling is the first branch that ASPP concatenates, or the last.
+        stride_on_3x3: Where a ResNet bottleneck has its stride: on the 3×3 (v1.5) or the first 1×1 (v1).
+        late_dilation: Whether the first block of a dilated stage keeps the rate before it.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Convention:
     head_epsilon: float
     channel_divisor: int
     pool_first: bool
+    stride_on_3x3: bool = True
+    late_dilation: bool = True
 
 
 TORCHVISION = Convention(
