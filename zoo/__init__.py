@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# An installed package holds `zoo.weights` and `zoo.export`. In a source checkout the two folders stand
+# beside this one, and Python started there would find this folder first and miss them.
+if not os.path.isdir(os.path.join(__path__[0], "weights")):
+    __path__.append(os.path.dirname(__path__[0]))
 
 if TYPE_CHECKING:
     from zoo.inference import segment as segment
