@@ -86,6 +86,7 @@ def test_check_is_the_equation_of_the_paper(rates, kernel):
         ([5, 2, 1], "saw tooth"),
         ([2, 3], "passes the rule and still leaves"),
         ([1, 3, 1], "fails the rule and still reaches"),
+        ([1, 2, 5, 1, 2, 5], "each group here passes: 1-2-5, 1-2-5"),
     ],
 )
 def test_advice_does_not_decide(rates, word):
@@ -125,9 +126,7 @@ def test_suggestions_pass_and_leave_no_hole(rates, kernel):
 
 def test_suggestions_have_the_nearest_receptive_field_there_is():
     good = [
-        rates
-        for rates in itertools.product(range(1, 10), repeat=3)
-        if rates[0] == 1 and check(rates).passes
+        rates for rates in itertools.product(range(1, 10), repeat=3) if rates[0] == 1 and check(rates).passes
     ]
     for rates in itertools.combinations_with_replacement(range(1, 12), 3):
         wanted = sum(rates)

@@ -6,6 +6,7 @@ they need when they are called.
 
 from zoo.dilation.coverage import Layer, coverage, covers, holes, reached, receptive_field
 from zoo.dilation.model import ModelCoverage, analyse
+from zoo.dilation.plot import check_path, plot, plot_model
 from zoo.dilation.rules import Report, check, suggest
 
 __all__ = [
@@ -14,9 +15,12 @@ __all__ = [
     "Report",
     "analyse",
     "check",
+    "check_path",
     "coverage",
     "covers",
     "holes",
+    "plot",
+    "plot_model",
     "reached",
     "receptive_field",
     "suggest",

@@ -58,7 +58,10 @@ def check(rates: Iterable[int], *, kernel: int = 3) -> Report:
     A single layer has no ``M_2``: it passes at rate 1 only, as any other rate is its own common
     factor. The saw-tooth shape that the paper recommends is advice here, never a failure.
 
-    A group is judged alone, though in a network it reads what smaller rates before it have mixed.
+    What is given is judged as one group. A saw tooth of several groups is to be checked group by
+    group: 1-2-5 passes, and 1-2-5-1-2-5 fails as one (``M_2 = 5``).
+
+    A group is also judged alone, though in a network it reads what smaller rates before it have mixed.
     The last group of DUC-HDC, 5-9-17, is the published example: ``M = (5, 9, 17)``, and ``M_2 = 9``
     fails at kernel 3 (of the 63 pixels along its receptive field it reaches 27). It is right where
     it stands, after blocks at the rates 2, 5, 9, 1: with one such group before it the seven layers
@@ -192,6 +195,10 @@ def _advice(rates: tuple[int, ...], *, passes: bool, kernel: int) -> tuple[str, 
             "the rates do not form a saw tooth; the paper lets them rise within a group "
             "and start low again in the next"
         )
+    teeth = _teeth(rates)
+    if not passes and len(teeth) > 1 and all(check(tooth, kernel=kernel).passes for tooth in teeth):
+        groups = ", ".join("-".join(map(str, tooth)) for tooth in teeth)
+        advice.append(f"the rule is for one group at a time, and each group here passes: {groups}")
     gapless = is_gapless(rates, [kernel] * len(rates))
     if passes and not gapless:
         advice.append("the group passes the rule and still leaves pixels that no path reaches")
@@ -200,16 +207,21 @@ def _advice(rates: tuple[int, ...], *, passes: bool, kernel: int) -> tuple[str, 
     return tuple(advice)
 
 
-def _is_saw_tooth(rates: tuple[int, ...]) -> bool:
-    """Whether the rates rise strictly, fall, and rise again; the last tooth may be cut short."""
+def _teeth(rates: tuple[int, ...]) -> list[list[int]]:
+    """The rates cut wherever they fall."""
     teeth = [[rates[0]]]
     for rate in rates[1:]:
         if rate < teeth[-1][-1]:
             teeth.append([])
-        elif rate == teeth[-1][-1]:
-            return False
         teeth[-1].append(rate)
-    return all(len(tooth) > 1 for tooth in teeth[:-1]) and len(teeth[0]) > 1
+    return teeth
+
+
+def _is_saw_tooth(rates: tuple[int, ...]) -> bool:
+    """Whether the rates rise strictly, fall, and rise again; the last tooth may be cut short."""
+    teeth = _teeth(rates)
+    rising = all(len(set(tooth)) == len(tooth) for tooth in teeth)
+    return rising and all(len(tooth) > 1 for tooth in teeth[:-1]) and len(teeth[0]) > 1
 
 
 def _place_to_raise(found: list[int], wanted: list[int], kernel: int) -> int | None:

@@ -1,0 +1,170 @@
+"""``zoo dilation``: check the rates of stacked dilated convolutions, and draw what they reach."""
+
+import argparse
+import json
+from dataclasses import asdict
+
+from zoo import dilation
+from zoo.errors import InputError
+
+_EXAMPLES = """\
+examples:
+  zoo dilation check 1 2 5
+  zoo dilation plot 2 2 2 --output gridding.png
+"""
+
+_CHECK = """\
+examples:
+  zoo dilation check 1 2 5
+  zoo dilation check 1 2 9 --kernel 5 --json
+
+The rates are those of layers that follow one another, first layer first; the rule says nothing about
+parallel branches. Exits with 0 when they pass the rule, 1 when they fail, 2 on bad input.
+"""
+
+_PLOT = """\
+examples:
+  zoo dilation plot 2 2 2 --output gridding.png
+  zoo dilation plot --model deeplabv3_aspp --output coverage.png
+
+A stack is drawn beside the rates suggested in its place; a model whole and magnified at the centre.
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Adds ``dilation`` with its commands ``check`` and ``plot``.
+
+    Args:
+        subparsers: What `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    parser = _parser(subparsers, "dilation", "check and draw the rates of dilated convolutions", _EXAMPLES)
+    commands = parser.add_subparsers(dest="dilation_command", required=True, metavar="COMMAND")
+    check = _parser(commands, "check", "apply the HDC rule to a stack of layers", _CHECK)
+    check.add_argument("rates", nargs="+", metavar="RATE", help="dilation rates, first layer first")
+    _add_shared(check)
+    check.set_defaults(run=_check)
+
+    plot = _parser(commands, "plot", "draw which input pixels reach an output pixel", _PLOT)
+    plot.add_argument("rates", nargs="*", metavar="RATE", help="dilation rates, first layer first")
+    plot.add_argument("--model", metavar="NAME", help="draw a model of the zoo instead of rates")
+    plot.add_argument("--layer", metavar="L", help="layer of the model (default: before the resize)")
+    plot.add_argument("--output", required=True, metavar="FILE", help=".png, .svg or .pdf to write")
+    _add_shared(plot)
+    plot.set_defaults(run=_plot)
+
+
+def _parser(subparsers, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    return subparsers.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kernel", metavar="K", help="odd kernel size of the layers (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print JSON for scripts")
+
+
+def _check(args: argparse.Namespace) -> int:
+    facts = _stack_facts(args)
+    if args.json:
+        print(json.dumps(facts))
+    else:
+        print("\n".join(_check_lines(facts)))
+    return 0 if facts["passes"] else 1
+
+
+def _plot(args: argparse.Namespace) -> int:
+    if bool(args.rates) == (args.model is not None):
+        raise InputError("give either rates or --model NAME to draw")
+    dilation.check_path(args.output)  # before any model is built
+    facts = _plot_stack(args) if args.rates else _plot_model(args)
+    if args.json:
+        print(json.dumps(facts))
+    else:
+        height, width = facts["receptive_field"]
+        print(f"receptive field {height} × {width}, {facts['holes']} holes; wrote {facts['output']}")
+    return 0
+
+
+def _plot_stack(args: argparse.Namespace) -> dict:
+    if args.layer is not None:
+        raise InputError("--layer names a layer of --model; rates have none")
+    facts = _stack_facts(args)
+    path = dilation.plot(facts["rates"], kernel=facts["kernel"], path=args.output)
+    side = facts["receptive_field"]
+    return {**facts, "receptive_field": [side, side], "output": str(path)}
+
+
+def _plot_model(args: argparse.Namespace) -> dict:
+    if args.kernel is not None:
+        raise InputError("--kernel belongs to rates; a model has its own kernels")
+    import zoo
+
+    found = dilation.analyse(zoo.load(args.model, weights=None), layer=args.layer)
+    path = dilation.plot_model(found, path=args.output)
+    reached, pixels = found.reached
+    return {
+        "model": found.model,
+        "layer": found.layer,
+        "output_stride": list(found.output_stride),
+        "receptive_field": list(found.receptive_field),
+        "holes": pixels - reached,
+        "rates": [list(rates) for rates in found.rates],
+        "context": list(found.context),
+        "assumed_pointwise": list(found.assumed_pointwise),
+        "output": str(path),
+    }
+
+
+def _stack_facts(args: argparse.Namespace) -> dict:
+    """The report of the rule, what the stack reaches, and the suggestion, as plain values."""
+    rates = [_whole(text, "each rate") for text in args.rates]
+    kernel = 3 if args.kernel is None else _whole(args.kernel, "the kernel size")
+    report = dilation.check(rates, kernel=kernel)
+    reached, pixels = dilation.reached(rates, kernel=kernel)
+    return {
+        **asdict(report),
+        "m2": report.m2,
+        "receptive_field": dilation.receptive_field(rates, kernel=kernel),
+        "pixels": pixels,
+        "holes": pixels - reached,
+        "suggestion": dilation.suggest(rates, kernel=kernel),
+    }
+
+
+def _whole(text: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{what} must be a whole number; got {text!r}") from None
+
+
+def _check_lines(facts: dict) -> list[str]:
+    rates, side = _dashed(facts["rates"]), facts["receptive_field"]
+    verdict = "pass" if facts["passes"] else "fail"
+    m_values = ", ".join(f"M_{i} = {m}" for i, m in enumerate(facts["m"], 1))
+    share = 100 * (1 - facts["holes"] / facts["pixels"])
+    lines = [
+        f"{rates} with kernel {facts['kernel']}: {verdict}",
+        *(f"  because {reason}" for reason in facts["reasons"]),
+        f"M values         {m_values}",
+        f"common factor    {facts['common_factor']}",
+        f"receptive field  {side} × {side} pixels",
+        f"holes            {facts['holes']} of {facts['pixels']} pixels ({share:.1f} % reached)",
+        *(f"advice           {advice}" for advice in facts["advice"]),
+    ]
+    if facts["suggestion"] != facts["rates"]:
+        wider = dilation.receptive_field(facts["suggestion"], kernel=facts["kernel"])
+        lines.append(
+            f"suggestion       {_dashed(facts['suggestion'])}: passes without holes, "
+            f"receptive field {wider} × {wider}"
+        )
+    return lines
+
+
+def _dashed(rates: tuple[int, ...]) -> str:
+    return "-".join(map(str, rates))
