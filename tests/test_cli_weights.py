@@ -6,12 +6,12 @@ import sys
 import types
 
 import pytest
-import zoo.weights
-from zoo.weights import cache
-from zoo.weights.entry import WeightsEntry
 
+import zoo.weights
 from zoo.cli import weights as cli
 from zoo.errors import DownloadError, InputError
+from zoo.weights import cache
+from zoo.weights.entry import WeightsEntry
 
 CONTENT = b"weights" * 100
 

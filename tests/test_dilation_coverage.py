@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zoo.dilation import Layer, check, coverage, covers, holes, reached, receptive_field
 from zoo.errors import InputError
 
-FIXED = settings(derandomize=True, deadline=None, max_examples=150, database=None)
+FIXED = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 RATES = st.lists(st.integers(1, 12), min_size=1, max_size=5)
 KERNELS = st.sampled_from([3, 5, 7])
 LAYERS = st.builds(Layer, st.integers(1, 4), st.integers(1, 5), st.integers(1, 3))

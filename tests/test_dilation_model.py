@@ -150,6 +150,16 @@ def test_zoo_layers():
     assert analyse(model).stacks == ((Layer(3, 1, 2), Layer(3, 3), Layer(5, 2)),)
 
 
+def test_a_rate_in_place_of_a_stride_reads_the_same_pixels():
+    x = inputs = image()
+    strided = conv()(conv(strides=2, padding="valid")(x))
+    dense = conv(dilation_rate=2)(conv(padding="valid")(x))
+    strided, dense = (analyse(keras.Model(inputs, y)) for y in (strided, dense))
+    assert (strided.output_stride, dense.output_stride) == ((2, 2), (1, 1))
+    assert strided.origin == dense.origin
+    assert np.array_equal(strided.counts, dense.counts)
+
+
 def test_default_layer_stands_before_the_resize():
     found = analyse(strided_residual())
     assert found.layer == "sum"

@@ -13,7 +13,7 @@ from zoo.errors import InputError
 
 GROUPS = st.lists(st.integers(1, 20), min_size=1, max_size=7)
 KERNELS = st.sampled_from([3, 5, 7])
-FIXED = settings(derandomize=True, deadline=None, max_examples=200, database=None)
+FIXED = settings(derandomize=True, deadline=None, max_examples=100, database=None)
 
 
 @pytest.mark.parametrize(

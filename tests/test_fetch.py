@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo.weights import cache, fetch
-from zoo.weights.entry import WeightsEntry
 
 from zoo.errors import DownloadError, InputError
+from zoo.weights import cache, fetch
+from zoo.weights.entry import WeightsEntry
 
 CONTENT = random.Random(0).randbytes(1_000_003)
 FILE = "net-12345678.pth"

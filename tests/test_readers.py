@@ -13,10 +13,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from zoo.weights.readers.tflite_file import _layer_name, read_tflite
-from zoo.weights.readers.torch_file import read_torch
 
 from zoo.errors import FormatError
+from zoo.weights.readers.tflite_file import _layer_name, read_tflite
+from zoo.weights.readers.torch_file import read_torch
 
 # --- writing torch files without torch -----------------------------------------------------------
 

@@ -5,9 +5,8 @@ An entry whose ``model`` is a backbone serves every model on that backbone.
 
 from __future__ import annotations
 
-from zoo.weights.entry import WeightsEntry
-
 from zoo.errors import InputError
+from zoo.weights.entry import WeightsEntry
 
 _TORCHVISION = "https://download.pytorch.org/models"
 _CORAL_COMMIT = "104342d2d3480b3e66203073dac24f4e2dbb4c41"

@@ -7,11 +7,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
+
+from zoo.errors import FormatError
 from zoo.weights.cache import converted_path, load_converted, store_converted
 from zoo.weights.name_maps import NameMap
 from zoo.weights.name_maps.base import RULES, arrays_of, raise_mismatch, summarize
-
-from zoo.errors import FormatError
 
 # Part of the key of cached conversions: raise it whenever a reader, a map or a transform changes.
 CONVERTER_VERSION = "1"

@@ -26,10 +26,9 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
+from zoo.errors import DownloadError
 from zoo.weights import cache
 from zoo.weights.entry import WeightsEntry
-
-from zoo.errors import DownloadError
 
 Progress = Callable[[int, int | None], None]
 

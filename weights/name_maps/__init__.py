@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from zoo.errors import InputError
 from zoo.weights.name_maps.base import NameMap
 from zoo.weights.name_maps.mobilenet_v2 import TF_DEEPLAB_MOBILENET_V2, TORCHVISION_MOBILENET_V2
-
-from zoo.errors import InputError
 
 NAME_MAPS = {m.key: m for m in (TORCHVISION_MOBILENET_V2, TF_DEEPLAB_MOBILENET_V2)}
 
