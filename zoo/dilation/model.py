@@ -119,7 +119,7 @@ def analyse(model: Any, *, layer: str | None = None) -> ModelCoverage:
         raise InputError(f"layer {steps[start].name!r} has no map of positions to start from")
     walk = _Walk(steps, start)
     walk.run()
-    source = next(i for i, step in enumerate(steps) if step.is_image)
+    source = next((i for i, step in enumerate(steps) if step.is_image), None)
     if source not in walk.maps:
         raise InputError(f"layer {steps[start].name!r} reads the image through pooled context only")
     counts, origin = walk.maps[source]
