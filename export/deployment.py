@@ -1,0 +1,143 @@
+"""From a Keras model to the graph that every format starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+import zoo
+from zoo.errors import InputError
+from zoo.export.metadata import INPUT_NAME, OUTPUT_NAME, Metadata
+from zoo.layers import forward_only
+from zoo.resize import SegmentationLogits, label_set_of
+
+HEADS = ("logits", "small_logits")
+LAYOUTS = ("nhwc", "nchw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A model, checked and cut to the requested head, with the description that its artifact will carry.
+
+    Attributes:
+        network: From images to the head's output; shares the model's weights.
+        metadata: Of the artifact to be.
+    """
+
+    network: keras.Model
+    metadata: Metadata
+
+    def reference(self, images: np.ndarray) -> np.ndarray:
+        """What the Keras model itself computes for ``(height, width, 3)`` or a batch of it."""
+        batch = np.asarray(images, np.float32)
+        batch = batch if batch.ndim == 4 else batch[None]
+        return keras.ops.convert_to_numpy(self.network(batch, training=False))
+
+
+def fingerprint(model: keras.Model) -> str:
+    """SHA-256 over the layers' settings and the weights of a model: equal for models that compute the same.
+
+    The model's name, the size of its input and its training state do not count.
+    """
+    sha = hashlib.sha256()
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.InputLayer):
+            config = [type(layer).__name__, layer.get_config()]
+            sha.update(json.dumps(config, sort_keys=True, default=str).encode())
+    for weight in model.weights:
+        value = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
+        sha.update(f"{weight.path} {value.shape} {value.dtype}".encode())
+        sha.update(value.tobytes())
+    return sha.hexdigest()
+
+
+def _check_size(model: keras.Model, input_size) -> tuple[int, int] | None:
+    """The static size to export: as requested, else as the model was built, else `None`."""
+    built = tuple(model.input_shape[1:3])
+    fixed = None if None in built else built
+    if input_size is None:
+        return fixed
+    size = tuple(input_size) if isinstance(input_size, (tuple, list)) else ()
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in size)
+    if len(size) != 2 or not whole or min(size) < 1:
+        raise InputError(f"input_size must be (height, width) in pixels, not {input_size!r}")
+    if any(b not in (None, n) for b, n in zip(built, size, strict=True)):
+        raise InputError(f"input_size {size} does not fit a model that was built for {built}")
+    return int(size[0]), int(size[1])
+
+
+def _network(model: keras.Model, head: str) -> keras.Model:
+    if head not in HEADS:
+        raise InputError(f"head must be one of {', '.join(HEADS)}, not {head!r}")
+    if head == "logits":
+        return model
+    last = next(x for x in reversed(model.layers) if isinstance(x, SegmentationLogits))
+    return keras.Model(model.input, last.input[0], name=f"{model.name}_small")
+
+
+def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc") -> Deployment:
+    """Check a model and the settings of an export.
+
+    Args:
+        model: A zoo model.
+        input_size: (height, width), or `None` for the size the model was built for (any, mostly).
+        head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride.
+        layout: ``"nhwc"`` or ``"nchw"``.
+
+    Raises:
+        InputError: Not a zoo model with one input and one output, or a setting outside of the above.
+    """
+    if not isinstance(model, keras.Model):
+        raise InputError(f"an export takes a keras.Model, not {type(model).__name__}")
+    label_set = label_set_of(model)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"an export takes a model with one input and one output; {model.name!r} has"
+            f" {len(model.inputs)} and {len(model.outputs)}"
+        )
+    if layout not in LAYOUTS:
+        raise InputError(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
+    metadata = Metadata(
+        model=model.name,
+        source=getattr(model, "zoo_source", None),
+        label_set=label_set,
+        head=head,
+        layout=layout,
+        input_size=_check_size(model, input_size),
+        fingerprint=fingerprint(model),
+        producer=f"atrous-zoo {zoo.__version__}",
+    )
+    return Deployment(network=_network(model, head), metadata=metadata)
+
+
+def serving_function(deployment: Deployment, *, depthwise: str):
+    """A `tf.function` from float32 NHWC images to ``{"logits": …}``, and the spec of its input.
+
+    The batch is 1 where the size is static (static shapes are what mobile converters and accelerators want),
+    and free where it is not. See `zoo.layers.forward_only` for `depthwise`.
+    """
+    size = deployment.metadata.input_size
+    shape = [None, None, None, 3] if size is None else [1, *size, 3]
+
+    @tf.function(autograph=False)
+    def serve(image):
+        with forward_only(depthwise=depthwise):
+            return {OUTPUT_NAME: deployment.network(image, training=False)}
+
+    return serve, tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
+
+
+def frozen_function(deployment: Deployment):
+    """The graph with its weights as constants, for converters; dilated depthwise stays one operation.
+
+    TensorFlow itself may not be able to run it (see `zoo.layers.forward_only`).
+    """
+    serve, spec = serving_function(deployment, depthwise="native")
+    concrete = serve.get_concrete_function(spec)
+    return convert_variables_to_constants_v2(concrete, lower_control_flow=False)

@@ -1,0 +1,168 @@
+"""The exports themselves: write under a temporary name, run what was written, compare, publish."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo.errors import InputError
+from zoo.export.artifacts import open_artifact
+from zoo.export.deployment import Deployment, prepare
+from zoo.export.parity import Parity, compare, default_images, require
+from zoo.export.report import ExportReport, describe
+from zoo.export.staging import check_target, report_path, staged, writing
+
+Images = Iterable[np.ndarray] | None
+
+
+def to_saved_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None = None,
+    head: str = "logits",
+    images: Images = None,
+) -> ExportReport:
+    """Export to a SavedModel folder that TensorFlow runs without Keras and without the zoo.
+
+    The signature ``serving_default`` takes ``image``, float32 RGB in 0…255 ``(batch, height, width, 3)`` with
+    any batch, and gives ``logits`` ``(batch, height, width, classes)``. Normalization is part of the graph,
+    dropout is not. The labels are the asset ``assets/atrous_zoo.json``.
+
+    The artifact is run and compared with the model before it appears under its name; after any failure
+    nothing is left, and an older artifact stays as it was.
+
+    Args:
+        model: A zoo model.
+        path: Folder to write; an existing SavedModel is replaced. The report stands at ``<path>.json``.
+        input_size: (height, width) in pixels, or `None` for any size.
+        head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride, the input
+            of the last resize.
+        images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones, in
+            three sizes where any size is taken.
+
+    Returns:
+        The report, see `ExportReport`.
+
+    Raises:
+        InputError: A model, setting or path that cannot be used, or a failure to write.
+        ParityError: The artifact's logits differ from the model's (see `zoo.export.Parity`).
+    """
+    from zoo.export.writers import saved_model
+
+    target = check_target(path, format="saved_model")
+    deployment = prepare(model, input_size=input_size, head=head)
+    return _publish(deployment, target, write=saved_model.write, images=images)
+
+
+def to_tflite(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None,
+    head: str = "logits",
+    images: Images = None,
+) -> ExportReport:
+    """Export to a float32 TFLite file with a static ``(1, height, width, 3)`` input and builtin operations.
+
+    Input ``image``, output ``logits``, also as the signature ``serving_default``; labels and origin are the
+    JSON text in the metadata buffer ``atrous_zoo``. A dilated convolution is one operation.
+
+    Arguments, result and errors as in `to_saved_model`; `input_size` may be `None` only for a model that was
+    built for one size. `path` must end in ``.tflite``.
+    """
+    from zoo.export.writers import tflite
+
+    target = check_target(path, format="tflite")
+    deployment = prepare(model, input_size=input_size, head=head)
+    return _publish(deployment, target, write=tflite.write, images=images)
+
+
+def to_onnx(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None = None,
+    head: str = "logits",
+    layout: str = "nhwc",
+    opset: int = 18,
+    images: Images = None,
+) -> ExportReport:
+    """Export to an ONNX file in which a dilated convolution is one Conv with its ``dilations``.
+
+    Input ``image``, output ``logits``. A static size is declared with a batch of 1; else the axes are the
+    symbols ``batch``, ``height`` and ``width``, which the two share (``rows`` and ``columns`` for the output
+    of ``head="small_logits"``). Properties: ``labels`` (one a line), ``palette``, ``model``, and
+    ``atrous_zoo`` (all of it as JSON).
+
+    Arguments, result and errors as in `to_saved_model`; `path` must end in ``.onnx``.
+
+    Args:
+        model: A zoo model.
+        path: File to write.
+        input_size: (height, width), or `None` for any size.
+        head: ``"logits"`` or ``"small_logits"``.
+        layout: Of the input and the output: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
+        opset: Version of the ONNX operators.
+        images: For the comparison.
+    """
+    from zoo.export.writers import onnx
+
+    target = check_target(path, format="onnx")
+    onnx.check_opset(opset)
+    deployment = prepare(model, input_size=input_size, head=head, layout=layout)
+    write = functools.partial(onnx.write, opset=opset)
+    return _publish(deployment, target, write=write, images=images)
+
+
+def _publish(
+    deployment: Deployment,
+    target: Path,
+    *,
+    write: Callable[[Deployment, Path], None],
+    images: Images,
+) -> ExportReport:
+    """Write, prove, report, and only then move to `target`."""
+    with staged(target) as work:
+        write(deployment, work)
+        artifact = open_artifact(work)
+        parity = _measure(artifact, deployment, images)
+        require(parity, what=target.name)
+        report = describe(artifact, path=target, parity=parity)
+        with writing(report_path(target)):
+            report_path(work).write_text(report.to_json(), encoding="utf-8")
+    return report
+
+
+def _measure(artifact, deployment: Deployment, images: Images) -> Parity:
+    images = default_images(artifact.input_size) if images is None else list(images)
+    if not images:
+        raise InputError("the comparison needs at least one image")
+    return compare(artifact.predict, deployment.reference, images)
+
+
+def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None) -> Parity:
+    """Compare an existing artifact with its Keras model again.
+
+    Args:
+        path: Of the artifact.
+        model: The model that it was exported from.
+        images: RGB images ``(height, width, 3)`` in 0…255, of the artifact's size where that is static;
+            `None` for synthetic ones.
+
+    Returns:
+        The numbers; ``.passed`` says whether the gates hold.
+
+    Raises:
+        InputError: No such artifact, an image of another size, or not a zoo model.
+        FormatError: A damaged artifact.
+        ParityError: Logits of another shape, so that there is nothing to compare.
+    """
+    artifact = open_artifact(path)
+    size, head = artifact.input_size, artifact.metadata.head
+    return _measure(artifact, prepare(model, input_size=size, head=head), images)

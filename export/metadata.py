@@ -1,0 +1,75 @@
+"""What every artifact carries inside itself: labels, origin, and how its tensors are meant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from zoo.errors import FormatError
+from zoo.labels import LabelSet
+
+# Name of the SavedModel asset, the TFLite metadata buffer and the ONNX property that hold the JSON text.
+KEY = "atrous_zoo"
+INPUT_NAME = "image"
+OUTPUT_NAME = "logits"
+SIGNATURE = "serving_default"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """Self-description of an artifact.
+
+    Attributes:
+        model: Name of the Keras model.
+        source: Catalog model and weights tag that it was loaded from, or `None`.
+        label_set: Names and colours of the logits' channels.
+        head: What comes out: ``"logits"`` or ``"small_logits"``.
+        layout: ``"nhwc"`` or ``"nchw"``, of the input and the output.
+        input_size: (height, width), or `None` when any size is taken.
+        fingerprint: Of the exported model, see `zoo.export.deployment.fingerprint`.
+        producer: Software that wrote the artifact.
+    """
+
+    model: str
+    source: dict | None
+    label_set: LabelSet
+    head: str
+    layout: str
+    input_size: tuple[int, int] | None
+    fingerprint: str
+    producer: str
+
+    def to_json(self) -> str:
+        """The JSON text that is stored in the artifact."""
+        content = {
+            **vars(self),
+            "schema": SCHEMA,
+            "label_set": self.label_set.to_config(),
+            "input": "float32 RGB in 0..255; normalization is part of the graph",
+        }
+        return json.dumps(content, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, path) -> Metadata:
+        """The inverse of `to_json`; `path` is named when the text is not what `to_json` writes."""
+        try:
+            content = json.loads(text)
+            if content["schema"] != SCHEMA:
+                raise FormatError(f"{path}: written by another version of the zoo (metadata schema)")
+            size = content["input_size"]
+            return cls(
+                **{k: content[k] for k in ("model", "source", "head", "layout", "producer")},
+                label_set=LabelSet.from_config(content["label_set"]),
+                input_size=None if size is None else (int(size[0]), int(size[1])),
+                fingerprint=str(content["fingerprint"]),
+            )
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise FormatError(f"{path}: damaged {KEY} metadata ({error!r})") from error
+
+
+def missing(path) -> FormatError:
+    """The error for a readable file that carries no metadata of ours."""
+    return FormatError(f"{path} carries no {KEY} metadata: it was not exported by the zoo")

@@ -1,0 +1,145 @@
+"""ONNX: one native Conv for each dilated convolution, sizes stated, labels inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import tf2onnx
+from onnx import version_converter
+from tf2onnx import constants as tf2onnx_constants
+
+from zoo.errors import InputError
+from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, Metadata
+from zoo.export.staging import writing
+from zoo.export.writers import onnx_passes
+
+MIN_OPSET = 13
+_NHWC_TO_NCHW = [0, 3, 1, 2]
+_NCHW_TO_NHWC = [0, 2, 3, 1]
+
+
+def _resize_bilinear(context, node, name, args) -> None:
+    """Convert ResizeBilinear to a Resize by target size.
+
+    tf2onnx states a static resize by its scale, and 7.4615383 times 13 is 96.99999: shape inference and
+    other runtimes then drop the last row or column.
+    """
+    image, size = node.input
+    shape, dtype = context.get_shape(image), context.get_dtype(image)
+    centers = "align_corners" if node.get_attr_value("align_corners") else "half_pixel"
+    if not node.get_attr_value("align_corners") and not node.get_attr_value("half_pixel_centers"):
+        raise InputError("resizing with neither half-pixel centres nor aligned corners has no export")
+    static = node.inputs[1].is_const() and -1 not in shape
+    nchw = context.make_node("Transpose", [image], attr={"perm": _NHWC_TO_NCHW}).output[0]
+    if static:
+        target = [shape[0], shape[3], *node.inputs[1].get_tensor_value()]
+        sizes = context.make_const(f"{name}_sizes", _int64(target)).output[0]
+    else:
+        sizes = _dynamic_sizes(context, nchw=nchw, size=size)
+    output, out_shape = node.output[0], context.get_shape(node.output[0])
+    context.remove_node(node.name)
+    attributes = {"mode": "linear", "coordinate_transformation_mode": centers}
+    resized = context.make_node("Resize", [nchw, "", "", sizes], attr=attributes).output[0]
+    context.make_node(
+        "Transpose",
+        [resized],
+        attr={"perm": _NCHW_TO_NHWC},
+        name=name,
+        outputs=[output],
+        shapes=[out_shape],
+        dtypes=[dtype],
+    )
+
+
+def _int64(values) -> np.ndarray:
+    return np.asarray(values, np.int64)
+
+
+def _dynamic_sizes(context, *, nchw: str, size: str) -> str:
+    """[batch, channels, *size] as an int64 tensor."""
+    shape = context.make_node("Shape", [nchw]).output[0]
+    bounds = [context.make_const(f"{nchw}_{i}", _int64([i])).output[0] for i in (0, 2)]
+    kept = context.make_node("Slice", [shape, *bounds]).output[0]
+    size = context.make_node("Cast", [size], attr={"to": onnx.TensorProto.INT64}).output[0]
+    return context.make_node("Concat", [kept, size], attr={"axis": 0}).output[0]
+
+
+def check_opset(opset: int) -> int:
+    """`opset` itself, or an `InputError` with the range that the installed packages can write."""
+    newest = onnx.defs.onnx_opset_version()
+    if not isinstance(opset, int) or not MIN_OPSET <= opset <= newest:
+        raise InputError(f"opset must be between {MIN_OPSET} and {newest}, not {opset!r}")
+    return opset
+
+
+def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
+    function = frozen_function(deployment)
+    source, target = function.inputs[0].name, function.outputs[0].name
+    channels_first = deployment.metadata.layout == "nchw"
+    model, _ = tf2onnx.convert.from_graph_def(
+        function.graph.as_graph_def(),
+        input_names=[source],
+        output_names=[target],
+        inputs_as_nchw=[source] if channels_first else None,
+        outputs_as_nchw=[target] if channels_first else None,
+        tensors_to_rename={source: INPUT_NAME, target: OUTPUT_NAME},
+        custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
+        opset=min(opset, max(tf2onnx_constants.OPSET_TO_IR_VERSION)),
+    )
+    return model
+
+
+def _dimensions(deployment: Deployment) -> tuple[list, list]:
+    """Declared axes of the input and the output, NHWC: sizes, or symbols that the two share."""
+    metadata = deployment.metadata
+    classes = len(metadata.label_set)
+    if metadata.input_size is not None:
+        output = deployment.network.compute_output_shape((1, *metadata.input_size, 3))
+        return [1, *metadata.input_size, 3], [1, *output[1:3], classes]
+    size = ["height", "width"] if metadata.head == "logits" else ["rows", "columns"]
+    return ["batch", "height", "width", 3], ["batch", *size, classes]
+
+
+def _declare(model: onnx.ModelProto, deployment: Deployment) -> None:
+    ends = ((model.graph.input[0], 0), (model.graph.output[0], 1))
+    dimensions = _dimensions(deployment)
+    for value, index in ends:
+        axes = dimensions[index]
+        if deployment.metadata.layout == "nchw":
+            axes = [axes[i] for i in _NHWC_TO_NCHW]
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, axes))
+
+
+def _describe(model: onnx.ModelProto, metadata: Metadata) -> None:
+    labels = metadata.label_set
+    model.doc_string = (
+        f"{metadata.model}: float32 RGB images in 0..255 ({metadata.layout}) to logits of"
+        f" {len(labels)} classes ({metadata.head})"
+    )
+    model.graph.name = metadata.model
+    properties = {
+        KEY: metadata.to_json(),
+        "model": metadata.model,
+        "labels": "\n".join(labels.names),
+        "palette": json.dumps([list(color) for color in labels.palette]),
+    }
+    onnx.helper.set_model_props(model, properties)
+
+
+def write(deployment: Deployment, path: Path, *, opset: int) -> None:
+    """Write the file `path`, checked with full shape inference."""
+    model = _convert(deployment, opset=check_opset(opset))
+    onnx_passes.simplify(model)
+    _declare(model, deployment)
+    if opset > max(tf2onnx_constants.OPSET_TO_IR_VERSION):
+        model = version_converter.convert_version(model, opset)
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
+    model.producer_name, model.producer_version = "atrous-zoo", deployment.metadata.producer.split()[-1]
+    _describe(model, deployment.metadata)
+    onnx.checker.check_model(model, full_check=True)
+    with writing(path):
+        onnx.save(model, path)

@@ -1,0 +1,133 @@
+"""Rewrites of a converted ONNX graph that keep its function and help the runtimes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+
+def simplify(model: onnx.ModelProto) -> None:
+    """Apply all rewrites, in place."""
+    state_pads(model.graph)
+    fold_scales(model.graph)
+    hoist_transposes(model.graph)
+    drop_unused(model)
+
+
+def _attributes(node: onnx.NodeProto) -> dict:
+    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _set(node: onnx.NodeProto, **attributes) -> None:
+    kept = [a for a in node.attribute if a.name not in attributes]
+    added = [helper.make_attribute(k, v) for k, v in attributes.items() if v is not None]
+    del node.attribute[:]
+    node.attribute.extend([*kept, *added])
+
+
+def _uses(graph: onnx.GraphProto) -> Counter:
+    """How often each tensor is read; the graph's outputs count."""
+    uses = Counter(name for node in graph.node for name in node.input)
+    uses.update(value.name for value in graph.output)
+    return uses
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def state_pads(graph: onnx.GraphProto) -> None:
+    """State the padding of stride-1 convolutions in pixels.
+
+    Where sizes are dynamic, tf2onnx writes ``auto_pad=SAME_UPPER``, which ONNX Runtime refuses together with
+    a dilation. At stride 1 the padding does not depend on the size.
+    """
+    for node in graph.node:
+        attributes = _attributes(node)
+        same = attributes.get("auto_pad") == b"SAME_UPPER"
+        if node.op_type != "Conv" or not same or max(attributes.get("strides", [1])) > 1:
+            continue
+        kernel = attributes["kernel_shape"]
+        rates = attributes.get("dilations", [1] * len(kernel))
+        reach = [rate * (k - 1) for k, rate in zip(kernel, rates, strict=True)]
+        before = [r // 2 for r in reach]
+        after = [r - b for r, b in zip(reach, before, strict=True)]
+        _set(node, auto_pad=None, pads=before + after)
+
+
+def fold_scales(graph: onnx.GraphProto) -> None:
+    """Multiply a constant factor for each channel (batch norm's) into the convolution before it.
+
+    tf2onnx leaves it behind depthwise convolutions.
+    """
+    constants, uses = _constants(graph), _uses(graph)
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in [n for n in graph.node if n.op_type == "Mul"]:
+        conv = makers.get(node.input[0])
+        factor = constants.get(node.input[1])
+        if conv is None or factor is None or conv.op_type != "Conv" or uses[node.input[0]] > 1:
+            continue
+        weights = [constants.get(name) for name in conv.input[1:]]
+        if None in weights or any(uses[tensor.name] > 1 for tensor in weights):
+            continue
+        values = numpy_helper.to_array(factor)
+        if values.shape != (1, weights[0].dims[0], 1, 1):
+            continue
+        for tensor in weights:
+            scaled = numpy_helper.to_array(tensor)
+            scaled = scaled * values.reshape(-1, *[1] * (scaled.ndim - 1))
+            tensor.CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), tensor.name))
+        conv.output[0] = node.output[0]
+        makers[node.output[0]] = conv
+        graph.node.remove(node)
+
+
+def hoist_transposes(graph: onnx.GraphProto) -> None:
+    """Transpose before an Expand (image pooling's single cell) instead of the whole map after it."""
+    constants, uses = _constants(graph), _uses(graph)
+    makers = {name: node for node in graph.node for name in node.output}
+    for last in [n for n in graph.node if n.op_type == "Transpose"]:
+        expand = makers.get(last.input[0])
+        if expand is None or expand.op_type != "Expand" or uses[expand.output[0]] > 1:
+            continue
+        order = list(_attributes(last)["perm"])
+        shape = constants.get(expand.input[1])
+        if shape is not None and list(shape.dims) != [len(order)]:
+            continue  # Expand may add leading axes; then the permutation is another
+        first, sizes, shape_name = _hoisted(graph, expand, order=order, shape=shape)
+        wide = helper.make_node("Expand", [first.output[0], shape_name], [last.output[0]], expand.name)
+        position = list(graph.node).index(expand)
+        graph.node.remove(expand)
+        graph.node.remove(last)
+        for node in [wide, *sizes, first]:
+            graph.node.insert(position, node)
+
+
+def _hoisted(graph: onnx.GraphProto, expand: onnx.NodeProto, *, order: list[int], shape):
+    """The Transpose of Expand's input, the nodes that permute its target shape, and that shape's name."""
+    name = expand.output[0]
+    first = helper.make_node("Transpose", [expand.input[0]], [f"{name}_cell"], perm=order)
+    permuted = f"{name}_shape"
+    if shape is not None:
+        values = numpy_helper.to_array(shape)[order]
+        graph.initializer.append(numpy_helper.from_array(values, permuted))
+        return first, [], permuted
+    indices = numpy_helper.from_array(np.asarray(order, np.int64), f"{name}_order")
+    graph.initializer.append(indices)
+    gather = helper.make_node("Gather", [expand.input[1], indices.name], [permuted], axis=0)
+    return first, [gather], permuted
+
+
+def drop_unused(model: onnx.ModelProto) -> None:
+    """Remove constants and operator domains that nothing reads."""
+    uses = _uses(model.graph)
+    kept = [tensor for tensor in model.graph.initializer if uses[tensor.name]]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    domains = {node.domain for node in model.graph.node} | {""}
+    opsets = [entry for entry in model.opset_import if entry.domain in domains]
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)

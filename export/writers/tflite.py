@@ -1,0 +1,78 @@
+"""TFLite: frozen, static, builtin operations only, with named ends and the metadata inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+
+from zoo.errors import InputError
+from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, SIGNATURE
+from zoo.export.staging import writing
+
+_IDENTIFIER = b"TFL3"
+# What the schema asks for (`force_align`), so that kernels may map weights in place.
+_ALIGNMENT = 16
+
+
+class _AlignedBuffer(schema.BufferT):
+    """A buffer whose bytes start at a multiple of 16; the generated code packs them anywhere."""
+
+    def Pack(self, builder):  # noqa: N802 (the generated name)
+        """Pad first, so that the vector that follows ends, and thus starts, aligned."""
+        if self.data is not None:
+            builder.Prep(_ALIGNMENT, len(self.data))
+        return super().Pack(builder)
+
+
+def _convert(deployment: Deployment) -> bytes:
+    # Without a module the converter takes its deprecated path; the weights are constants already.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [frozen_function(deployment)], trackable_obj=tf.Module()
+    )
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return bytes(converter.convert())
+
+
+def _name_ends(model: schema.ModelT) -> None:
+    """Name the input and output, and offer them as a signature."""
+    graph = model.subgraphs[0]
+    maps = []
+    for name, indices in ((INPUT_NAME, graph.inputs), (OUTPUT_NAME, graph.outputs)):
+        graph.tensors[indices[0]].name = name
+        entry = schema.TensorMapT(name=name, tensorIndex=int(indices[0]))
+        maps.append([entry])
+    model.signatureDefs = [schema.SignatureDefT(inputs=maps[0], outputs=maps[1], signatureKey=SIGNATURE)]
+
+
+def annotate(content: bytes, *, metadata: str, description: str) -> bytes:
+    """A TFLite file with named input and output, aligned weights, and `metadata` in a buffer of its own."""
+    model = schema.ModelT.InitFromPackedBuf(content)
+    _name_ends(model)
+    model.description = description
+    text = np.frombuffer(metadata.encode(), np.uint8)
+    buffers = [*(buffer.data for buffer in model.buffers), text]
+    model.buffers = [_AlignedBuffer(data=item) for item in buffers]
+    entries = list(model.metadata or [])
+    model.metadata = [*entries, schema.MetadataT(name=KEY, buffer=len(buffers) - 1)]
+    builder = flatbuffers.Builder(len(content) + len(metadata) + 4096)
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def write(deployment: Deployment, path: Path) -> None:
+    """Write the file `path`."""
+    metadata = deployment.metadata
+    if metadata.input_size is None:
+        raise InputError("a tflite artifact has a static size: pass input_size=(height, width)")
+    content = annotate(
+        _convert(deployment),
+        metadata=metadata.to_json(),
+        description=f"{metadata.model}: {len(metadata.label_set)} classes",
+    )
+    with writing(path):
+        path.write_bytes(content)
