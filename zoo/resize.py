@@ -9,7 +9,10 @@ from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers import PACKAGE
 
-CONVENTIONS = ("half_pixel", "align_corners")
+CONVENTIONS = ("half_pixel", "align_corners", "asymmetric")
+DOMAINS = ("logits", "probabilities")
+# Below this a probability counts as this: its logarithm (-69) and its gradient (1 / p) stay finite.
+FLOOR = 1e-30
 
 
 def check_convention(convention: str) -> str:
@@ -27,14 +30,16 @@ def resize_bilinear(x: tf.Tensor, size, *, convention: str) -> tf.Tensor:
         size: Target height and width: integers, or an int32 tensor of two.
         convention: ``"half_pixel"``: pixel centres at i + ½, source = (i + ½)·in/out − ½ (PyTorch's default,
             TensorFlow 2). ``"align_corners"``: the corner pixels' centres coincide, source = i·(in − 1)/
-            (out − 1) (TF-DeepLab). The two differ by up to half a source pixel.
+            (out − 1) (TF-DeepLab). ``"asymmetric"``: the first pixels' centres coincide, source = i·in/out
+            (fyu/dilation; ONNX's name). They differ by up to half a source pixel; the last reaches past
+            the last source pixel, which it repeats there.
     """
-    half_pixel = check_convention(convention) == "half_pixel"
+    check_convention(convention)
     return tf.raw_ops.ResizeBilinear(
         images=tf.cast(x, tf.float32),
         size=size,
-        half_pixel_centers=half_pixel,
-        align_corners=not half_pixel,
+        half_pixel_centers=convention == "half_pixel",
+        align_corners=convention == "align_corners",
     )
 
 
@@ -72,25 +77,65 @@ class Resize(keras.layers.Layer):
 class SegmentationLogits(Resize):
     """The last layer of every model: logits at the size of the image, and what their channels mean.
 
+    ``[(batch, h, w, classes), image]`` → ``(batch, height, width, classes)``, float32.
+
     Args:
         convention: See `Resize`.
         label_set: The `LabelSet` of the channels (or its config). It is part of the layer's config, so that a
             saved ``.keras`` file brings its class names and colours along.
+        domain: What is interpolated. ``"probabilities"`` gives ``log(resize(softmax(x)))``, so that softmax
+            of the result is the resized probabilities, as the authors of Caffe's dilation networks and of DUC
+            enlarge them. That differs from ``"logits"``, which are resized as they are: between a sure cell
+            and an unsure one of another class, the mean probability follows both and the mean logit the sure
+            one. Probabilities below 1e-30 count as 1e-30.
+        factor: Enlarge exactly so many times and keep the top left part that the image covers, for a map
+            that was computed on a padded image; `None` resizes to the image's own size.
         **kwargs: ``name`` of a Keras layer.
+
+    Raises:
+        InputError: An unknown convention or domain, a factor below 1, a number of channels other than that of
+            the labels, or a map that, enlarged, is smaller than the image.
     """
 
-    def __init__(self, *, convention: str, label_set, **kwargs):
+    def __init__(
+        self, *, convention: str, label_set, domain: str = "logits", factor: int | None = None, **kwargs
+    ):
         super().__init__(convention=convention, **kwargs)
         is_set = isinstance(label_set, LabelSet)
         self.label_set = label_set if is_set else LabelSet.from_config(label_set)
+        if domain not in DOMAINS:
+            raise InputError(f"domain must be one of {', '.join(DOMAINS)}, not {domain!r}")
+        if factor is not None and (not isinstance(factor, int) or factor < 1):
+            raise InputError(f"factor must be a positive integer or None, not {factor!r}")
+        self.domain = domain
+        self.factor = factor
 
     def build(self, input_shape):
-        channels = input_shape[0][-1]
-        if channels != len(self.label_set):
-            raise InputError(f"{len(self.label_set)} labels for {channels} channels of logits")
+        x, image = input_shape
+        if x[-1] != len(self.label_set):
+            raise InputError(f"{len(self.label_set)} labels for {x[-1]} channels of logits")
+        if self.factor is None or None in (*x[1:3], *image[1:3]):
+            return
+        if any(self.factor * cells < pixels for cells, pixels in zip(x[1:3], image[1:3], strict=True)):
+            raise InputError(f"{self.factor} times {x[1:3]} does not cover an image of {image[1:3]}")
+
+    def call(self, inputs):
+        x, image = inputs
+        if self.domain == "logits":
+            return self._to_image(x, image)
+        return tf.math.log(tf.maximum(self._to_image(tf.nn.softmax(x), image), FLOOR))
+
+    def _to_image(self, x, image):
+        if self.factor is None:
+            return super().call([x, image])
+        if self.factor > 1:
+            x = resize_bilinear(x, self.factor * tf.shape(x)[1:3], convention=self.convention)
+        size = tf.shape(image)
+        return tf.ensure_shape(x[:, : size[1], : size[2]], (None, *image.shape[1:3], len(self.label_set)))
 
     def get_config(self):
-        return {**super().get_config(), "label_set": self.label_set.to_config()}
+        config = {"label_set": self.label_set.to_config(), "domain": self.domain, "factor": self.factor}
+        return {**super().get_config(), **config}
 
 
 def label_set_of(model: keras.Model) -> LabelSet:
