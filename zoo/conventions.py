@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from zoo.errors import InputError
+from zoo.preprocessing import CAFFE as CAFFE_INPUT
 from zoo.preprocessing import TF_DEEPLAB as TF_DEEPLAB_INPUT
 from zoo.preprocessing import TORCHVISION as TORCHVISION_INPUT
+from zoo.preprocessing import TUSIMPLE_DUC as TUSIMPLE_DUC_INPUT
 from zoo.preprocessing import Normalization
 
 
@@ -30,6 +32,9 @@ class Convention:
         pool_first: Whether image pooling is the first branch that ASPP concatenates, or the last.
         stride_on_3x3: Where a ResNet bottleneck has its stride: on the 3×3 (v1.5) or the first 1×1 (v1).
         late_dilation: Whether the first block of a dilated stage keeps the rate before it.
+        deep_stem: Whether a ResNet begins with three 3×3 convolutions instead of one 7×7.
+        pool_padding: Of a ResNet's max pooling: ``"symmetric"`` or ``"valid"``.
+        resize_domain: What is enlarged at the end: ``"logits"`` or ``"probabilities"``.
     """
 
     name: str
@@ -43,6 +48,9 @@ class Convention:
     pool_first: bool
     stride_on_3x3: bool = True
     late_dilation: bool = True
+    deep_stem: bool = False
+    pool_padding: str = "symmetric"
+    resize_domain: str = "logits"
 
 
 TORCHVISION = Convention(
@@ -55,6 +63,28 @@ TORCHVISION = Convention(
     head_epsilon=1e-5,
     channel_divisor=8,
     pool_first=False,
+)
+# The ImageNet file. The segmentation file was trained with the first block of the last stage dilated already.
+TORCHVISION_MOBILENET_V3 = Convention(
+    **{**TORCHVISION.__dict__, "name": "torchvision_mobilenet_v3", "epsilon": 1e-3}
+)
+TORCHVISION_MOBILENET_V3_DILATED = Convention(
+    **{
+        **TORCHVISION_MOBILENET_V3.__dict__,
+        "name": "torchvision_mobilenet_v3_dilated",
+        "late_dilation": False,
+    }
+)
+# The authors' network descriptions (hszhao/PSPNet, evaluation/prototxt/pspnet101_VOC2012_473.prototxt and
+# evaluation/eval_all.m): Caffe's Interp aligns corners, conv4_1 is dilated already, the stride is on the 3×3.
+CAFFE_PSPNET = Convention(
+    **{
+        **TORCHVISION.__dict__,
+        "name": "caffe_pspnet",
+        "normalization": CAFFE_INPUT,
+        "resize": "align_corners",
+        "late_dilation": False,
+    }
 )
 TF_DEEPLAB = Convention(
     name="tf_deeplab",
@@ -69,8 +99,36 @@ TF_DEEPLAB = Convention(
     pool_first=True,
 )
 TF_DEEPLAB_FOLDED = Convention(**{**TF_DEEPLAB.__dict__, "name": "tf_deeplab_folded", "batch_norm": False})
+TUSIMPLE_DUC = Convention(
+    name="tusimple_duc",
+    normalization=TUSIMPLE_DUC_INPUT,
+    padding="symmetric",
+    resize="half_pixel",
+    batch_norm=True,
+    # Of the authors' source; a published file states its own, which then holds.
+    epsilon=1e-6,
+    head_epsilon=1e-6,
+    channel_divisor=8,
+    pool_first=False,
+    stride_on_3x3=False,
+    late_dilation=False,
+    deep_stem=True,
+    pool_padding="valid",
+    resize_domain="probabilities",
+)
 
-CONVENTIONS = {c.name: c for c in (TORCHVISION, TF_DEEPLAB, TF_DEEPLAB_FOLDED)}
+CONVENTIONS = {
+    c.name: c
+    for c in (
+        TORCHVISION,
+        TORCHVISION_MOBILENET_V3,
+        TORCHVISION_MOBILENET_V3_DILATED,
+        CAFFE_PSPNET,
+        TF_DEEPLAB,
+        TF_DEEPLAB_FOLDED,
+        TUSIMPLE_DUC,
+    )
+}
 
 
 def resolve(convention: str | Convention) -> Convention:

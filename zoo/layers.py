@@ -364,3 +364,153 @@ class BroadcastLike(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         x, like = input_shape
         return (*like[:3], x[-1])
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class HardSigmoid(keras.layers.Layer):
+    """``relu6(x + 3) / 6``: the gate of MobileNetV3 (Howard et al. 2019, section 5.2), as PyTorch has it."""
+
+    def call(self, x):
+        return tf.nn.relu6(x + 3.0) * (1 / 6)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class HardSwish(keras.layers.Layer):
+    """``x · relu6(x + 3) / 6`` (Howard et al. 2019, section 5.2).
+
+    Written as the product that converters recognise as one operation.
+    """
+
+    def call(self, x):
+        return x * tf.nn.relu6(x + 3.0) * (1 / 6)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def pooling_matrix(length: int | tf.Tensor, bins: int, dtype) -> tf.Tensor:
+    """``(bins, length)`` matrix whose product with a signal is its mean in each bin.
+
+    Bin i covers the indices from ⌊i·length/bins⌋ up to, and without, ⌈(i + 1)·length/bins⌉: neighbours share
+    an index where the division leaves a rest, and a signal shorter than `bins` is repeated.
+    """
+    index, position = tf.range(bins)[:, None], tf.range(length)[None]
+    start, stop = index * length // bins, -(-(index + 1) * length // bins)
+    inside = tf.logical_and(position >= start, position < stop)
+    return tf.cast(inside, dtype) / tf.cast(stop - start, dtype)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class AdaptiveAveragePooling2D(keras.layers.Layer):
+    """Means over a grid of ``bins × bins`` cells, for a map of any size.
+
+    ``(batch, height, width, channels)`` → ``(batch, bins, bins, channels)``. The cells are those of PyTorch's
+    ``AdaptiveAvgPool2d``. Two matrix products, because they are differentiable, take any size at run time,
+    and exist in every format of deployment.
+
+    Args:
+        bins: Cells in each direction.
+        **kwargs: ``name`` and ``dtype`` of a Keras layer.
+
+    Raises:
+        InputError: `bins` that is no positive integer.
+    """
+
+    def __init__(self, bins: int, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(bins, int) or bins < 1:
+            raise InputError(f"bins must be a positive integer, not {bins!r}")
+        self.bins = bins
+
+    def call(self, x):
+        batch, height, width = tf.unstack(tf.shape(x)[:3])
+        # A static length makes the matrix a constant of the graph.
+        height, width = x.shape[1] or height, x.shape[2] or width
+        channels = x.shape[-1]
+        x = tf.reshape(x, tf.stack([batch, height, width * channels]))
+        x = tf.matmul(pooling_matrix(height, self.bins, x.dtype), x)
+        x = tf.reshape(x, tf.stack([batch * self.bins, width, channels]))
+        x = tf.matmul(pooling_matrix(width, self.bins, x.dtype), x)
+        return tf.reshape(x, tf.stack([batch, self.bins, self.bins, channels]))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.bins, self.bins, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "bins": self.bins}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class PadToMultiple(keras.layers.Layer):
+    """Pads zeros at the right and the bottom up to the next multiple of a number, at any size.
+
+    ``(batch, height, width, channels)`` → both sides rounded up to a multiple of `multiple`.
+
+    Args:
+        multiple: What both sides shall be divisible by, usually the output stride.
+        **kwargs: ``name`` and ``dtype`` of a Keras layer.
+
+    Attributes:
+        padding: ``((top, bottom), (left, right))`` as Keras' padding layers have it; zeros stand in for
+            sides that are known only at run time.
+    """
+
+    def __init__(self, *, multiple: int, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(multiple, int) or multiple < 1:
+            raise InputError(f"multiple must be a positive integer, not {multiple!r}")
+        self.multiple = multiple
+        self.padding = ((0, 0), (0, 0))
+
+    def build(self, input_shape):
+        self.padding = tuple((0, -(n or 0) % self.multiple) for n in input_shape[1:3])
+
+    def call(self, x):
+        sides = [s or d for s, d in zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]), strict=True)]
+        rows, columns = (-side % self.multiple for side in sides)
+        return tf.ensure_shape(
+            tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]]), self.compute_output_shape(x.shape)
+        )
+
+    def compute_output_shape(self, input_shape):
+        sides = (None if n is None else n + -n % self.multiple for n in input_shape[1:3])
+        return (input_shape[0], *sides, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class DepthToSpace(keras.layers.Layer):
+    """Spreads each position's channels over a square of ``cell × cell`` positions.
+
+    ``(batch, height, width, cell² · channels)`` → ``(batch, cell · height, cell · width, channels)``; channel
+    ``(cell · i + j) · channels + c`` becomes channel c at row i, column j of the square.
+
+    Args:
+        cell: Side of the square.
+        **kwargs: ``name`` and ``dtype`` of a Keras layer.
+    """
+
+    def __init__(self, *, cell: int, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(cell, int) or cell < 1:
+            raise InputError(f"cell must be a positive integer, not {cell!r}")
+        self.cell = cell
+
+    def build(self, input_shape):
+        if input_shape[-1] % self.cell**2:
+            raise InputError(f"{input_shape[-1]} channels do not divide into cells of {self.cell}²")
+
+    def call(self, x):
+        return x if self.cell == 1 else tf.nn.depth_to_space(x, self.cell)
+
+    def compute_output_shape(self, input_shape):
+        sides = (None if n is None else n * self.cell for n in input_shape[1:3])
+        return (input_shape[0], *sides, input_shape[-1] // self.cell**2)
+
+    def get_config(self):
+        return {**super().get_config(), "cell": self.cell}

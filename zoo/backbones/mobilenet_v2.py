@@ -6,6 +6,7 @@ Features are named by the stride they have in the undilated network: ``c1`` (2),
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
@@ -62,6 +63,13 @@ def inverted_residual(
     return x
 
 
+def _check_rates(rates: Mapping[int, tuple[int, ...]]) -> None:
+    for index, given in rates.items():
+        blocks = STAGES[index].repeats if index in range(len(STAGES)) else 0
+        if len(given) != blocks:
+            raise InputError(f"rates of stage {index}: got {len(given)}, it has {blocks} blocks")
+
+
 def mobilenet_v2(
     x,
     *,
@@ -69,6 +77,7 @@ def mobilenet_v2(
     output_stride: int = 16,
     width: float = 1.0,
     multi_grid: tuple[int, int, int] = (1, 1, 1),
+    rates: Mapping[int, tuple[int, ...]] | None = None,
     name: str = "backbone",
 ) -> dict[str, keras.KerasTensor]:
     """Build the backbone on a normalized image.
@@ -79,18 +88,22 @@ def mobilenet_v2(
         output_stride: 8, 16 or 32; strides beyond it become dilation.
         width: Multiplier of all channel counts.
         multi_grid: Factors of the rates of the three 160-channel blocks.
+        rates: Rate of every block of a stage without a stride (its index in `STAGES`), instead of what the
+            running stride and the multi-grid give.
         name: Prefix of the layers' names: ``<name>.stem``, ``<name>.block<0…16>``.
 
     Returns:
         Features ``c1`` to ``c5`` by name; each ``(batch, ⌈height / stride⌉, ⌈width / stride⌉, channels)``.
 
     Raises:
-        InputError: An impossible width, output stride or multi-grid.
+        InputError: An impossible width, output stride or multi-grid, or rates that do not fit the blocks.
     """
     if not width > 0:
         raise InputError(f"width must be above 0, not {width!r}")
     if len(multi_grid) != 3 or any(not isinstance(g, int) or g < 1 for g in multi_grid):
         raise InputError(f"multi_grid takes three positive integers, not {multi_grid!r}")
+    rates = rates or {}
+    _check_rates(rates)
     norm = Norm(convention.epsilon, convention.batch_norm)
     tracker = StrideTracker(output_stride)
     size = {"width": width, "divisor": convention.channel_divisor}
@@ -104,12 +117,13 @@ def mobilenet_v2(
         grid = multi_grid if index == MULTI_GRID_STAGE else (1,) * stage.repeats
         for repeat in range(stage.repeats):
             stride, rate = tracker.take(stage.stride if repeat == 0 else 1)
+            rate = rate * grid[repeat] if stride == 1 else 1
             x = inverted_residual(
                 x,
                 scaled(stage.channels, **size),
                 expansion=stage.expansion,
                 stride=stride,
-                rate=rate * grid[repeat] if stride == 1 else 1,
+                rate=rates[index][repeat] if index in rates else rate,
                 name=f"{name}.block{block}",
                 **common,
             )
