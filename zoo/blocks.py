@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from zoo.errors import InputError
-from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D, HardSigmoid, HardSwish
 
 # PyTorch's default of 0.1 for the new value, as Keras counts: the share that is kept.
 BATCH_NORM_MOMENTUM = 0.9
@@ -22,9 +22,12 @@ class Norm:
 
 
 def activation(x, kind: str | None, *, name: str):
-    """Apply ``"relu"``, ``"relu6"`` or nothing."""
+    """Apply ``"relu"``, ``"relu6"``, ``"hard_swish"``, ``"hard_sigmoid"`` or nothing."""
     if kind is None:
         return x
+    hard = {"hard_swish": HardSwish, "hard_sigmoid": HardSigmoid}
+    if kind in hard:
+        return hard[kind](name=f"{name}.{kind}")(x)
     limit = {"relu": None, "relu6": 6.0}[kind]
     return keras.layers.ReLU(max_value=limit, name=f"{name}.{kind}")(x)
 
@@ -46,7 +49,7 @@ def conv_bn_act(x, filters: int, kernel_size=1, *, norm: Norm, name: str, act: s
         kernel_size: Odd integer or pair.
         norm: Batch normalization's settings.
         name: Prefix of the layers' names: ``<name>.conv``, ``<name>.bn``, ``<name>.relu``.
-        act: ``"relu"``, ``"relu6"`` or `None`.
+        act: Name of an `activation`, or `None`.
         **conv: ``strides``, ``rate`` and ``padding`` of `DilatedConv2D`.
     """
     x = DilatedConv2D(

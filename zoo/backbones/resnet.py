@@ -46,13 +46,15 @@ def bottleneck(x, width: int, *, stride: int, rate: int, convention: Convention,
     return activation(x, "relu", name=name)
 
 
-def _check(depth: str, rates: Mapping[int, tuple[int, ...]], multi_grid: tuple[int, ...]) -> None:
+def _check(depth: str, rates: Mapping[int, tuple[int, ...]], multi_grid: tuple[int, ...] | None) -> None:
     if depth not in DEPTHS:
         raise InputError(f"depth must be one of {', '.join(DEPTHS)}, not {depth!r}")
     blocks = DEPTHS[depth]
     for stage, given in rates.items():
         if stage not in (1, 2, 3, 4) or len(given) != blocks[stage - 1]:
             raise InputError(f"rates of stage {stage}: got {len(given)}, {depth} has {blocks} blocks")
+    if multi_grid is None:
+        return
     if len(multi_grid) != blocks[3] or any(not isinstance(g, int) or g < 1 for g in multi_grid):
         raise InputError(f"multi_grid takes {blocks[3]} positive integers, not {multi_grid!r}")
 
@@ -63,7 +65,7 @@ def resnet(
     depth: str,
     convention: Convention,
     output_stride: int = 16,
-    multi_grid: tuple[int, ...] = (1, 1, 1),
+    multi_grid: tuple[int, ...] | None = None,
     rates: Mapping[int, tuple[int, ...]] | None = None,
     deep_stem: bool = False,
     pool_padding: str = "symmetric",
@@ -76,7 +78,9 @@ def resnet(
         depth: ``"resnet50"``, ``"resnet101"`` or ``"resnet152"``.
         convention: Padding, place of the stride, epsilon and late dilation of the source of the weights.
         output_stride: 8, 16 or 32; strides beyond it become dilation.
-        multi_grid: Factors of the rates of the last stage's blocks (DeepLabv3, section 3.2.1).
+        multi_grid: Factors of the rates of the last stage's blocks (DeepLabv3, section 3.2.1): each block,
+            the first included, has its factor times the stage's rate, whatever `late_dilation` says.
+            `None` leaves the rates to the running stride.
         rates: Rate of every block of a dilated stage (1 to 4), instead of what the running stride gives.
         deep_stem: Three 3×3 convolutions (64, 64, 128) instead of one 7×7.
         pool_padding: ``"symmetric"`` or ``"valid"``, of the max pooling.
@@ -89,7 +93,7 @@ def resnet(
         InputError: An unknown depth, or rates or a multi-grid that do not fit it.
     """
     rates = rates or {}
-    _check(depth, rates, tuple(multi_grid))
+    _check(depth, rates, multi_grid)
     norm = Norm(convention.epsilon, convention.batch_norm)
     tracker = StrideTracker(output_stride, late=convention.late_dilation)
     tracker.take(2)
@@ -98,10 +102,11 @@ def resnet(
     tracker.take(2)
     x = max_pool(x, padding=pool_padding, name=f"{name}.pool")
     for stage, (blocks, width) in enumerate(zip(DEPTHS[depth], WIDTHS, strict=True), start=1):
-        grid = multi_grid if stage == 4 else (1,) * blocks
         for block in range(blocks):
             stride, rate = tracker.take(2 if block == 0 and stage > 1 else 1)
-            rate = rates[stage][block] if stage in rates else rate * grid[block]
+            if stage == 4 and multi_grid and stride == 1:
+                rate = tracker.rate * multi_grid[block]
+            rate = rates[stage][block] if stage in rates else rate
             x = bottleneck(
                 x,
                 width,
