@@ -75,17 +75,20 @@ def _has_native_gradient(device_type: str, dtype: str) -> bool:
     return True
 
 
-def _tap_gradient(x: tf.Tensor, dy: tf.Tensor, *, size: tuple[int, int], rate: int) -> tf.Tensor:
-    """Gradient of a SAME, stride-1 convolution by its kernel: one matrix product for each tap."""
-    shape = tf.shape(x)
-    pads = [rate * (k - 1) // 2 for k in size]
-    padded = tf.pad(x, [[0, 0], [pads[0]] * 2, [pads[1]] * 2, [0, 0]])
+def _tap_gradient(
+    x: tf.Tensor, dy: tf.Tensor, *, size: tuple[int, int], rate: int, padded: bool = True
+) -> tf.Tensor:
+    """Gradient of a stride-1 convolution (SAME if `padded`) by its kernel: a matrix product for each tap."""
+    shape = tf.shape(dy)
+    if padded:
+        pads = [rate * (k - 1) // 2 for k in size]
+        x = tf.pad(x, [[0, 0], [pads[0]] * 2, [pads[1]] * 2, [0, 0]])
     flat_dy = tf.reshape(dy, [-1, dy.shape[-1]])
     taps = []
     for row in range(size[0]):
         for column in range(size[1]):
             top, left = row * rate, column * rate
-            seen = padded[:, top : top + shape[1], left : left + shape[2]]
+            seen = x[:, top : top + shape[1], left : left + shape[2]]
             flat = tf.reshape(seen, [-1, x.shape[-1]])
             taps.append(tf.matmul(flat, flat_dy, transpose_a=True))
     return tf.reshape(tf.stack(taps), [*size, x.shape[-1], dy.shape[-1]])
@@ -122,6 +125,49 @@ def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
     if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
         return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
     return _portable_dilated_conv(x, kernel, rate)
+
+
+def _tap_input_gradient(kernel: tf.Tensor, dy: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Gradient of a VALID, stride-1 convolution by its input: one matrix product for each tap."""
+    rows, columns = kernel.shape[0], kernel.shape[1]
+    shape, flat_dy = tf.shape(dy), tf.reshape(dy, [-1, dy.shape[-1]])
+    taps = []
+    for row in range(rows):
+        for column in range(columns):
+            part = tf.matmul(flat_dy, kernel[row, column], transpose_b=True)
+            part = tf.reshape(part, tf.concat([shape[:3], [kernel.shape[2]]], axis=0))
+            below, right = rate * (rows - 1 - row), rate * (columns - 1 - column)
+            taps.append(tf.pad(part, [[0, 0], [rate * row, below], [rate * column, right], [0, 0]]))
+    return tf.add_n(taps)
+
+
+def dilated_valid_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Stride-1 VALID convolution at `rate` by the native kernel, differentiable on every device.
+
+    Cropping the SAME result gives the same numbers, but a kernel that spans most of its map (VGG's 7×7 at
+    rate 4) would compute dozens of positions for each one that remains.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float.
+        kernel: ``(rows, columns, channels, filters)``.
+        rate: Distance between neighbouring taps, in pixels.
+
+    Returns:
+        ``(batch, height − rate·(rows − 1), width − rate·(columns − 1), filters)``.
+    """
+    if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
+        return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate)
+    size = (kernel.shape[0], kernel.shape[1])
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradient(dy):
+            dx = _tap_input_gradient(kernel, dy, rate=rate)
+            return dx, _tap_gradient(x, dy, size=size, rate=rate, padded=False)
+
+        return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate), gradient
+
+    return convolve(x, kernel)
 
 
 def _phases(x: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -244,18 +290,13 @@ class _Convolution(keras.layers.Layer):
         if self.strides == 1 and self.padding != "valid":
             return self._dilated(x, kernel)  # symmetric and SAME are one at stride 1
         if self.rate > 1:
-            return self._crop(self._dilated(x, kernel))
+            return self._dilated_valid(x, kernel)
         if self.padding == "symmetric":
             # PyTorch pads both sides alike; TF SAME pads an even input at stride 2 only at its end,
             # which shifts every later feature by a pixel.
             rows, columns = ((k - 1) // 2 for k in self.kernel_size)
             x = tf.pad(x, [[0, 0], [rows] * 2, [columns] * 2, [0, 0]])
         return self._strided(x, kernel, "SAME" if self.padding == "same" else "VALID")
-
-    def _crop(self, x):
-        """Drop the border of a SAME result that saw padding: what remains is the VALID one."""
-        rows, columns = (self.rate * (k - 1) // 2 for k in self.kernel_size)
-        return x[:, rows : tf.shape(x)[1] - rows, columns : tf.shape(x)[2] - columns]
 
     def _spatial_output(self, shape):
         return tuple(
@@ -310,6 +351,9 @@ class DilatedConv2D(_Convolution):
     def _dilated(self, x, kernel):
         return dilated_conv2d(x, kernel, rate=self.rate)
 
+    def _dilated_valid(self, x, kernel):
+        return dilated_valid_conv2d(x, kernel, rate=self.rate)
+
     def _strided(self, x, kernel, padding):
         return tf.nn.conv2d(x, kernel, self.strides, padding)
 
@@ -341,6 +385,12 @@ class DilatedDepthwiseConv2D(_Convolution):
 
     def _dilated(self, x, kernel):
         return dilated_depthwise_conv2d(x, kernel, rate=self.rate)
+
+    def _dilated_valid(self, x, kernel):
+        """Drop the border of a SAME result that saw padding: what remains is the VALID one."""
+        x = self._dilated(x, kernel)
+        rows, columns = (self.rate * (k - 1) // 2 for k in self.kernel_size)
+        return x[:, rows : tf.shape(x)[1] - rows, columns : tf.shape(x)[2] - columns]
 
     def _strided(self, x, kernel, padding):
         return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding)
