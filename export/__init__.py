@@ -18,7 +18,7 @@ _HOMES = {
     "Parity": "zoo.export.parity",
 }
 
-__all__ = [  # noqa: F822 (resolved by __getattr__)
+__all__ = [
     "Artifact",
     "ExportReport",
     "Parity",

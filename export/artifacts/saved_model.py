@@ -52,6 +52,6 @@ class SavedModelArtifact(Artifact):
                 called = node.attr["f"].func.name if "f" in node.attr else ""
                 if called in functions:
                     pending.append(functions[called])
-                else:
+                elif node.op != "Placeholder":  # how a function receives its arguments
                     counts[node.op] += 1
         return dict(counts.most_common())

@@ -12,7 +12,8 @@ from onnx import helper, numpy_helper
 def simplify(model: onnx.ModelProto) -> None:
     """Apply all rewrites, in place."""
     state_pads(model.graph)
-    fold_scales(model.graph)
+    fold_pads(model.graph)
+    fold_batch_norm(model.graph)
     hoist_transposes(model.graph)
     drop_unused(model)
 
@@ -58,31 +59,84 @@ def state_pads(graph: onnx.GraphProto) -> None:
         _set(node, auto_pad=None, pads=before + after)
 
 
-def fold_scales(graph: onnx.GraphProto) -> None:
-    """Multiply a constant factor for each channel (batch norm's) into the convolution before it.
+def fold_pads(graph: onnx.GraphProto) -> None:
+    """Let a convolution pad by itself instead of reading a padded copy of its input."""
+    constants, uses = _constants(graph), _uses(graph)
+    makers = {name: node for node in graph.node for name in node.output}
+    for conv in [n for n in graph.node if n.op_type == "Conv"]:
+        pad, attributes = makers.get(conv.input[0]), _attributes(conv)
+        if pad is None or pad.op_type != "Pad" or uses[pad.output[0]] > 1:
+            continue
+        amounts = _zero_padding(pad, constants)
+        stated = attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
+        if amounts is None or not stated:
+            continue
+        own = attributes.get("pads", [0] * len(amounts))
+        total = [a + b for a, b in zip(amounts, own, strict=True)]
+        _set(conv, auto_pad=None, pads=total)
+        conv.input[0] = pad.input[0]
+        graph.node.remove(pad)
 
-    tf2onnx leaves it behind depthwise convolutions.
+
+def _zero_padding(pad: onnx.NodeProto, constants: dict) -> list[int] | None:
+    """[top, left, bottom, right] that an NCHW Pad adds; `None` if it does anything else."""
+    amounts = constants.get(pad.input[1])
+    value = constants.get(pad.input[2]) if len(pad.input) > 2 and pad.input[2] else None
+    constant = _attributes(pad).get("mode", b"constant") == b"constant"
+    unknown_value = len(pad.input) > 2 and pad.input[2] and value is None
+    if amounts is None or not constant or unknown_value or len(pad.input) > 3:
+        return None
+    if value is not None and numpy_helper.to_array(value).any():
+        return None
+    rows = numpy_helper.to_array(amounts).reshape(2, -1)
+    if rows.shape != (2, 4) or rows[:, :2].any() or rows.min() < 0:
+        return None
+    return [int(n) for n in rows[:, 2:].ravel()]
+
+
+def fold_batch_norm(graph: onnx.GraphProto) -> None:
+    """Fold constants for each channel, multiplied or added behind a convolution, into its weights.
+
+    tf2onnx leaves those of batch norm behind depthwise convolutions.
     """
     constants, uses = _constants(graph), _uses(graph)
     makers = {name: node for node in graph.node for name in node.output}
-    for node in [n for n in graph.node if n.op_type == "Mul"]:
-        conv = makers.get(node.input[0])
-        factor = constants.get(node.input[1])
-        if conv is None or factor is None or conv.op_type != "Conv" or uses[node.input[0]] > 1:
+    for node in [n for n in graph.node if n.op_type in ("Mul", "Add")]:
+        conv, constant = makers.get(node.input[0]), constants.get(node.input[1])
+        if conv is None or constant is None or conv.op_type != "Conv" or uses[node.input[0]] > 1:
             continue
         weights = [constants.get(name) for name in conv.input[1:]]
-        if None in weights or any(uses[tensor.name] > 1 for tensor in weights):
+        values = numpy_helper.to_array(constant)
+        private = None not in weights and all(uses[tensor.name] == 1 for tensor in weights)
+        if not private or values.shape != (1, weights[0].dims[0], 1, 1):
             continue
-        values = numpy_helper.to_array(factor)
-        if values.shape != (1, weights[0].dims[0], 1, 1):
-            continue
-        for tensor in weights:
-            scaled = numpy_helper.to_array(tensor)
-            scaled = scaled * values.reshape(-1, *[1] * (scaled.ndim - 1))
-            tensor.CopyFrom(numpy_helper.from_array(scaled.astype(np.float32), tensor.name))
+        if node.op_type == "Mul":
+            _scale(weights, values.ravel())
+        else:
+            _shift(graph, conv, weights, values.ravel())
         conv.output[0] = node.output[0]
         makers[node.output[0]] = conv
         graph.node.remove(node)
+        constants, uses = _constants(graph), _uses(graph)
+
+
+def _scale(weights: list[onnx.TensorProto], factors: np.ndarray) -> None:
+    """Multiply kernel and bias, in place."""
+    for tensor in weights:
+        values = numpy_helper.to_array(tensor)
+        values = values * factors.reshape(-1, *[1] * (values.ndim - 1))
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def _shift(graph: onnx.GraphProto, conv: onnx.NodeProto, weights: list, values: np.ndarray) -> None:
+    """Add to the bias, or give the convolution one."""
+    if len(weights) == 2:
+        total = numpy_helper.to_array(weights[1]) + values
+        weights[1].CopyFrom(numpy_helper.from_array(total, weights[1].name))
+        return
+    name = f"{conv.output[0]}_bias"
+    graph.initializer.append(numpy_helper.from_array(values, name))
+    conv.input.append(name)
 
 
 def hoist_transposes(graph: onnx.GraphProto) -> None:

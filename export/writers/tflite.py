@@ -22,7 +22,7 @@ _ALIGNMENT = 16
 class _AlignedBuffer(schema.BufferT):
     """A buffer whose bytes start at a multiple of 16; the generated code packs them anywhere."""
 
-    def Pack(self, builder):  # noqa: N802 (the generated name)
+    def Pack(self, builder):
         """Pad first, so that the vector that follows ends, and thus starts, aligned."""
         if self.data is not None:
             builder.Prep(_ALIGNMENT, len(self.data))
