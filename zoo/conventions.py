@@ -84,6 +84,7 @@ CAFFE_PSPNET = Convention(
         "normalization": CAFFE_INPUT,
         "resize": "align_corners",
         "late_dilation": False,
+        "deep_stem": True,
     }
 )
 TF_DEEPLAB = Convention(

@@ -2,23 +2,78 @@
 
 from __future__ import annotations
 
+import keras
+
+from zoo.blocks import Norm, conv_bn_act
 from zoo.labels import LabelSet
 from zoo.layers import DilatedConv2D
-from zoo.resize import SegmentationLogits
+from zoo.resize import Resize, SegmentationLogits
 
-# The only layers whose shape depends on the number of classes.
+# Layers whose shape depends on the number of classes have this word in their dotted name.
 CLASSIFIER = "classifier"
 LOGITS = "logits"
+AUXILIARY = "auxiliary"
+AUXILIARY_CLASSIFIER = f"{AUXILIARY}.{CLASSIFIER}"
 
 
-def classify(x, image, *, label_set: LabelSet, convention: str):
-    """1×1 convolution with bias to one channel a class, then resize to the size of `image`."""
-    x = DilatedConv2D(
-        len(label_set),
+def is_classifier(path: str) -> bool:
+    """Whether a layer's name, or a variable's path, is of a layer whose shape depends on the classes."""
+    return CLASSIFIER in path.split("/")[0].split(".")
+
+
+def _scores(x, classes: int, *, name: str):
+    return DilatedConv2D(
+        classes,
         kernel_size=1,
         use_bias=True,
         # Small, so that a fresh classifier starts at equal scores whatever the features' scale.
         kernel_initializer="glorot_uniform",
-        name=CLASSIFIER,
+        name=name,
     )(x)
+
+
+def classify(x, image, *, label_set: LabelSet, convention: str):
+    """1×1 convolution with bias to one channel a class, then resize to the size of `image`."""
+    x = _scores(x, len(label_set), name=CLASSIFIER)
     return SegmentationLogits(convention=convention, label_set=label_set, name=LOGITS)([x, image])
+
+
+def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
+    """3×3 convolution to a quarter of the channels, batch norm, ReLU, dropout (torchvision's FCN head)."""
+    x = conv_bn_act(x, max(1, x.shape[-1] // 4), 3, norm=norm, name=f"{AUXILIARY}.reduce")
+    return keras.layers.Dropout(dropout, name=f"{AUXILIARY}.dropout")(x)
+
+
+def classify_auxiliary(x, image, *, classes: int, convention: str):
+    """Scores of the auxiliary features, resized to the size of `image`, as float32."""
+    x = _scores(x, classes, name=AUXILIARY_CLASSIFIER)
+    return Resize(convention=convention, name=f"{AUXILIARY}.{LOGITS}")([x, image])
+
+
+def outputs(x, image, *, label_set: LabelSet, convention: str, auxiliary=None, norm: Norm):
+    """What a model gives: logits, or ``{"logits", "auxiliary"}`` where an auxiliary loss is wanted.
+
+    The second output supervises an earlier stage while training (Zhao et al. 2017, section 3.3, with weight
+    0.4); `without_auxiliary` drops it afterwards.
+
+    Args:
+        x: Features of the head.
+        image: The model's input.
+        label_set: Classes of the logits.
+        convention: See `zoo.resize.Resize`.
+        auxiliary: Features of the earlier stage, or `None` for a model with one output.
+        norm: Batch normalization's settings in the auxiliary head.
+    """
+    logits = classify(x, image, label_set=label_set, convention=convention)
+    if auxiliary is None:
+        return logits
+    x = auxiliary_features(auxiliary, norm=norm)
+    second = classify_auxiliary(x, image, classes=len(label_set), convention=convention)
+    return {LOGITS: logits, AUXILIARY: second}
+
+
+def without_auxiliary(model: keras.Model) -> keras.Model:
+    """The model with its logits as the only output; layers are shared. A model with one output is itself."""
+    if len(model.outputs) == 1:
+        return model
+    return keras.Model(model.input, model.get_layer(LOGITS).output, name=model.name)
