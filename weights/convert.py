@@ -15,6 +15,7 @@ from zoo.weights.name_maps.base import RULES, arrays_of, raise_mismatch, summari
 
 # Part of the key of cached conversions: raise it whenever a reader, a map or a transform changes.
 CONVERTER_VERSION = "1"
+SETTING = "setting:"
 
 
 def read_source(path: Path, *, reader: str) -> dict[str, np.ndarray]:
@@ -27,11 +28,17 @@ def read_source(path: Path, *, reader: str) -> dict[str, np.ndarray]:
         from zoo.weights.readers.tflite_file import read_tflite
 
         return read_tflite(path)
+    if reader == "onnx":
+        from zoo.weights.readers.onnx_file import read_onnx
+
+        return read_onnx(path)
     raise FormatError(f"{path.name}: no reader for {reader!r} files")
 
 
 def convert(source: Mapping[str, np.ndarray], name_map: NameMap) -> dict[str, np.ndarray]:
     """Arrays by variable path; every source tensor is used once or listed as ignored.
+
+    What the file states for the builder is among them as ``setting:<name>``; `split_settings` takes it out.
 
     Raises:
         MismatchError: A tensor that the map names is absent, or one of the source is left over.
@@ -48,7 +55,18 @@ def convert(source: Mapping[str, np.ndarray], name_map: NameMap) -> dict[str, np
         summarize("unknown in the file", left),
         summarize("used more than once", sorted(n for n in wanted if used.count(n) > 1)),
     )
-    return arrays_of(source, rules)
+    settings = name_map.settings(source) if name_map.settings else {}
+    arrays = arrays_of(source, rules)
+    for pattern, transform in name_map.transforms.items():
+        for path in [p for p in arrays if fnmatchcase(p, pattern)]:
+            arrays[path] = transform(arrays[path], settings)
+    return {**arrays, **{f"{SETTING}{name}": np.asarray(value) for name, value in settings.items()}}
+
+
+def split_settings(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, float | int]]:
+    """The variables' arrays, and the builder settings that the file stated, of what `convert` returned."""
+    settings = {p.removeprefix(SETTING): a.item() for p, a in arrays.items() if p.startswith(SETTING)}
+    return {p: a for p, a in arrays.items() if not p.startswith(SETTING)}, settings
 
 
 def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from zoo.errors import MismatchError
 
 Layers = Mapping[str, str]  # name of our layer → prefix of its tensors in the source
+Settings = Mapping[str, float | int]
 
 
 class Rule(NamedTuple):
@@ -27,10 +28,14 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        reader: ``"torch"`` or ``"tflite"``: the reader of the file, and the format of its tensors.
+        reader: ``"torch"``, ``"tflite"`` or ``"onnx"``: reader of the file, and the format of its tensors.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         ignored: Patterns (`fnmatch`) of source tensors that the model has no use for.
         scope: Prefixes of the variables that the map must fill; ``("",)`` for all of them.
+        settings: What the file itself states for the builder, such as an epsilon, from the source's tensors.
+            ``classes``, if among them, is the number of classes.
+        transforms: Pattern (`fnmatch`) of variables → what is done to their arrays, in our order of axes; it
+            is given the settings.
     """
 
     key: str
@@ -38,6 +43,8 @@ class NameMap:
     layers: Layers
     ignored: tuple[str, ...] = ()
     scope: tuple[str, ...] = ("",)
+    settings: Callable[[Mapping[str, np.ndarray]], Settings] | None = None
+    transforms: Mapping[str, Callable[[np.ndarray, Settings], np.ndarray]] = field(default_factory=dict)
 
 
 def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
@@ -61,9 +68,23 @@ def tflite_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rul
         yield Rule(f"{layer}/bias", f"{prefix}/bias")
 
 
+def onnx_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """ONNX from MXNet's exporter: kernels are (out, in, rows, columns)."""
+    if layer.endswith(".bn"):
+        yield Rule(f"{layer}/gamma", f"{prefix}_gamma")
+        yield Rule(f"{layer}/beta", f"{prefix}_beta")
+        yield Rule(f"{layer}/moving_mean", f"{prefix}_moving_mean")
+        yield Rule(f"{layer}/moving_variance", f"{prefix}_moving_var")
+        return
+    yield Rule(f"{layer}/kernel", f"{prefix}_weight", (2, 3, 1, 0))
+    if f"{prefix}_bias" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}_bias")
+
+
 RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "torch": torch_rules,
     "tflite": tflite_rules,
+    "onnx": onnx_rules,
 }
 
 
