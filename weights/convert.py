@@ -46,6 +46,9 @@ def convert(source: Mapping[str, np.ndarray], name_map: NameMap) -> dict[str, np
     names = frozenset(source)
     to_rules = RULES[name_map.reader]
     rules = [rule for layer, prefix in name_map.layers.items() for rule in to_rules(layer, prefix, names)]
+    extra = [rule for layer, prefix in name_map.optional.items() for rule in to_rules(layer, prefix, names)]
+    if any(rule.source in names for rule in extra):
+        rules += extra
     used = [rule.source for rule in rules]
     wanted = set(used)
     left = [n for n in source if n not in wanted and not any(fnmatchcase(n, p) for p in name_map.ignored)]

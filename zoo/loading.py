@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import zipfile
 from collections import Counter
@@ -12,7 +13,15 @@ import keras
 
 from zoo import labels, registry
 from zoo.errors import FormatError, InputError, MismatchError
-from zoo.heads.classifier import CLASSIFIER, LOGITS, classify
+from zoo.heads.classifier import (
+    AUXILIARY,
+    AUXILIARY_CLASSIFIER,
+    CLASSIFIER,
+    LOGITS,
+    classify,
+    classify_auxiliary,
+    is_classifier,
+)
 from zoo.labels import LabelSet
 from zoo.registry import ModelSpec
 from zoo.weights import catalog, name_maps
@@ -33,6 +42,7 @@ def load(
     classes: int | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
     output_stride: int | None = None,
+    auxiliary: bool = False,
     allow_unverified: bool = False,
 ) -> keras.Model:
     """Build a model and give it weights.
@@ -45,6 +55,8 @@ def load(
             logged in one line. `None` keeps the classifier of the weights.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
         output_stride: 8, 16 or 32 instead of what the weights were trained at.
+        auxiliary: Give the model a second output for training, where its architecture has one: the model
+            then returns ``{"logits", "auxiliary"}``. `zoo.heads.classifier.without_auxiliary` drops it.
         allow_unverified: Accept a download whose SHA-256 was never published; the digest is recorded.
 
     Returns:
@@ -63,6 +75,9 @@ def load(
     build = {"input_shape": input_shape}
     if output_stride is not None:
         build["output_stride"] = output_stride
+    if auxiliary:
+        _check_auxiliary(spec)
+        build["auxiliary"] = True
     if weights == "default":
         weights = spec.default_weights
     if weights is None:
@@ -73,6 +88,11 @@ def load(
         entry = catalog.find(spec.name, str(weights))
         return _from_entry(spec, entry, classes, build, allow_unverified)
     return _from_path(spec, path, classes, build)
+
+
+def _check_auxiliary(spec: ModelSpec) -> None:
+    if "auxiliary" not in inspect.signature(spec.build()).parameters:
+        raise InputError(f"{spec.name} has no auxiliary output")
 
 
 def _as_path(weights: str | Path) -> Path | None:
@@ -110,25 +130,42 @@ def _from_entry(spec, entry, classes, build, allow_unverified) -> keras.Model:
     arrays = convert_file(path, name_map=name_map, sha256=entry.sha256 or sha256_of(path))
     key = spec.labels if entry.model == spec.backbone else entry.labels
     model = _build(spec, label_set=_label_set(key, classes), **{**entry.settings, **build})
-    return _give(model, spec, arrays, classes=classes, scope=name_map.scope, source=entry.tag)
+    return _give(model, spec, arrays, classes=classes, name_map=name_map, source=entry.tag)
 
 
-def _give(model, spec, arrays, *, classes, scope, source) -> keras.Model:
+def _give(model, spec, arrays, *, classes, name_map, source) -> keras.Model:
     """Assign strictly, and say in one line what was kept where something was not."""
-    fresh_classifier = classes is not None and scope == ("",)
     variables = {v.path: v for v in model.variables if not _is_seed(v)}
-    kept = assign(
-        variables,
-        arrays,
-        subject=f"weights {source!r} for {spec.name}",
-        scope=scope,
-        skip=(f"{CLASSIFIER}/",) if fresh_classifier else (),
-    )
-    fresh = [p for p in variables if p not in set(kept)]
+    skip = _one_sided(variables, arrays, name_map)
+    ignored = [path for path in skip if path in arrays]
+    if ignored:
+        named = ", ".join(ignored)
+        log.info("%s: ignored %d tensors of %s: %s", spec.name, len(ignored), source, named)
+    if classes is not None and name_map.scope == ("",):
+        skip += [path for path in {*variables, *arrays} if is_classifier(path)]
+    subject = f"weights {source!r} for {spec.name}"
+    kept = assign(variables, arrays, subject=subject, scope=name_map.scope, skip=skip)
+    fresh = _parts([p for p in variables if p not in set(kept)], kept)
     if fresh:
-        parts = ", ".join(dict.fromkeys(p.split("/")[0].split(".")[0] for p in fresh))
-        log.warning("%s: kept %d variables of %s; fresh: %s", spec.name, len(kept), source, parts)
+        log.warning("%s: kept %d variables of %s; fresh: %s", spec.name, len(kept), source, fresh)
     return _remember(model, spec, str(source))
+
+
+def _one_sided(variables, arrays, name_map) -> list[str]:
+    """Paths of the map's optional part, where only the file or only the model has that part."""
+
+    def optional(paths) -> set[str]:
+        return {p for p in paths if p.split("/")[0] in name_map.optional}
+
+    in_file, in_model = optional(arrays), optional(variables)
+    return [] if in_file and in_model else [*sorted(in_file), *sorted(in_model)]
+
+
+def _parts(fresh: list[str], kept: list[str]) -> str:
+    """What is fresh, by the first word of the layers' names, or the layer's where only some of it is."""
+    partly = {p.split("/")[0].split(".")[0] for p in kept}
+    layers = [p.split("/")[0] for p in fresh]
+    return ", ".join(dict.fromkeys(n if n.split(".")[0] in partly else n.split(".")[0] for n in layers))
 
 
 def _is_seed(variable) -> bool:
@@ -154,7 +191,7 @@ def _from_path(spec: ModelSpec, path: Path, classes: int | None, build: dict) ->
 def _from_keras(spec, path, classes, build) -> keras.Model:
     """A saved model brings its own graph, so nothing about it can be chosen but the classifier."""
     if build != {"input_shape": (None, None, 3)}:
-        raise InputError(f"{path.name} is a whole model: input_shape and output_stride cannot be changed")
+        raise InputError(f"{path.name} is a whole model: its input and outputs cannot be changed")
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
@@ -177,10 +214,15 @@ def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
         raise InputError(f"model {model.name!r} has no layers {CLASSIFIER!r} and {LOGITS!r}")
     features = model.get_layer(CLASSIFIER).input
     convention = model.get_layer(LOGITS).convention
-    logits = classify(features, model.input, label_set=label_set, convention=convention)
-    kept = len(model.variables) - len(model.get_layer(CLASSIFIER).variables)
-    log.warning("%s: kept %d variables; fresh: %s", model.name, kept, CLASSIFIER)
-    return keras.Model(model.input, logits, name=model.name)
+    outputs = classify(features, model.input, label_set=label_set, convention=convention)
+    if AUXILIARY_CLASSIFIER in names:
+        features = model.get_layer(AUXILIARY_CLASSIFIER).input
+        second = {"classes": len(label_set), "convention": convention}
+        outputs = {LOGITS: outputs, AUXILIARY: classify_auxiliary(features, model.input, **second)}
+    fresh = [v.path for v in model.variables if is_classifier(v.path)]
+    kept = [v.path for v in model.variables if not is_classifier(v.path)]
+    log.warning("%s: kept %d variables; fresh: %s", model.name, len(kept), _parts(fresh, kept))
+    return keras.Model(model.input, outputs, name=model.name)
 
 
 def _from_h5(spec, path, classes, build) -> keras.Model:
@@ -244,7 +286,7 @@ def _from_source(spec, path, reader, classes, build) -> keras.Model:
             found = arrays.get(f"{CLASSIFIER}/bias")
             label_set = _labels_for(entry, spec, found, classes)
             model = _build(spec, label_set=label_set, **{**entry.settings, **build})
-            return _give(model, spec, arrays, classes=classes, scope=name_map.scope, source=path.name)
+            return _give(model, spec, arrays, classes=classes, name_map=name_map, source=path.name)
         except MismatchError as error:
             failures.append(str(error))
     if not failures:

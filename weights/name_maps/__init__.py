@@ -6,8 +6,17 @@ from zoo.errors import InputError
 from zoo.weights.name_maps.base import NameMap
 from zoo.weights.name_maps.duc_hdc import TUSIMPLE_DUC_RESNET101
 from zoo.weights.name_maps.mobilenet_v2 import TF_DEEPLAB_MOBILENET_V2, TORCHVISION_MOBILENET_V2
+from zoo.weights.name_maps.torchvision import TORCHVISION
 
-NAME_MAPS = {m.key: m for m in (TORCHVISION_MOBILENET_V2, TF_DEEPLAB_MOBILENET_V2, TUSIMPLE_DUC_RESNET101)}
+NAME_MAPS = {
+    m.key: m
+    for m in (
+        TORCHVISION_MOBILENET_V2,
+        *TORCHVISION,
+        TF_DEEPLAB_MOBILENET_V2,
+        TUSIMPLE_DUC_RESNET101,
+    )
+}
 
 
 def resolve(key: str) -> NameMap:

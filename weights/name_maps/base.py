@@ -30,6 +30,8 @@ class NameMap:
         key: Name that catalog entries refer to.
         reader: ``"torch"``, ``"tflite"`` or ``"onnx"``: reader of the file, and the format of its tensors.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
+        optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
+            head: converted where the file has any of it, dropped where the model has none.
         ignored: Patterns (`fnmatch`) of source tensors that the model has no use for.
         scope: Prefixes of the variables that the map must fill; ``("",)`` for all of them.
         settings: What the file itself states for the builder, such as an epsilon, from the source's tensors.
@@ -41,6 +43,7 @@ class NameMap:
     key: str
     reader: str
     layers: Layers
+    optional: Layers = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     scope: tuple[str, ...] = ("",)
     settings: Callable[[Mapping[str, np.ndarray]], Settings] | None = None
