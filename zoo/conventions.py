@@ -118,6 +118,34 @@ TUSIMPLE_DUC = Convention(
     resize_domain="probabilities",
 )
 
+
+def _caffe_dilation(variant: str, mean_bgr: tuple[float, float, float], *, resize_domain: str) -> Convention:
+    """fyu/dilation (MIT): means of its ``datasets`` files; its ``util.py`` enlarges from target / 8 exactly.
+
+    VGG16 has no batch normalization and no padding, so those fields have no effect.
+    """
+    return Convention(
+        name=f"caffe_dilation_{variant}",
+        normalization=Normalization(tuple(reversed(mean_bgr)), (1.0,) * 3, order="bgr"),
+        padding="symmetric",
+        resize="asymmetric",
+        batch_norm=False,
+        epsilon=1e-5,
+        head_epsilon=1e-5,
+        channel_divisor=1,
+        pool_first=False,
+        resize_domain=resize_domain,
+    )
+
+
+CAFFE_DILATION = (
+    _caffe_dilation("voc", (102.93, 111.36, 116.52), resize_domain="probabilities"),
+    _caffe_dilation("camvid", (110.70313206, 108.77808759, 105.41212523), resize_domain="probabilities"),
+    _caffe_dilation("kitti", (96.19429688, 95.55136972, 91.34692262), resize_domain="probabilities"),
+    # Its network ends in a deconvolution of the scores; what remains is to crop.
+    _caffe_dilation("cityscapes", (72.39, 82.91, 73.16), resize_domain="logits"),
+)
+
 CONVENTIONS = {
     c.name: c
     for c in (
@@ -128,6 +156,7 @@ CONVENTIONS = {
         TF_DEEPLAB,
         TF_DEEPLAB_FOLDED,
         TUSIMPLE_DUC,
+        *CAFFE_DILATION,
     )
 }
 

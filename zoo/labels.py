@@ -159,7 +159,54 @@ CAMVID11 = _table(
     ],
 )
 
-LABEL_SETS: Mapping[str, LabelSet] = {s.key: s for s in (VOC21, CITYSCAPES19, CAMVID11)}
+
+def _reordered(key: str, ignore_label: int, rows: Sequence[tuple[str, str]]) -> LabelSet:
+    """Classes of CamVid in another order and under other names, each with its colour."""
+    colors = dict(zip(CAMVID11.names, CAMVID11.palette, strict=True))
+    return _table(key, ignore_label, [(name, colors[camvid]) for name, camvid in rows])
+
+
+# The same 11 classes in the order of Yu & Koltun's networks, which read their own files of labels.
+CAMVID11_FYU = _reordered(
+    "camvid11_fyu",
+    255,
+    [
+        ("building", "building"),
+        ("tree", "tree"),
+        ("sky", "sky"),
+        ("car", "car"),
+        ("sign symbol", "sign symbol"),
+        ("road", "road"),
+        ("pedestrian", "pedestrian"),
+        ("fence", "fence"),
+        ("pole", "pole"),
+        ("pavement", "pavement"),
+        ("bicyclist", "bicyclist"),
+    ],
+)
+
+# KITTI with 11 classes (Ros et al. 2015); fyu/dilation's datasets/kitti.json gives the colours in this order.
+KITTI11 = _reordered(
+    "kitti11",
+    255,
+    [
+        ("building", "building"),
+        ("tree", "tree"),
+        ("sky", "sky"),
+        ("car", "car"),
+        ("sign", "sign symbol"),
+        ("road", "road"),
+        ("pedestrian", "pedestrian"),
+        ("fence", "fence"),
+        ("pole", "pole"),
+        ("sidewalk", "pavement"),
+        ("bicyclist", "bicyclist"),
+    ],
+)
+
+LABEL_SETS: Mapping[str, LabelSet] = {
+    s.key: s for s in (VOC21, CITYSCAPES19, CAMVID11, CAMVID11_FYU, KITTI11)
+}
 
 
 def resolve(key: str) -> LabelSet:
