@@ -17,6 +17,32 @@ _CORAL_SOURCE = f"https://github.com/google-coral/test_data/tree/{_CORAL_COMMIT}
 # TF-DeepLab's mobile head has no 3×3 branches; its batch norm was folded when it was quantized.
 _TF_MOBILE = {"convention": "tf_deeplab_folded", "output_stride": 16, "rates": ()}
 
+_DUC = (
+    "https://huggingface.co/onnxmodelzoo/legacy_models/resolve/main/validated/vision/"
+    "object_detection_segmentation/duc/model"
+)
+
+
+def _duc(tag: str, file: str, size: int, sha256: str) -> WeightsEntry:
+    """The authors' network in one of its two exports; the epsilon is read from the file's nodes."""
+    return WeightsEntry(
+        model="duc_hdc_resnet101",
+        tag=tag,
+        file=file,
+        urls=(f"{_DUC}/{file}",),
+        bytes=size,
+        sha256=sha256,
+        licence="Apache-2.0; trained on Cityscapes, whose terms may apply",
+        source="https://github.com/TuSimple/TuSimple-DUC",
+        labels="cityscapes19",
+        metric="mIoU",
+        score=79.1,
+        protocol="cityscapes test single-scale, published by the authors of the network",
+        name_map="tusimple_duc_resnet101",
+        settings={"convention": "tusimple_duc", "cell": 4},
+    )
+
+
 ENTRIES: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         model="mobilenet_v2",
@@ -65,6 +91,18 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         protocol="voc2012 val 513x513 single-scale, the quantized file, as published",
         name_map="tf_deeplab_mobilenet_v2",
         settings={**_TF_MOBILE, "width": 0.5},
+    ),
+    _duc(
+        "cityscapes",
+        "ResNet101-DUC-7.onnx",
+        260_681_709,
+        "6d3b29046b6df3e993ac7fd7253a1070c8e24a0c9690604e15211f78f1efc4e4",
+    ),
+    _duc(
+        "cityscapes_opset12",
+        "ResNet101-DUC-12.onnx",
+        260_671_144,
+        "11ebd46b66706e8bb45e74f67a616f0f61029014e99bd8ea7e55deb74a61e9b6",
     ),
 )
 

@@ -24,7 +24,7 @@ class ModelSpec:
         paper: Citation of the architecture.
         builder: ``"module:function"``; called with ``label_set``, ``input_shape`` and the settings.
         labels: Label set of a model without weights.
-        default_weights: Tag that ``weights="default"`` means.
+        default_weights: Tag that ``weights="default"`` means; `None` where none are published.
         parameters: Count of a model without weights.
         settings: Arguments of the builder.
     """
@@ -35,7 +35,7 @@ class ModelSpec:
     paper: str
     builder: str
     labels: str
-    default_weights: str
+    default_weights: str | None
     parameters: int
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
 
@@ -64,7 +64,7 @@ class ModelInfo:
         paper: Citation.
         parameters: Count of the model as built without weights.
         weights: Tags that `zoo.load` takes.
-        default_weights: The tag behind ``"default"``.
+        default_weights: The tag behind ``"default"``, or `None`.
         labels: Label set of each tag.
         licences: Licence of each tag.
         metrics: Score of each tag with its protocol.
@@ -76,12 +76,13 @@ class ModelInfo:
     paper: str
     parameters: int
     weights: tuple[str, ...]
-    default_weights: str
+    default_weights: str | None
     labels: Mapping[str, str]
     licences: Mapping[str, str]
     metrics: Mapping[str, str]
 
 
+DUC_HDC = "Wang et al. 2018, Understanding Convolution for Semantic Segmentation"
 DEEPLABV3 = "Chen et al. 2017, Rethinking Atrous Convolution for Semantic Image Segmentation"
 
 MODELS: tuple[ModelSpec, ...] = (
@@ -94,6 +95,34 @@ MODELS: tuple[ModelSpec, ...] = (
         labels="voc21",
         default_weights="voc2012",
         parameters=4_558_165,
+    ),
+    ModelSpec(
+        name="duc_hdc_mobilenet_v2",
+        architecture="duc_hdc",
+        backbone="mobilenet_v2",
+        paper=DUC_HDC,
+        builder="zoo.architectures.duc_hdc:duc_hdc_mobilenet_v2",
+        labels="voc21",
+        default_weights="imagenet",
+        parameters=3_585_600,
+    ),
+    *(
+        ModelSpec(
+            name=f"duc_hdc_{depth}",
+            architecture="duc_hdc",
+            backbone=depth,
+            paper=DUC_HDC,
+            builder="zoo.architectures.duc_hdc:duc_hdc_resnet",
+            labels="voc21",
+            default_weights=default,
+            parameters=parameters,
+            settings={"depth": depth},
+        )
+        for depth, default, parameters in (
+            ("resnet50", "imagenet", 122_781_120),
+            ("resnet101", "cityscapes", 141_825_472),
+            ("resnet152", None, 157_515_200),
+        )
     ),
 )
 
