@@ -9,6 +9,8 @@ from zoo.errors import InputError
 from zoo.weights.entry import WeightsEntry
 
 _TORCHVISION = "https://download.pytorch.org/models"
+_DILATION = "http://dl.yf.io/dilation/models"
+_DILATION_SOURCE = "https://github.com/fyu/dilation"
 _CORAL_COMMIT = "104342d2d3480b3e66203073dac24f4e2dbb4c41"
 _CORAL = f"https://raw.githubusercontent.com/google-coral/test_data/{_CORAL_COMMIT}"
 _CORAL_MIRROR = f"https://github.com/google-coral/test_data/raw/{_CORAL_COMMIT}"
@@ -40,6 +42,67 @@ def _duc(tag: str, file: str, size: int, sha256: str) -> WeightsEntry:
         protocol="cityscapes test single-scale, published by the authors of the network",
         name_map="tusimple_duc_resnet101",
         settings={"convention": "tusimple_duc", "cell": 4},
+    )
+
+
+# What torchvision's segmentation models do beside the paper: no multi-grid, a 3×3 convolution more.
+_TORCHVISION_HEAD = {"head_conv": True, "dropout": 0.5}
+_TORCHVISION_RESNET = {
+    **_TORCHVISION_HEAD,
+    "convention": "torchvision",
+    "output_stride": 8,
+    "multi_grid": None,
+    "rates_at_16": (6, 12, 18),  # 12, 24, 36 at stride 8
+}
+_COCO_PROTOCOL = (
+    "coco val2017 with the 21 voc labels, shorter side 520, single-scale, trained on coco train2017 images, "
+    "published by torchvision"
+)
+_TORCHVISION_MOBILE = {
+    **_TORCHVISION_HEAD,
+    "convention": "torchvision_mobilenet_v3_dilated",
+    "output_stride": 16,
+    "rates_at_16": (12, 24, 36),
+}
+
+
+def _imagenet(model: str, file: str, *, size: int | None, sha256: str, score: float, convention: str):
+    """An ImageNet backbone of torchvision."""
+    return WeightsEntry(
+        model=model,
+        tag="imagenet",
+        file=file,
+        urls=(f"{_TORCHVISION}/{file}",),
+        bytes=size,
+        sha256=sha256,
+        licence="BSD-3-Clause (torchvision); trained on ImageNet-1k, whose terms may apply",
+        source="https://github.com/pytorch/vision",
+        labels="imagenet1k",
+        metric="top-1",
+        score=score,
+        protocol="imagenet-1k val 224x224 centre crop, published by torchvision",
+        name_map=f"torchvision_{model}",
+        settings={"convention": convention},
+    )
+
+
+def _coco(backbone: str, file: str, *, size: int, sha256: str, score: float, settings: dict):
+    """A DeepLabv3 of torchvision, trained on the COCO images that hold classes of VOC."""
+    return WeightsEntry(
+        model=f"deeplabv3_aspp_{backbone}",
+        tag="coco",
+        file=file,
+        urls=(f"{_TORCHVISION}/{file}",),
+        bytes=size,
+        sha256=sha256,
+        licence="BSD-3-Clause (torchvision); trained on COCO and ImageNet-1k, whose terms may apply",
+        source="https://github.com/pytorch/vision",
+        labels="voc21",
+        metric="mIoU",
+        score=score,
+        protocol=_COCO_PROTOCOL,
+        name_map=f"torchvision_deeplabv3_{backbone}",
+        settings=settings,
     )
 
 
@@ -91,6 +154,54 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         protocol="voc2012 val 513x513 single-scale, the quantized file, as published",
         name_map="tf_deeplab_mobilenet_v2",
         settings={**_TF_MOBILE, "width": 0.5},
+    ),
+    _imagenet(
+        "resnet50",
+        "resnet50-0676ba61.pth",
+        size=102_530_333,
+        sha256="0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+        score=76.13,
+        convention="torchvision",
+    ),
+    _imagenet(
+        "resnet101",
+        "resnet101-63fe2227.pth",
+        size=None,
+        sha256="63fe2227b86e8f1f2063f43a75c84d195911b6a0eace650907dd3dc62dd49a0a",
+        score=77.374,
+        convention="torchvision",
+    ),
+    _imagenet(
+        "mobilenet_v3_large",
+        "mobilenet_v3_large-8738ca79.pth",
+        size=22_139_423,
+        sha256="8738ca797c879b547d18bbd15da5736ff2557b2036a9af72225393ca61759a04",
+        score=74.042,
+        convention="torchvision_mobilenet_v3",
+    ),
+    _coco(
+        "resnet50",
+        "deeplabv3_resnet50_coco-cd0a2569.pth",
+        size=168_312_152,
+        sha256="cd0a25694c4a0f7106b38f4938bf90a874f2f241cc410b8f63c7024399538f06",
+        score=66.4,
+        settings=_TORCHVISION_RESNET,
+    ),
+    _coco(
+        "resnet101",
+        "deeplabv3_resnet101_coco-586e9e4e.pth",
+        size=244_545_539,
+        sha256="586e9e4e203fcbf17e1ad45533d8d33ab133fc762bf03101c5dd743995c08c0d",
+        score=67.4,
+        settings=_TORCHVISION_RESNET,
+    ),
+    _coco(
+        "mobilenet_v3_large",
+        "deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+        size=44_356_159,
+        sha256="fc3c493d68e89cc31ef488c803d5d7dd2f3190fb570598faa49fef69be8e5e70",
+        score=60.3,
+        settings=_TORCHVISION_MOBILE,
     ),
     _duc(
         "cityscapes",

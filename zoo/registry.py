@@ -84,6 +84,7 @@ class ModelInfo:
 
 DUC_HDC = "Wang et al. 2018, Understanding Convolution for Semantic Segmentation"
 DEEPLABV3 = "Chen et al. 2017, Rethinking Atrous Convolution for Semantic Image Segmentation"
+PSPNET = "Zhao et al. 2017, Pyramid Scene Parsing Network"
 
 MODELS: tuple[ModelSpec, ...] = (
     ModelSpec(
@@ -95,6 +96,70 @@ MODELS: tuple[ModelSpec, ...] = (
         labels="voc21",
         default_weights="voc2012",
         parameters=4_558_165,
+    ),
+    ModelSpec(
+        name="deeplabv3_aspp_mobilenet_v3_large",
+        architecture="deeplabv3_aspp",
+        backbone="mobilenet_v3_large",
+        paper=DEEPLABV3,
+        builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_mobilenet_v3_large",
+        labels="voc21",
+        default_weights="coco",
+        parameters=10_462_613,
+    ),
+    ModelSpec(
+        name="deeplabv3_aspp_resnet50",
+        architecture="deeplabv3_aspp",
+        backbone="resnet50",
+        paper=DEEPLABV3,
+        builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_resnet",
+        labels="voc21",
+        default_weights="coco",
+        parameters=39_104_725,
+        settings={"depth": "resnet50"},
+    ),
+    ModelSpec(
+        name="deeplabv3_aspp_resnet101",
+        architecture="deeplabv3_aspp",
+        backbone="resnet101",
+        paper=DEEPLABV3,
+        builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_resnet",
+        labels="voc21",
+        default_weights="coco",
+        parameters=58_149_077,
+        settings={"depth": "resnet101"},
+    ),
+    ModelSpec(
+        name="pspnet_mobilenet_v2",
+        architecture="pspnet",
+        backbone="mobilenet_v2",
+        paper=PSPNET,
+        builder="zoo.architectures.pspnet:pspnet_mobilenet_v2",
+        labels="voc21",
+        default_weights="imagenet",
+        parameters=4_908_885,
+    ),
+    ModelSpec(
+        name="pspnet_resnet50",
+        architecture="pspnet",
+        backbone="resnet50",
+        paper=PSPNET,
+        builder="zoo.architectures.pspnet:pspnet_resnet",
+        labels="voc21",
+        default_weights="imagenet",
+        parameters=46_650_837,
+        settings={"depth": "resnet50"},
+    ),
+    ModelSpec(
+        name="pspnet_resnet101",
+        architecture="pspnet",
+        backbone="resnet101",
+        paper=PSPNET,
+        builder="zoo.architectures.pspnet:pspnet_resnet",
+        labels="voc21",
+        default_weights="imagenet",
+        parameters=65_695_189,
+        settings={"depth": "resnet101"},
     ),
     ModelSpec(
         name="duc_hdc_mobilenet_v2",
