@@ -28,10 +28,12 @@ class Deployment:
     Attributes:
         network: From images to the head's output; shares the model's weights.
         metadata: Of the artifact to be.
+        domain: What its output is compared as, see `zoo.export.parity.compare`.
     """
 
     network: keras.Model
     metadata: Metadata
+    domain: str
 
     def reference(self, images: np.ndarray) -> np.ndarray:
         """What the Keras model itself computes for ``(height, width, 3)`` or a batch of it."""
@@ -72,13 +74,14 @@ def _check_size(model: keras.Model, input_size) -> tuple[int, int] | None:
     return int(size[0]), int(size[1])
 
 
-def _network(model: keras.Model, head: str) -> keras.Model:
+def _cut(model: keras.Model, head: str) -> tuple[keras.Model, str]:
+    """The network that ends at `head`, and the domain of its output."""
     if head not in HEADS:
         raise InputError(f"head must be one of {', '.join(HEADS)}, not {head!r}")
-    if head == "logits":
-        return model
     last = next(x for x in reversed(model.layers) if isinstance(x, SegmentationLogits))
-    return keras.Model(model.input, last.input[0], name=f"{model.name}_small")
+    if head == "logits":
+        return model, last.domain
+    return keras.Model(model.input, last.input[0], name=f"{model.name}_small"), "logits"
 
 
 def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc") -> Deployment:
@@ -113,7 +116,8 @@ def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc
         fingerprint=fingerprint(model),
         producer=f"atrous-zoo {zoo.__version__}",
     )
-    return Deployment(network=_network(model, head), metadata=metadata)
+    network, domain = _cut(model, head)
+    return Deployment(network=network, metadata=metadata, domain=domain)
 
 
 def serving_function(deployment: Deployment, *, depthwise: str):

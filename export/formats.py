@@ -143,7 +143,7 @@ def _measure(artifact, deployment: Deployment, images: Images) -> Parity:
     images = default_images(artifact.input_size) if images is None else list(images)
     if not images:
         raise InputError("the comparison needs at least one image")
-    return compare(artifact.predict, deployment.reference, images)
+    return compare(artifact.predict, deployment.reference, images, domain=deployment.domain)
 
 
 def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None) -> Parity:

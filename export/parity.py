@@ -23,6 +23,8 @@ class Parity:
     """How far an artifact's logits are from its model's, over all pixels of some images.
 
     Attributes:
+        domain: What is compared, and called logit here: ``"logits"``, or ``"probabilities"`` for a model
+            whose last resize works on these.
         images: Number of images.
         sizes: Their (height, width), each once.
         max_error: Largest absolute difference of a logit.
@@ -38,6 +40,7 @@ class Parity:
             artifact's error explains a difference up to twice `max_error`.
     """
 
+    domain: str
     images: int
     sizes: tuple[tuple[int, int], ...]
     max_error: float
@@ -105,8 +108,18 @@ def compare(
     predict: Callable[[np.ndarray], np.ndarray],
     reference: Callable[[np.ndarray], np.ndarray],
     images: Iterable[np.ndarray],
+    *,
+    domain: str = "logits",
 ) -> Parity:
     """Measure `predict` against `reference`, both from one image to ``(1, height, width, classes)``.
+
+    Args:
+        predict: The artifact.
+        reference: The model.
+        images: RGB images in 0…255.
+        domain: ``"logits"``, or ``"probabilities"`` where the outputs are logarithms of resized
+            probabilities. The logarithm of one that is 1e-7 by rounding and 1e-20 in truth is off by 30
+            and matters to nobody, so there the probabilities are compared.
 
     Raises:
         ParityError: The two do not even agree in shape.
@@ -114,6 +127,8 @@ def compare(
     sizes, errors, logit, total, count, pixels, differing, margin = [], [], 0.0, 0.0, 0, 0, 0, 0.0
     for image in images:
         got, want = predict(image), reference(image)
+        if domain == "probabilities":
+            got, want = np.exp(got), np.exp(want)
         if got.shape != want.shape:
             raise ParityError(f"the artifact gives {got.shape}, the model {want.shape}")
         error = np.abs(got.astype(np.float64) - want)
@@ -127,6 +142,7 @@ def compare(
         margin = max(margin, float(_margins(want[other]).max(initial=0.0)))
     worst = float(np.max(errors))
     return Parity(
+        domain=domain,
         images=len(sizes),
         sizes=tuple(dict.fromkeys(sizes)),
         max_error=worst,

@@ -20,6 +20,8 @@ from zoo.export.writers import onnx_passes
 MIN_OPSET = 13
 _NHWC_TO_NCHW = [0, 3, 1, 2]
 _NCHW_TO_NHWC = [0, 2, 3, 1]
+# TensorFlow's flags in ONNX's words; with neither, the first pixels' centres coincide ("asymmetric").
+_CENTERS = {"align_corners": "align_corners", "half_pixel_centers": "half_pixel"}
 
 
 def _resize_bilinear(context, node, name, args) -> None:
@@ -30,9 +32,7 @@ def _resize_bilinear(context, node, name, args) -> None:
     """
     image, size = node.input
     shape, dtype = context.get_shape(image), context.get_dtype(image)
-    centers = "align_corners" if node.get_attr_value("align_corners") else "half_pixel"
-    if not node.get_attr_value("align_corners") and not node.get_attr_value("half_pixel_centers"):
-        raise InputError("resizing with neither half-pixel centres nor aligned corners has no export")
+    centers = next((n for a, n in _CENTERS.items() if node.get_attr_value(a)), "asymmetric")
     static = node.inputs[1].is_const() and -1 not in shape
     nchw = context.make_node("Transpose", [image], attr={"perm": _NHWC_TO_NCHW}).output[0]
     if static:

@@ -1,0 +1,128 @@
+import argparse
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo.loading
+from zoo.cli import export, verify
+from zoo.errors import InputError
+from zoo.labels import named
+from zoo.layers import DilatedConv2D
+from zoo.resize import SegmentationLogits
+
+LABELS = named(("road", "sky"))
+
+
+def run(*arguments):
+    """Parse and run as the command does; its exit status."""
+    parser = argparse.ArgumentParser(prog="zoo")
+    subparsers = parser.add_subparsers(required=True)
+    export.add_parser(subparsers)
+    verify.add_parser(subparsers)
+    args = parser.parse_args([str(a) for a in arguments])
+    return args.run(args)
+
+
+@pytest.fixture(autouse=True)
+def loads(monkeypatch):
+    """A small model in place of the catalog's; returns the calls of `load`. The tag is the seed."""
+    calls = []
+
+    def load(name, weights="default", *, classes=None):
+        calls.append((name, weights, classes))
+        keras.utils.set_random_seed({"default": 0, "camvid": 0, None: 1}.get(weights, 2))
+        image = keras.Input((None, None, 3), name="image")
+        x = keras.layers.Rescaling(1 / 64)(image)
+        x = DilatedConv2D(len(LABELS), kernel_size=3, rate=2, name="classifier")(x)
+        x = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")([x, image])
+        model = keras.Model(image, x, name=name)
+        model.zoo_source = {"model": name, "weights": "camvid" if weights else None}
+        return model
+
+    monkeypatch.setattr(zoo.loading, "load", load)
+    return calls
+
+
+@pytest.fixture
+def photo(tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "photo.png"
+    Image.fromarray(rng.integers(0, 256, (40, 60, 3), np.uint8)).save(path)
+    return path
+
+
+def test_export_then_verify(tmp_path, photo, loads, capsys):
+    path = tmp_path / "m.tflite"
+    options = ("--format", "tflite", "--input-size", "24x32", "--image", photo, "--output", path)
+    assert run("export", "small", *options) == 0
+    printed = capsys.readouterr()
+    assert "arg-max agreement 100.0000% of 768 pixels" in printed.out
+    assert "image (1, 24, 32, 3) float32" in printed.out
+    assert "loading small" in printed.err
+    assert run("verify", path, "--image", photo) == 0
+    assert capsys.readouterr().out.startswith("equal: max logit error")
+    assert loads == [("small", "default", None), ("small", "camvid", None)]
+
+
+def test_verify_exits_1_when_they_differ(tmp_path, capsys):
+    path = tmp_path / "m.onnx"
+    run("export", "small", "--format", "onnx", "--output", path)
+    capsys.readouterr()
+    assert run("verify", path, "--weights", "other") == 1
+    assert capsys.readouterr().out.startswith("differs: max logit error")
+    assert run("verify", path, "--weights", "other", "--json") == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["passed"] is False
+    assert printed["weights"] == "other"
+
+
+def test_export_prints_json(tmp_path, capsys):
+    path = tmp_path / "m"
+    assert run("export", "small", "--format", "saved_model", "--classes", 2, "--output", path, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "m.json").read_text())
+
+
+def test_onnx_options(tmp_path, capsys):
+    path = tmp_path / "m.onnx"
+    options = ("--opset", 17, "--layout", "nchw", "--head", "small_logits", "--input-size", "24x32")
+    assert run("export", "small", "--format", "onnx", *options, "--output", path, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["opset"] == 17
+    assert report["inputs"][0]["shape"] == [1, 3, 24, 32]
+    assert report["head"] == "small_logits"
+
+
+def test_verify_needs_weights_that_can_be_loaded_again(tmp_path, capsys):
+    path = tmp_path / "m.onnx"
+    run("export", "small", "--format", "onnx", "--weights", "none", "--output", path)
+    with pytest.raises(InputError, match="does not name the weights of small: pass --weights"):
+        run("verify", path)
+
+
+@pytest.mark.parametrize("size", ["360", "0x5", "5x0", "axb", "-5x5", "5x5x3", ""])
+def test_bad_size(size, tmp_path):
+    with pytest.raises(InputError, match="takes HEIGHTxWIDTH"):
+        run("export", "small", "--format", "onnx", f"--input-size={size}", "--output", tmp_path / "m.onnx")
+
+
+def test_bad_arguments_fail_before_anything_is_loaded(tmp_path, loads):
+    cases = [
+        (("--format", "onnx", "--output", tmp_path / "m.tflite"), r"must be named \*\.onnx"),
+        (("--format", "tflite", "--opset", 18, "--output", tmp_path / "m.tflite"), "--opset is for"),
+        (("--format", "onnx", "--output", tmp_path / "m.onnx", "--image", "absent.jpg"), "absent.jpg"),
+    ]
+    for options, message in cases:
+        with pytest.raises(InputError, match=message):
+            run("export", "small", *options)
+    assert loads == []
+
+
+@pytest.mark.parametrize("command", ["export", "verify"])
+def test_help_has_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(command, "--help")
+    assert stopped.value.code == 0
+    assert f"example:\n  zoo {command} " in capsys.readouterr().out

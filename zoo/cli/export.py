@@ -1,0 +1,154 @@
+"""``zoo export``: a model as SavedModel, TFLite or ONNX, proven equal to it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import InputError
+
+FORMATS = ("saved_model", "tflite", "onnx")
+
+
+def add_parser(subparsers) -> None:
+    """Add the parser of ``export``."""
+    parser = subparsers.add_parser(
+        "export",
+        help="write a model as SavedModel, TFLite or ONNX",
+        description="Write a model for deployment, run it, compare it with the Keras model, and report. "
+        "Nothing is left where the two differ.",
+        epilog="example:\n  zoo export deeplabv3_aspp --format tflite --input-size 360x480 --output m.tflite",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="name of a model, or of an architecture")
+    parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
+    parser.add_argument(
+        "--input-size", metavar="HxW", help="static size in pixels; any size where left out (not for tflite)"
+    )
+    add_model_options(parser)
+    parser.add_argument("--classes", type=int, metavar="N", help="a fresh classifier of N classes")
+    parser.add_argument(
+        "--head",
+        default="logits",
+        metavar="HEAD",
+        help="logits (size of the image, the default) or small_logits (the network's stride)",
+    )
+    parser.add_argument("--layout", metavar="LAYOUT", help="onnx only: nhwc (default) or nchw")
+    parser.add_argument("--opset", type=int, metavar="N", help="onnx only: operator set, 18 by default")
+    parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="file or folder to write")
+    parser.set_defaults(run=run)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Options that ``export`` and ``verify`` share."""
+    parser.add_argument(
+        "--weights", metavar="TAG", help="tag of the weights, a file, or none for random ones"
+    )
+    parser.add_argument(
+        "--image",
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="FILE",
+        help="compare on these images instead of synthetic ones",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's and the converters' chatter off the terminal; for a process that is a command."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is imported
+    for name in ("tensorflow", "absl", "tf2onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``"360x480"`` as (360, 480)."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    size = (int(match[1]), int(match[2])) if match else (0, 0)
+    if min(size) < 1:
+        raise InputError(f"--input-size takes HEIGHTxWIDTH in pixels, such as 360x480, not {text!r}")
+    return size
+
+
+def read_images(paths: list[Path] | None, *, size: tuple[int, int] | None) -> list[np.ndarray] | None:
+    """Images as uint8 RGB, at `size` (height, width) where the artifact has one; `None` for no paths."""
+    if not paths:
+        return None
+    from PIL import Image
+
+    from zoo.images import read_image
+
+    images = [read_image(path) for path in paths]
+    if size is None:
+        return images
+    turned = size[::-1]
+    return [np.asarray(Image.fromarray(x).resize(turned, Image.Resampling.BILINEAR)) for x in images]
+
+
+def load_model(name: str, weights: str | None, **options):
+    """The Keras model; ``"none"`` stands for random weights."""
+    from zoo.loading import load
+
+    return load(name, weights=None if weights == "none" else weights, **options)
+
+
+def tell(text: str) -> None:
+    """One line of progress, apart from the result on standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export and print the report."""
+    size = parse_size(args.input_size)
+    options = {k: v for k, v in (("layout", args.layout), ("opset", args.opset)) if v is not None}
+    if options and args.format != "onnx":
+        raise InputError(f"--{next(iter(options))} is for --format onnx, not {args.format}")
+    quiet_tensorflow()
+    from zoo.export.staging import check_target
+
+    check_target(args.output, format=args.format)  # before the minutes that loading may take
+    images = read_images(args.image, size=size)
+    tell(f"loading {args.model}")
+    model = load_model(args.model, args.weights or "default", classes=args.classes)
+    tell(f"exporting to {args.format} and comparing with the model")
+    report = _export(args.format)(
+        model, args.output, input_size=size, head=args.head, images=images, **options
+    )
+    print(report.to_json() if args.json else _summary(report), end="" if args.json else "\n")
+    return 0
+
+
+def _export(format: str):
+    from zoo import export
+
+    return {"saved_model": export.to_saved_model, "tflite": export.to_tflite, "onnx": export.to_onnx}[format]
+
+
+def shape_text(port) -> str:
+    """``image (1, 360, 480, 3) float32``."""
+    axes = ", ".join("any" if n is None else str(n) for n in port.shape)
+    return f"{port.name} ({axes}) {port.dtype}"
+
+
+def _summary(report) -> str:
+    operations = ", ".join(f"{name} {count}" for name, count in report.operations.items())
+    rows = [
+        (report.path, f"{report.format}, {report.bytes / 1e6:.2f} MB"),
+        ("sha256", report.sha256),
+        ("input", shape_text(report.inputs[0])),
+        ("output", shape_text(report.outputs[0])),
+        ("parity", str(report.parity)),
+        ("operations", operations),
+    ]
+    width = max(len(name) for name, _ in rows[1:])
+    first, *rest = rows
+    return "\n".join([f"{first[0]}  {first[1]}", *(f"  {name:<{width}}  {text}" for name, text in rest)])
