@@ -13,26 +13,19 @@ import keras
 
 from zoo import labels, registry
 from zoo.errors import FormatError, InputError, MismatchError
-from zoo.heads.classifier import (
-    AUXILIARY,
-    AUXILIARY_CLASSIFIER,
-    CLASSIFIER,
-    LOGITS,
-    classify,
-    classify_auxiliary,
-    is_classifier,
-)
+from zoo.heads.classifier import CLASSIFIER, is_classifier
 from zoo.labels import LabelSet
 from zoo.registry import ModelSpec
+from zoo.resize import SegmentationLogits, label_set_of
 from zoo.weights import catalog, name_maps
-from zoo.weights.convert import assign, convert, convert_file, read_source
+from zoo.weights.convert import assign, convert, convert_file, read_source, split_settings
 from zoo.weights.fetch import fetch, sha256_of
 
 log = logging.getLogger("zoo")
 
 # Kinds of file that are models of their own, not checkpoints of an original implementation.
 KERAS_SUFFIXES = (".keras", ".weights.h5")
-SOURCE_SUFFIXES = {".pth": "torch", ".pt": "torch", ".tflite": "tflite"}
+SOURCE_SUFFIXES = {".pth": "torch", ".pt": "torch", ".tflite": "tflite", ".onnx": "onnx"}
 
 
 def load(
@@ -50,7 +43,7 @@ def load(
     Args:
         name: A name of `zoo.list_models`, or the bare name of an architecture.
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
-            ``.keras``, ``.weights.h5``, ``.pth`` or ``.tflite`` of this architecture.
+            ``.keras``, ``.weights.h5``, ``.pth``, ``.tflite`` or ``.onnx`` of this architecture.
         classes: Number of classes of a fresh classifier on top of the loaded features; what was kept is
             logged in one line. `None` keeps the classifier of the weights.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
@@ -80,6 +73,8 @@ def load(
         build["auxiliary"] = True
     if weights == "default":
         weights = spec.default_weights
+        if weights is None:
+            raise InputError(f"{spec.name} has no published weights; weights=None gives random ones")
     if weights is None:
         model = _build(spec, label_set=_label_set(spec.labels, classes), **build)
         return _remember(model, spec, None)
@@ -128,8 +123,10 @@ def _from_entry(spec, entry, classes, build, allow_unverified) -> keras.Model:
     path = fetch(entry, allow_unverified=allow_unverified)
     name_map = name_maps.resolve(entry.name_map)
     arrays = convert_file(path, name_map=name_map, sha256=entry.sha256 or sha256_of(path))
+    arrays, stated = split_settings(arrays)
+    stated.pop("classes", None)  # the entry's labels say more
     key = spec.labels if entry.model == spec.backbone else entry.labels
-    model = _build(spec, label_set=_label_set(key, classes), **{**entry.settings, **build})
+    model = _build(spec, label_set=_label_set(key, classes), **{**entry.settings, **stated, **build})
     return _give(model, spec, arrays, classes=classes, name_map=name_map, source=entry.tag)
 
 
@@ -204,41 +201,54 @@ def _from_keras(spec, path, classes, build) -> keras.Model:
 
 
 def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
-    """The same features under a fresh classifier for `label_set`; layers are shared with `model`.
+    """The same features under fresh classifiers for `label_set`; all layers before them are shared.
+
+    The classifiers, and what follows them, are made anew from their configurations, so that every head, with
+    one classifier or several, keeps its form.
 
     Raises:
-        InputError: A model whose classifier cannot be found.
+        InputError: A model whose classifiers cannot be found.
     """
-    names = {layer.name for layer in model.layers}
-    if not {CLASSIFIER, LOGITS} <= names:
-        raise InputError(f"model {model.name!r} has no layers {CLASSIFIER!r} and {LOGITS!r}")
-    features = model.get_layer(CLASSIFIER).input
-    convention = model.get_layer(LOGITS).convention
-    outputs = classify(features, model.input, label_set=label_set, convention=convention)
-    if AUXILIARY_CLASSIFIER in names:
-        features = model.get_layer(AUXILIARY_CLASSIFIER).input
-        second = {"classes": len(label_set), "convention": convention}
-        outputs = {LOGITS: outputs, AUXILIARY: classify_auxiliary(features, model.input, **second)}
-    fresh = [v.path for v in model.variables if is_classifier(v.path)]
-    kept = [v.path for v in model.variables if not is_classifier(v.path)]
+    old = label_set_of(model)
+    if not any(is_classifier(layer.name) for layer in model.layers):
+        raise InputError(f"model {model.name!r} has no layer named {CLASSIFIER!r}")
+    made, renewed = {}, set()
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            layer, given = node.operation, [id(tensor) for tensor in node.input_tensors]
+            if node.is_input or not (is_classifier(layer.name) or any(key in made for key in given)):
+                continue
+            renewed.add(layer.name)
+            args, kwargs = node.arguments.fill_in({id(t): made.get(id(t), t) for t in node.input_tensors})
+            result = _for_classes(layer, old, label_set)(*args, **kwargs)
+            made.update(zip(map(id, node.outputs), keras.tree.flatten(result), strict=True))
+    outputs = keras.tree.map_structure(lambda tensor: made.get(id(tensor), tensor), model.output)
+    fresh = [v.path for v in model.variables if v.path.split("/")[0] in renewed]
+    kept = [v.path for v in model.variables if v.path.split("/")[0] not in renewed]
     log.warning("%s: kept %d variables; fresh: %s", model.name, len(kept), _parts(fresh, kept))
     return keras.Model(model.input, outputs, name=model.name)
 
 
+def _for_classes(layer, old: LabelSet, new: LabelSet):
+    """A new layer like `layer`, with the channels or the labels of other classes where it depends on them."""
+    config = layer.get_config()
+    if isinstance(layer, SegmentationLogits):
+        config["label_set"] = new.to_config()
+    elif is_classifier(layer.name):
+        config["filters"] = config["filters"] // len(old) * len(new)
+    return type(layer).from_config(config)
+
+
 def _from_h5(spec, path, classes, build) -> keras.Model:
     """Variables without a graph: their shapes must fit exactly one of the settings that the zoo knows."""
-    shapes, count = _read_h5_shapes(path)
-    own = None if count == len(labels.resolve(spec.labels)) else count
-    fitting = []
-    for settings in _known_settings(spec):
-        model = _build(spec, label_set=_label_set(spec.labels, own), **{**settings, **build})
-        if shapes == Counter(tuple(v.shape) for v in model.variables if not _is_seed(v)):
-            fitting.append(model)
+    shapes, width = _read_h5_shapes(path)
+    built = [_build_for_width(spec, width, {**settings, **build}) for settings in _known_settings(spec)]
+    fitting = [model for model in built if model and shapes == _shapes(model)]
     if len(fitting) != 1:
         found = "several" if fitting else "none"
         raise MismatchError(
-            f"{path.name}: {sum(shapes.values())} variables for {count} classes fit {found} of the settings "
-            f"of {spec.name}; a whole model (.keras) brings its settings along"
+            f"{path.name}: {sum(shapes.values())} variables, {width} channels in the last layer, fit {found} "
+            f"of the settings of {spec.name}; a whole model (.keras) brings its settings along"
         )
     model = fitting[0]
     model.load_weights(path)
@@ -246,24 +256,41 @@ def _from_h5(spec, path, classes, build) -> keras.Model:
     return _remember(model, spec, str(path))
 
 
+def _build_for_width(spec: ModelSpec, width: int, settings: dict) -> keras.Model | None:
+    """The model whose last classifier has `width` channels, or `None` where no class count gives them."""
+    label_set = labels.resolve(spec.labels)
+    model = _build(spec, label_set=label_set, **settings)
+    last = [layer for layer in model.layers if is_classifier(layer.name)][-1]
+    classes, rest = divmod(width * len(label_set), last.filters)
+    if rest or classes < 2:
+        return None
+    if classes == len(label_set):
+        return model
+    return _build(spec, label_set=labels.numbered(classes), **settings)
+
+
+def _shapes(model: keras.Model) -> Counter:
+    return Counter(tuple(v.shape) for v in model.variables if not _is_seed(v))
+
+
 def _known_settings(spec: ModelSpec) -> list[dict]:
-    """Distinct builder settings: the model's own, and those of its published weights."""
-    settings = [dict(spec.settings)]
-    for entry in spec.weights:
-        if entry.model == spec.name and dict(entry.settings) not in settings:
-            settings.append(dict(entry.settings))
-    return settings
+    """Distinct builder settings: the model's own, and those of the weights that there are for it."""
+    defaults = {name: p.default for name, p in inspect.signature(spec.build()).parameters.items()}
+    known = {}
+    for settings in (spec.settings, *(entry.settings for entry in spec.weights)):
+        known.setdefault(repr({**defaults, **spec.settings, **settings}), dict(settings))
+    return list(known.values())
 
 
 def _read_h5_shapes(path: Path) -> tuple[Counter, int]:
-    """Shapes of all layers' variables, and the class count: the width of the last 1×1 kernel with a bias."""
+    """Shapes of all layers' variables, and the channels of the last convolution with a bias, a classifier."""
     shapes, last = Counter(), (-1, 0)
     try:
         with h5py.File(path, "r") as file:
             for name, group in file["layers"].items():
                 found = [v.shape for v in group.get("vars", {}).values()]
                 shapes.update(found)
-                if len(found) == 2 and found[0][:2] == (1, 1):
+                if [len(shape) for shape in found] == [4, 1] and "depthwise" not in name:
                     number = name.rpartition("_")[2]
                     last = max(last, (int(number) if number.isdigit() else 0, found[1][0]))
     except (OSError, KeyError, AttributeError) as error:
@@ -282,10 +309,11 @@ def _from_source(spec, path, reader, classes, build) -> keras.Model:
         if name_map.reader != reader:
             continue
         try:
-            arrays = convert(tensors, name_map)
-            found = arrays.get(f"{CLASSIFIER}/bias")
+            arrays, stated = split_settings(convert(tensors, name_map))
+            bias = arrays.get(f"{CLASSIFIER}/bias")
+            found = stated.pop("classes", None if bias is None else len(bias))
             label_set = _labels_for(entry, spec, found, classes)
-            model = _build(spec, label_set=label_set, **{**entry.settings, **build})
+            model = _build(spec, label_set=label_set, **{**entry.settings, **stated, **build})
             return _give(model, spec, arrays, classes=classes, name_map=name_map, source=path.name)
         except MismatchError as error:
             failures.append(str(error))
@@ -301,7 +329,7 @@ def _labels_for(entry, spec, found, classes) -> LabelSet:
     if found is None:
         return labels.resolve(spec.labels)
     known = labels.resolve(entry.labels)
-    return known if len(known) == len(found) else labels.numbered(len(found))
+    return known if len(known) == found else labels.numbered(found)
 
 
 def _first_line(error: BaseException) -> str:
