@@ -106,6 +106,24 @@ def _coco(backbone: str, file: str, *, size: int, sha256: str, score: float, set
     )
 
 
+def _dilation(tag: str, variant: str, file: str, *, labels: str, score: float, protocol: str):
+    """A network of Yu & Koltun; neither size nor digest of the files was ever published."""
+    return WeightsEntry(
+        model="context_aggregation_vgg16",
+        tag=tag,
+        file=f"{file}.caffemodel",
+        urls=(f"{_DILATION}/{file}.caffemodel",),
+        licence="MIT; trained on the data set named, whose terms may apply",
+        source=_DILATION_SOURCE,
+        labels=labels,
+        metric="mIoU",
+        score=score,
+        protocol=f"{protocol}, published by the authors",
+        name_map=f"caffe_dilation_{tag.removesuffix('2012')}",
+        settings={"variant": variant, "convention": f"caffe_dilation_{tag.removesuffix('2012')}"},
+    )
+
+
 ENTRIES: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         model="mobilenet_v2",
@@ -214,6 +232,46 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         "ResNet101-DUC-12.onnx",
         260_671_144,
         "11ebd46b66706e8bb45e74f67a616f0f61029014e99bd8ea7e55deb74a61e9b6",
+    ),
+    _imagenet(
+        "vgg16",
+        "vgg16-397923af.pth",
+        size=553_433_881,
+        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        score=71.592,
+        convention="torchvision",
+    ),
+    _dilation(
+        "voc2012",
+        "pascal_voc",
+        "dilation8_pascal_voc",
+        labels="voc21",
+        score=72.1,
+        protocol="voc2012 val single-scale, front end and large module without CRF",
+    ),
+    _dilation(
+        "camvid",
+        "camvid",
+        "dilation8_camvid",
+        labels="camvid11_fyu",
+        score=65.3,
+        protocol="camvid11 test 480x640 single-scale, trained on train only",
+    ),
+    _dilation(
+        "kitti",
+        "kitti",
+        "dilation7_kitti",
+        labels="kitti11",
+        score=59.2,
+        protocol="kitti11 test single-scale",
+    ),
+    _dilation(
+        "cityscapes",
+        "cityscapes",
+        "dilation10_cityscapes",
+        labels="cityscapes19",
+        score=67.1,
+        protocol="cityscapes test 1024x2048 single-scale in tiles of 1024x1024",
     ),
 )
 

@@ -32,6 +32,10 @@ def read_source(path: Path, *, reader: str) -> dict[str, np.ndarray]:
         from zoo.weights.readers.onnx_file import read_onnx
 
         return read_onnx(path)
+    if reader == "caffe":
+        from zoo.weights.readers.caffe_file import read_caffe
+
+        return read_caffe(path)
     raise FormatError(f"{path.name}: no reader for {reader!r} files")
 
 
@@ -50,20 +54,35 @@ def convert(source: Mapping[str, np.ndarray], name_map: NameMap) -> dict[str, np
     if any(rule.source in names for rule in extra):
         rules += extra
     used = [rule.source for rule in rules]
-    wanted = set(used)
+    wanted = {*used, *name_map.fixed}
     left = [n for n in source if n not in wanted and not any(fnmatchcase(n, p) for p in name_map.ignored)]
     raise_mismatch(
         f"the file does not fit name map {name_map.key!r}",
-        summarize("missing in the file", [n for n in used if n not in names]),
+        summarize("missing in the file", [n for n in (*used, *name_map.fixed) if n not in names]),
         summarize("unknown in the file", left),
         summarize("used more than once", sorted(n for n in wanted if used.count(n) > 1)),
+        summarize("of other values than the model computes", _unexpected(source, name_map)),
     )
+    source = {**source, **_reshaped(source, name_map)}
     settings = name_map.settings(source) if name_map.settings else {}
     arrays = arrays_of(source, rules)
     for pattern, transform in name_map.transforms.items():
         for path in [p for p in arrays if fnmatchcase(p, pattern)]:
             arrays[path] = transform(arrays[path], settings)
     return {**arrays, **{f"{SETTING}{name}": np.asarray(value) for name, value in settings.items()}}
+
+
+def _unexpected(source: Mapping[str, np.ndarray], name_map: NameMap) -> list[str]:
+    """Tensors that must have certain values and have others."""
+    found = {name: source[name] for name in name_map.fixed if name in source}
+    return [n for n, a in found.items() if not np.allclose(a, name_map.fixed[n](a.shape), atol=1e-6)]
+
+
+def _reshaped(source: Mapping[str, np.ndarray], name_map: NameMap) -> dict[str, np.ndarray]:
+    """Tensors that the rules take in another shape."""
+    wrong = [n for n, shape in name_map.reshaped.items() if source[n].size != np.prod(shape)]
+    raise_mismatch(f"the file does not fit name map {name_map.key!r}", summarize("of other sizes", wrong))
+    return {n: np.reshape(source[n], shape) for n, shape in name_map.reshaped.items()}
 
 
 def split_settings(arrays: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict[str, float | int]]:

@@ -25,7 +25,13 @@ log = logging.getLogger("zoo")
 
 # Kinds of file that are models of their own, not checkpoints of an original implementation.
 KERAS_SUFFIXES = (".keras", ".weights.h5")
-SOURCE_SUFFIXES = {".pth": "torch", ".pt": "torch", ".tflite": "tflite", ".onnx": "onnx"}
+SOURCE_SUFFIXES = {
+    ".pth": "torch",
+    ".pt": "torch",
+    ".tflite": "tflite",
+    ".onnx": "onnx",
+    ".caffemodel": "caffe",
+}
 
 
 def load(
@@ -43,7 +49,8 @@ def load(
     Args:
         name: A name of `zoo.list_models`, or the bare name of an architecture.
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
-            ``.keras``, ``.weights.h5``, ``.pth``, ``.tflite`` or ``.onnx`` of this architecture.
+            ``.keras``, ``.weights.h5``, ``.pth``, ``.tflite``, ``.onnx`` or ``.caffemodel`` of this
+            architecture.
         classes: Number of classes of a fresh classifier on top of the loaded features; what was kept is
             logged in one line. `None` keeps the classifier of the weights.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
@@ -234,8 +241,11 @@ def _for_classes(layer, old: LabelSet, new: LabelSet):
     config = layer.get_config()
     if isinstance(layer, SegmentationLogits):
         config["label_set"] = new.to_config()
-    elif is_classifier(layer.name):
+    elif is_classifier(layer.name) and "filters" in config:
         config["filters"] = config["filters"] // len(old) * len(new)
+        initializer = config["kernel_initializer"]["config"]
+        if "classes" in initializer:
+            initializer["classes"] = len(new)
     return type(layer).from_config(config)
 
 

@@ -82,6 +82,7 @@ class ModelInfo:
     metrics: Mapping[str, str]
 
 
+CONTEXT_AGGREGATION = "Yu & Koltun 2016, Multi-Scale Context Aggregation by Dilated Convolutions"
 DUC_HDC = "Wang et al. 2018, Understanding Convolution for Semantic Segmentation"
 DEEPLABV3 = "Chen et al. 2017, Rethinking Atrous Convolution for Semantic Image Segmentation"
 PSPNET = "Zhao et al. 2017, Pyramid Scene Parsing Network"
@@ -188,6 +189,27 @@ MODELS: tuple[ModelSpec, ...] = (
             ("resnet101", "cityscapes", 141_825_472),
             ("resnet152", None, 157_515_200),
         )
+    ),
+    ModelSpec(
+        name="context_aggregation_mobilenet_v2",
+        architecture="context_aggregation",
+        backbone="mobilenet_v2",
+        paper=CONTEXT_AGGREGATION,
+        builder="zoo.architectures.context_aggregation:context_aggregation_mobilenet_v2",
+        labels="voc21",
+        default_weights="imagenet",
+        parameters=1_878_397,
+    ),
+    ModelSpec(
+        name="context_aggregation_vgg16",
+        architecture="context_aggregation",
+        backbone="vgg16",
+        paper=CONTEXT_AGGREGATION,
+        builder="zoo.architectures.context_aggregation:context_aggregation_vgg16",
+        labels="voc21",
+        default_weights="voc2012",
+        parameters=141_149_720,
+        settings={"variant": "pascal_voc", "convention": "caffe_dilation_voc"},
     ),
 )
 

@@ -28,10 +28,15 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        reader: ``"torch"``, ``"tflite"`` or ``"onnx"``: reader of the file, and the format of its tensors.
+        reader: ``"torch"``, ``"tflite"``, ``"onnx"`` or ``"caffe"``: reader of the file, and the format of
+            its tensors.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
             head: converted where the file has any of it, dropped where the model has none.
+        reshaped: Source tensor → shape in which the rules take it, such as a fully connected layer's that
+            is a convolution here.
+        fixed: Source tensor → function from its shape to the values that it must have, because the model
+            computes them without a variable.
         ignored: Patterns (`fnmatch`) of source tensors that the model has no use for.
         scope: Prefixes of the variables that the map must fill; ``("",)`` for all of them.
         settings: What the file itself states for the builder, such as an epsilon, from the source's tensors.
@@ -44,6 +49,8 @@ class NameMap:
     reader: str
     layers: Layers
     optional: Layers = field(default_factory=dict)
+    reshaped: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, Callable[[tuple[int, ...]], np.ndarray]] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     scope: tuple[str, ...] = ("",)
     settings: Callable[[Mapping[str, np.ndarray]], Settings] | None = None
@@ -84,10 +91,18 @@ def onnx_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]
         yield Rule(f"{layer}/bias", f"{prefix}_bias")
 
 
+def caffe_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """Caffe, as our reader returns it: blob 0 is the kernel (out, in, rows, columns), blob 1 the bias."""
+    yield Rule(f"{layer}/kernel", f"{prefix}/0", (2, 3, 1, 0))
+    if f"{prefix}/1" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}/1")
+
+
 RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "torch": torch_rules,
     "tflite": tflite_rules,
     "onnx": onnx_rules,
+    "caffe": caffe_rules,
 }
 
 

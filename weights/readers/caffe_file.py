@@ -1,0 +1,169 @@
+"""Reads the weights of .caffemodel files, old (``layers``) and new (``layer``), without Caffe.
+
+Caffe writes one protocol buffer. Here the file is mapped into memory and cut into its layers, and the
+protobuf library parses one layer at a time, by a description of the few fields that matter. What is unknown
+is skipped (forks of Caffe use field numbers that upstream gave away later), and only the largest layer is
+held twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from zoo.errors import FormatError
+
+# Field numbers of NetParameter in BVLC/caffe, src/caffe/proto/caffe.proto.
+_LAYER, _V1_LAYER = 100, 2
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_MAX_RANK = 32  # Caffe's own limit, kMaxBlobAxes
+
+# Name, number and type of the fields; packed numbers are read as the bytes that they are, uncopied. A packed
+# field may come in several pieces, so it is repeated.
+_FIELDS = {
+    "BlobShape": [("dim", 1, "repeated int64")],
+    "BlobProto": [
+        ("num", 1, "int32"),
+        ("channels", 2, "int32"),
+        ("height", 3, "int32"),
+        ("width", 4, "int32"),
+        ("data", 5, "repeated bytes"),
+        ("shape", 7, "BlobShape"),
+        ("double_data", 8, "repeated bytes"),
+    ],
+    "LayerParameter": [("name", 1, "bytes"), ("blobs", 7, "repeated BlobProto")],
+    "V1LayerParameter": [("name", 4, "bytes"), ("blobs", 6, "repeated BlobProto")],
+}
+
+
+@functools.cache
+def _messages() -> dict[str, type]:
+    """Message classes of `_FIELDS`, in a pool of their own so that they meet no other Caffe description."""
+    kinds = descriptor_pb2.FieldDescriptorProto
+    scalars = {"int32": kinds.TYPE_INT32, "int64": kinds.TYPE_INT64, "bytes": kinds.TYPE_BYTES}
+    file = descriptor_pb2.FileDescriptorProto(name="caffe_weights.proto", package="zoo", syntax="proto2")
+    for name, fields in _FIELDS.items():
+        message = file.message_type.add(name=name)
+        for field, number, kind in fields:
+            *repeated, kind = kind.split()
+            added = message.field.add(name=field, number=number)
+            added.label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+            added.type = scalars.get(kind, kinds.TYPE_MESSAGE)
+            if kind not in scalars:
+                added.type_name = f".zoo.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {n: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"zoo.{n}")) for n in _FIELDS}
+
+
+def read_caffe(path: str | Path) -> dict[str, np.ndarray]:
+    """Weights of every layer in the file, named ``<layer>/<index of the blob>``.
+
+    By Caffe's habit blob 0 is the weight, (out, in, rows, columns) for a convolution and (out, in) for a
+    fully connected layer, and blob 1 the bias. Sizes in the legacy form of four numbers are brought to that.
+
+    Args:
+        path: A ``.caffemodel`` file.
+
+    Returns:
+        Read-only float32 arrays.
+
+    Raises:
+        FormatError: The file is damaged, truncated or no caffemodel, holds no weights, has two layers of one
+            name, or a blob whose size is not that of its data.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            arrays = _read(data)
+    except FormatError as error:
+        raise FormatError(f"{path.name}: {error}") from error
+    except DecodeError as error:
+        raise FormatError(f"{path.name}: truncated or damaged caffemodel") from error
+    except ValueError as error:
+        raise FormatError(f"{path.name}: not a caffemodel (the file is empty)") from error
+    except OSError as error:
+        raise FormatError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+    if not arrays:
+        raise FormatError(f"{path.name}: not a caffemodel, or one without weights")
+    return arrays
+
+
+def _read(data: mmap.mmap) -> dict[str, np.ndarray]:
+    kinds = {_LAYER: "LayerParameter", _V1_LAYER: "V1LayerParameter"}
+    arrays: dict[str, np.ndarray] = {}
+    for number, start, stop in _length_delimited(data):
+        if number not in kinds:
+            continue
+        layer = _messages()[kinds[number]]()
+        layer.ParseFromString(data[start:stop])
+        name = layer.name.decode("utf-8", "replace")
+        for index, blob in enumerate(layer.blobs):
+            key = f"{name}/{index}"
+            if key in arrays:
+                raise FormatError(f"two layers are called {name[:120]!r}")
+            arrays[key] = _array(blob, key, index)
+    return arrays
+
+
+def _length_delimited(data: mmap.mmap) -> Iterator[tuple[int, int, int]]:
+    """(field number, start, stop) of the outermost fields that hold bytes; numbers are skipped."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, wire = tag >> 3, tag & 7
+        if number == 0 or wire not in (_VARINT, _FIXED64, _BYTES, _FIXED32):
+            raise FormatError(f"not a caffemodel, or damaged at byte {at}")
+        if wire == _VARINT:
+            _, at = _varint(data, at)
+            continue
+        if wire == _BYTES:
+            length, at = _varint(data, at)
+        else:
+            length = 8 if wire == _FIXED64 else 4
+        if length > len(data) - at:
+            raise FormatError(f"truncated caffemodel: {length} bytes declared at byte {at} of {len(data)}")
+        if wire == _BYTES:
+            yield number, at, at + length
+        at += length
+
+
+def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
+    """An integer of up to ten groups of seven bits, and the position behind it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise FormatError("truncated caffemodel")
+        byte, at = data[at], at + 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise FormatError(f"not a caffemodel, or damaged at byte {at}")
+
+
+def _array(blob, key: str, index: int) -> np.ndarray:
+    """The values of a blob; a declared size is only compared with them, never allocated."""
+    pieces, dtype = (blob.data, "<f4") if len(blob.data) else (blob.double_data, "<f8")
+    raw = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    shape = _shape(blob, index)
+    size, remainder = divmod(len(raw), np.dtype(dtype).itemsize)
+    if len(shape) > _MAX_RANK or any(n < 0 for n in shape) or remainder or math.prod(shape) != size:
+        shown = "×".join(map(str, shape[:8]))
+        raise FormatError(f"blob {key[:120]!r} is declared {shown or 'a scalar'} but holds {size} values")
+    return np.frombuffer(raw, dtype).reshape(shape).astype(np.float32, copy=False)
+
+
+def _shape(blob, index: int) -> tuple[int, ...]:
+    if blob.HasField("shape"):
+        return tuple(blob.shape.dim)
+    legacy = (blob.num, blob.channels, blob.height, blob.width)
+    if index > 0 and legacy[:3] == (1, 1, 1):
+        return legacy[3:]  # a bias
+    return legacy[2:] if legacy[:2] == (1, 1) else legacy  # a fully connected layer, or a convolution
