@@ -212,7 +212,7 @@ def _bands(
     if len(rows) == len(columns) == 1:
         yield 0, _window_probabilities(model, pixels, window=window, scales=scales, flip=flip)
         return
-    classes = model.output_shape[-1]
+    classes = len(label_set_of(model))
     pending = np.zeros((min(window[0], size[0]), size[1], classes), np.float32)
     ends = [top for top, _ in rows[1:]] + [size[0]]
     for (top, row_weights), end in zip(rows, ends, strict=True):
@@ -313,7 +313,10 @@ def _probabilities_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
         @tf.function(input_signature=[spec])
         def probabilities(images):
-            return tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))
+            logits = model(images, training=False)
+            # A model for training may have an auxiliary output beside the logits.
+            logits = logits["logits"] if isinstance(logits, dict) else logits
+            return tf.nn.softmax(tf.cast(logits, tf.float32))
 
         compiled = _Compiled(probabilities)
         setattr(model, _CACHE, compiled)

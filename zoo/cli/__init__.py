@@ -1,0 +1,91 @@
+"""The command line ``zoo``. Each sub-command is a module here and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from zoo import __version__
+from zoo.errors import ZooError
+
+COMMANDS = ("models", "segment", "export", "verify", "dilation", "weights")
+
+_EPILOG = """\
+examples:
+  zoo list
+  zoo segment deeplabv3_aspp street.jpg --output out/
+  zoo COMMAND --help
+
+exit status: 0 done, 1 done in part or a check failed, 2 an error, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+
+    Returns:
+        Exit status: 0 done, 1 done in part or a check failed, 2 an error that is told in one line on stderr,
+        130 interrupted.
+
+    Raises:
+        SystemExit: By argparse, with status 2 for arguments it cannot parse, 0 after ``--help``.
+    """
+    try:
+        parser = _parser()
+        args = parser.parse_args(argv)
+        if args.run is None:
+            parser.print_help()
+            return 2
+        _silence_tensorflow()
+        status = args.run(args)
+        sys.stdout.flush()  # while a closed pipe can still be handled
+        return status
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        _abandon_stdout()
+        return 0
+    except ZooError as error:
+        return _fail(error, 2)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{named}{error.strerror or error}", 2)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="zoo",
+        description="Semantic segmentation with dilated convolutions for Keras and TensorFlow.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"zoo {__version__}")
+    parser.set_defaults(run=None)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"zoo.cli.{name}").add_parser(subparsers)
+    return parser
+
+
+def _silence_tensorflow() -> None:
+    """Keep TensorFlow's notes about devices off stderr; it reads this when it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _fail(message: object, status: int) -> int:
+    print(f"zoo: error: {' '.join(str(message).split())}", file=sys.stderr)
+    return status
+
+
+def _abandon_stdout() -> None:
+    """Whoever read stdout has gone (``zoo list | head``): let Python's flush at exit write nowhere."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return
