@@ -210,6 +210,19 @@ def test_deeplab_align_corners_nchw(tmp_path):
     assert attributes["coordinate_transformation_mode"] == b"align_corners"
 
 
+def test_scalar_behind_a_convolution_leaves_no_transpositions(tmp_path):
+    """The x + 3 of hard swish once stopped the converter from joining transpositions."""
+    image = keras.Input((None, None, 3), name="image")
+    x = image
+    for index in range(3):
+        x = DilatedConv2D(4, kernel_size=3, rate=2, name=f"conv{index}")(x)
+        x = keras.layers.Activation("hard_swish", name=f"swish{index}")(x)
+    x = DilatedConv2D(3, kernel_size=1, name="classifier")(x)
+    x = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")([x, image])
+    report = export.to_onnx(seeded(keras.Model(image, x, name="swish")), tmp_path / "m.onnx")
+    assert report.operations["Transpose"] == 2
+
+
 def test_onnx_file_is_valid_and_described(artifacts):
     folder, _ = artifacts
     model = onnx.load(folder / "m.onnx")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import tensorflow as tf
 import tf2onnx
 from onnx import version_converter
 from tf2onnx import constants as tf2onnx_constants
@@ -76,12 +77,34 @@ def check_opset(opset: int) -> int:
     return opset
 
 
+def _widen_scalars(graph: tf.compat.v1.GraphDef) -> None:
+    """Give sums with a scalar constant (hard swish) one of shape [1], which broadcasts alike.
+
+    tf2onnx 1.17 takes a constant that is added behind a convolution for a bias, stumbles over a scalar, and
+    then leaves the transpositions around every single convolution of the graph.
+    """
+    constants = {node.name: node for node in graph.node if node.op == "Const"}
+    for node in [n for n in graph.node if n.op in ("Add", "AddV2")]:
+        for index, name in enumerate(node.input):
+            constant = constants.get(name.removesuffix(":0"))
+            if constant is None or constant.attr["dtype"].type != tf.float32.as_datatype_enum:
+                continue
+            value = tf.make_ndarray(constant.attr["value"].tensor)
+            if value.ndim == 0:
+                wide = graph.node.add(name=f"{node.name}/constant_{index}", op="Const")
+                wide.attr["dtype"].type = tf.float32.as_datatype_enum
+                wide.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.reshape(1)))
+                node.input[index] = wide.name
+
+
 def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
     function = frozen_function(deployment)
     source, target = function.inputs[0].name, function.outputs[0].name
+    graph = function.graph.as_graph_def()
+    _widen_scalars(graph)
     channels_first = deployment.metadata.layout == "nchw"
     model, _ = tf2onnx.convert.from_graph_def(
-        function.graph.as_graph_def(),
+        graph,
         input_names=[source],
         output_names=[target],
         inputs_as_nchw=[source] if channels_first else None,
