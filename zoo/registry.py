@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from zoo.errors import InputError
+from zoo.facts import FACTS, Facts
 from zoo.weights import catalog
 from zoo.weights.entry import WeightsEntry
 
@@ -25,7 +26,6 @@ class ModelSpec:
         builder: ``"module:function"``; called with ``label_set``, ``input_shape`` and the settings.
         labels: Label set of a model without weights.
         default_weights: Tag that ``weights="default"`` means; `None` where none are published.
-        parameters: Count of a model without weights.
         settings: Arguments of the builder.
     """
 
@@ -36,11 +36,15 @@ class ModelSpec:
     builder: str
     labels: str
     default_weights: str | None
-    parameters: int
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+
+    @property
+    def facts(self) -> Facts:
+        """Size, cost and reach of the model without weights."""
+        return FACTS[self.name]
 
     @property
     def weights(self) -> tuple[WeightsEntry, ...]:
@@ -62,7 +66,10 @@ class ModelInfo:
         architecture: Its architecture.
         backbone: Its backbone.
         paper: Citation.
-        parameters: Count of the model as built without weights.
+        parameters: Count of all variables of the model as built without weights, like the next three.
+        multiply_adds: Of the convolutions, for one image of 513×513.
+        output_stride: Pixels of the image for one cell of the last map of features.
+        receptive_field: Side in pixels of what such a cell sees through convolutions.
         weights: Tags that `zoo.load` takes.
         default_weights: The tag behind ``"default"``, or `None`.
         labels: Label set of each tag.
@@ -75,6 +82,9 @@ class ModelInfo:
     backbone: str
     paper: str
     parameters: int
+    multiply_adds: int
+    output_stride: int
+    receptive_field: int
     weights: tuple[str, ...]
     default_weights: str | None
     labels: Mapping[str, str]
@@ -96,7 +106,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_mobilenet_v2",
         labels="voc21",
         default_weights="voc2012",
-        parameters=4_558_165,
     ),
     ModelSpec(
         name="deeplabv3_aspp_mobilenet_v3_large",
@@ -106,7 +115,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_mobilenet_v3_large",
         labels="voc21",
         default_weights="coco",
-        parameters=10_462_613,
     ),
     ModelSpec(
         name="deeplabv3_aspp_resnet50",
@@ -116,7 +124,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_resnet",
         labels="voc21",
         default_weights="coco",
-        parameters=39_104_725,
         settings={"depth": "resnet50"},
     ),
     ModelSpec(
@@ -127,7 +134,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_resnet",
         labels="voc21",
         default_weights="coco",
-        parameters=58_149_077,
         settings={"depth": "resnet101"},
     ),
     ModelSpec(
@@ -138,7 +144,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.pspnet:pspnet_mobilenet_v2",
         labels="voc21",
         default_weights="imagenet",
-        parameters=4_908_885,
     ),
     ModelSpec(
         name="pspnet_resnet50",
@@ -148,7 +153,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.pspnet:pspnet_resnet",
         labels="voc21",
         default_weights="imagenet",
-        parameters=46_650_837,
         settings={"depth": "resnet50"},
     ),
     ModelSpec(
@@ -159,7 +163,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.pspnet:pspnet_resnet",
         labels="voc21",
         default_weights="imagenet",
-        parameters=65_695_189,
         settings={"depth": "resnet101"},
     ),
     ModelSpec(
@@ -170,7 +173,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.duc_hdc:duc_hdc_mobilenet_v2",
         labels="voc21",
         default_weights="imagenet",
-        parameters=3_585_600,
     ),
     *(
         ModelSpec(
@@ -198,7 +200,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.context_aggregation:context_aggregation_mobilenet_v2",
         labels="voc21",
         default_weights="imagenet",
-        parameters=1_878_397,
     ),
     ModelSpec(
         name="context_aggregation_vgg16",
@@ -208,7 +209,6 @@ MODELS: tuple[ModelSpec, ...] = (
         builder="zoo.architectures.context_aggregation:context_aggregation_vgg16",
         labels="voc21",
         default_weights="voc2012",
-        parameters=141_149_720,
         settings={"variant": "pascal_voc", "convention": "caffe_dilation_voc"},
     ),
 )
@@ -250,7 +250,7 @@ def info(name: str) -> ModelInfo:
         architecture=spec.architecture,
         backbone=spec.backbone,
         paper=spec.paper,
-        parameters=spec.parameters,
+        **spec.facts._asdict(),
         weights=tuple(e.tag for e in entries),
         default_weights=spec.default_weights,
         labels=MappingProxyType({e.tag: e.labels for e in entries}),

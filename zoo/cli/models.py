@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 
 from zoo import registry
 from zoo.weights.entry import WeightsEntry
@@ -50,22 +51,38 @@ def _table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def _facts(spec: registry.ModelSpec) -> tuple[str, ...]:
+    facts = spec.facts
+    cost = f"{facts.multiply_adds / 1e9:.1f} G"
+    return f"{facts.parameters / 1e6:.2f} M", cost, str(facts.output_stride), str(facts.receptive_field)
+
+
+def _rows(names: list[str]) -> list[tuple[str, ...]]:
+    """A header, then for each model one row a tag; a model without weights has one row too."""
+    rows = [("model", "parameters", "mult-adds", "stride", "field", "weights", "licence", "score, protocol")]
+    for name in names:
+        spec = registry.resolve(name)
+        head = (spec.name, *_facts(spec))
+        for entry in spec.weights:
+            default = "*" if entry.tag == spec.default_weights else ""
+            licence = re.split(r"[;(]", entry.licence)[0].strip()
+            rows.append((*head, entry.tag + default, licence, _score(entry)))
+            head = ("",) * len(head)
+        if not spec.weights:
+            rows.append((*head, "none", "–", "–"))
+    return rows
+
+
 def run_list(args: argparse.Namespace) -> int:
     """Print one line for each model and tag."""
     names = registry.list_models(args.architecture)
     if args.json:
         print(json.dumps([_plain(registry.info(name)) for name in names], indent=2))
         return 0
-    rows = [("model", "parameters", "weights", "score and protocol", "licence")]
-    for name in names:
-        spec = registry.resolve(name)
-        for index, entry in enumerate(spec.weights):
-            head = (spec.name, f"{spec.parameters / 1e6:.2f} M") if index == 0 else ("", "")
-            default = "*" if entry.tag == spec.default_weights else ""
-            rows.append((*head, entry.tag + default, _score(entry), entry.licence.split(";")[0]))
-    print(_table(rows))
+    print(_table(_rows(names)))
     aliases = ", ".join(f"{a} = {n}" for a, n in registry.ALIASES.items() if n in names)
-    print(f"\n* default weights. Short names: {aliases}")
+    print("\n* default weights. mult-adds: convolutions at 513x513. field: receptive field in pixels.")
+    print(f"Short names: {aliases}")
     return 0
 
 
@@ -77,6 +94,8 @@ def run_info(args: argparse.Namespace) -> int:
         return 0
     print(f"{info.name}\n  architecture  {info.architecture}\n  backbone      {info.backbone}")
     print(f"  paper         {info.paper}\n  parameters    {info.parameters:,} without weights")
+    print(f"  mult-adds     {info.multiply_adds / 1e9:.2f} billion at 513x513")
+    print(f"  output stride {info.output_stride}\n  field         {info.receptive_field} pixels")
     for entry in registry.resolve(info.name).weights:
         default = " (default)" if entry.tag == info.default_weights else ""
         print(f"\n  weights {entry.tag}{default}\n    score    {_score(entry)}\n    labels   {entry.labels}")

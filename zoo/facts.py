@@ -1,0 +1,39 @@
+"""Size, cost and reach of every named model without weights; a test holds each against the built model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Facts(NamedTuple):
+    """What a model costs and sees.
+
+    Attributes:
+        parameters: Count of all variables.
+        multiply_adds: Of the convolutions, for one image of 513×513.
+        output_stride: Pixels of the image for one cell of the last map of features.
+        receptive_field: Side in pixels of what one cell of that map sees through convolutions; image
+            pooling, which sees everything, does not count.
+    """
+
+    parameters: int
+    multiply_adds: int
+    output_stride: int
+    receptive_field: int
+
+
+FACTS = {
+    "deeplabv3_aspp_mobilenet_v2": Facts(4_558_165, 5_363_508_928, 16, 1067),
+    "deeplabv3_aspp_mobilenet_v3_large": Facts(10_462_613, 9_789_096_200, 16, 1171),
+    "deeplabv3_aspp_resnet50": Facts(39_104_725, 50_435_832_256, 16, 1291),
+    "deeplabv3_aspp_resnet101": Facts(58_149_077, 71_061_387_712, 16, 1835),
+    "pspnet_mobilenet_v2": Facts(4_908_885, 20_409_906_112, 8, 507),
+    "pspnet_resnet50": Facts(46_650_837, 182_572_060_352, 8, 443),
+    "pspnet_resnet101": Facts(65_695_189, 262_593_154_752, 8, 987),
+    "duc_hdc_mobilenet_v2": Facts(3_585_600, 15_228_995_600, 8, 1371),
+    "duc_hdc_resnet50": Facts(122_781_120, 528_292_477_952, 8, 1319),
+    "duc_hdc_resnet101": Facts(141_825_472, 608_313_572_352, 8, 2487),
+    "duc_hdc_resnet152": Facts(157_515_200, 674_213_297_152, 8, 3511),
+    "context_aggregation_mobilenet_v2": Facts(1_878_397, 8_050_805_312, 8, 1019),
+    "context_aggregation_vgg16": Facts(141_149_720, 802_925_144_910, 8, 908),
+}
