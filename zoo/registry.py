@@ -183,13 +183,12 @@ MODELS: tuple[ModelSpec, ...] = (
             builder="zoo.architectures.duc_hdc:duc_hdc_resnet",
             labels="voc21",
             default_weights=default,
-            parameters=parameters,
             settings={"depth": depth},
         )
-        for depth, default, parameters in (
-            ("resnet50", "imagenet", 122_781_120),
-            ("resnet101", "cityscapes", 141_825_472),
-            ("resnet152", None, 157_515_200),
+        for depth, default in (
+            ("resnet50", "imagenet"),
+            ("resnet101", "cityscapes"),
+            ("resnet152", None),
         )
     ),
     ModelSpec(
