@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -173,6 +174,19 @@ def _checked_scales(scales: Sequence[float]) -> tuple[float, ...]:
     return checked
 
 
+def _checked_tile(tile: int | tuple[int, int] | None) -> tuple[int | None, int | None]:
+    if tile is None:
+        return None, None
+    try:
+        given = tuple(tile) if np.iterable(tile) else (tile, tile)
+        pair = tuple(operator.index(n) for n in given)
+    except TypeError:
+        pair = given = ()
+    if len(pair) != 2 or min(pair) < 1 or any(isinstance(n, bool) for n in given):
+        raise InputError(f"tile must be a positive integer or (height, width), not {tile!r}")
+    return pair
+
+
 def _window_size(
     model: keras.Model,
     size: tuple[int, int],
@@ -181,13 +195,7 @@ def _window_size(
     scales: tuple[float, ...],
 ) -> tuple[int, int]:
     """Height and width of what the model sees at once."""
-    pair = (tile, tile) if tile is None or isinstance(tile, int) else tuple(tile)
-    valid = len(pair) == 2 and all(
-        n is None or (isinstance(n, int) and not isinstance(n, bool) and n >= 1) for n in pair
-    )
-    if not valid or (tile is not None and None in pair):
-        raise InputError(f"tile must be a positive integer or (height, width), not {tile!r}")
-    fixed = model.input_shape[1:3]
+    pair, fixed = _checked_tile(tile), model.input_shape[1:3]
     if any(fixed) and set(scales) != {1.0}:
         raise InputError(f"model {model.name!r} takes images of {fixed} only: it has no scales")
     if any(f and n and f != n for f, n in zip(fixed, pair, strict=True)):
