@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -12,6 +13,8 @@ from zoo import __version__
 from zoo.errors import ZooError
 
 COMMANDS = ("models", "segment", "export", "verify", "dilation", "weights")
+# Commands are named as their modules, except for those of `models`.
+_MODULE_OF = {name: name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
 
 _EPILOG = """\
 examples:
@@ -37,12 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: By argparse, with status 2 for arguments it cannot parse, 0 after ``--help``.
     """
     try:
-        parser = _parser()
+        argv = sys.argv[1:] if argv is None else list(argv)
+        parser = _parser(_needed(argv))
         args = parser.parse_args(argv)
         if args.run is None:
             parser.print_help()
             return 2
-        _silence_tensorflow()
+        # TensorFlow reads it when it is imported, which is up to the command.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         status = args.run(args)
         sys.stdout.flush()  # while a closed pipe can still be handled
         return status
@@ -58,7 +63,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{named}{error.strerror or error}", 2)
 
 
-def _parser() -> argparse.ArgumentParser:
+def import_tensorflow() -> None:
+    """Import TensorFlow without its notes about missing GPUs; a failure still raises as usual.
+
+    They are written by its C++ libraries before any setting of the log level is heeded, so the standard
+    error of the process leads nowhere meanwhile.
+    """
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # there may be no standard error at all
+            sys.stderr.flush()
+            saved = os.dup(2)
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, 2)
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        importlib.import_module("tensorflow")
+
+
+def _needed(argv: Sequence[str]) -> tuple[str, ...]:
+    """Modules to import: the one of the command, since others take time, or all for help and errors."""
+    name = _MODULE_OF.get(argv[0]) if argv else None
+    return (name,) if name else COMMANDS
+
+
+def _parser(modules: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="zoo",
         description="Semantic segmentation with dilated convolutions for Keras and TensorFlow.",
@@ -68,14 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in COMMANDS:
+    for name in modules:
         importlib.import_module(f"zoo.cli.{name}").add_parser(subparsers)
     return parser
-
-
-def _silence_tensorflow() -> None:
-    """Keep TensorFlow's notes about devices off stderr; it reads this when it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def _fail(message: object, status: int) -> int:

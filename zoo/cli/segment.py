@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.cli import import_tensorflow
 from zoo.errors import InputError, ZooError
 
 _DESCRIPTION = """\
@@ -95,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     for failure in failed:
         _complain(failure)
 
+    import_tensorflow()
     from zoo.inference import segment
     from zoo.loading import load
 
@@ -102,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     names = _names(paths, args.output)
     _make_folder(args.output)
     done = []
-    for path, name in zip(paths, names, strict=True):
+    for number, (path, name) in enumerate(zip(paths, names, strict=True), start=1):
         started = time.perf_counter()
         try:
             result = segment(model, path, scales=args.scales, flip=args.flip, tile=args.tile)
@@ -113,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         # Outside of the try: where one result cannot be written, neither can the others.
         done.append({"path": str(path), **_write(result, args, name)})
         seconds = time.perf_counter() - started
-        _tell(done[-1], f"[{len(done) + len(failed)}/{len(paths)}]", seconds, as_json=args.json)
+        _tell(done[-1], f"[{number}/{len(paths)}]", seconds, as_json=args.json)
     if args.json:
         print(json.dumps(_document(model, args, done, failed), indent=2))
     return 0 if not failed else 1 if done else 2
