@@ -15,10 +15,14 @@ BATCH_NORM_MOMENTUM = 0.9
 
 @dataclass(frozen=True)
 class Norm:
-    """Batch normalization of one part of a model; ``enabled=False`` means folded into the convolutions."""
+    """Batch normalization of one part of a model; ``enabled=False`` means folded into the convolutions.
+
+    `scale` is what gamma starts from.
+    """
 
     epsilon: float
     enabled: bool = True
+    scale: float = 1.0
 
 
 def activation(x, kind: str | None, *, name: str):
@@ -36,7 +40,10 @@ def _normalize(x, norm: Norm, *, name: str):
     if not norm.enabled:
         return x
     return keras.layers.BatchNormalization(
-        momentum=BATCH_NORM_MOMENTUM, epsilon=norm.epsilon, name=f"{name}.bn"
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=norm.epsilon,
+        gamma_initializer=keras.initializers.Constant(norm.scale),
+        name=f"{name}.bn",
     )(x)
 
 

@@ -7,7 +7,9 @@ stride 2), ``c2`` (4), ``c3`` (8), ``c4`` (16) and ``c5`` (32) by the stride of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import keras
 
@@ -31,8 +33,21 @@ def stem(x, *, deep: bool, convention: Convention, norm: Norm, name: str):
     return conv_bn_act(x, 128, 3, name=f"{name}.stem3", **common)
 
 
-def bottleneck(x, width: int, *, stride: int, rate: int, convention: Convention, norm: Norm, name: str):
-    """1×1 reduce, 3×3, 1×1 increase, added to the shortcut, then ReLU."""
+def bottleneck(
+    x,
+    width: int,
+    *,
+    stride: int,
+    rate: int,
+    convention: Convention,
+    norm: Norm,
+    branch_scale: float,
+    name: str,
+):
+    """1×1 reduce, 3×3, 1×1 increase, added to the shortcut, then ReLU.
+
+    `branch_scale` is what the last gamma of the branch starts from.
+    """
     outputs = EXPANSION * width
     shortcut = x
     if stride != 1 or x.shape[-1] != outputs:
@@ -41,7 +56,8 @@ def bottleneck(x, width: int, *, stride: int, rate: int, convention: Convention,
     x = conv_bn_act(x, width, strides=first, norm=norm, name=f"{name}.reduce")
     middle = {"strides": second, "rate": rate, "padding": convention.padding}
     x = conv_bn_act(x, width, 3, norm=norm, name=f"{name}.middle", **middle)
-    x = conv_bn_act(x, outputs, norm=norm, act=None, name=f"{name}.increase")
+    last = replace(norm, scale=branch_scale)
+    x = conv_bn_act(x, outputs, norm=last, act=None, name=f"{name}.increase")
     x = keras.layers.Add(name=f"{name}.add")([shortcut, x])
     return activation(x, "relu", name=name)
 
@@ -95,6 +111,9 @@ def resnet(
     rates = rates or {}
     _check(depth, rates, multi_grid)
     norm = Norm(convention.epsilon, convention.batch_norm)
+    # Fresh branches start at 1 / √blocks, so that the sum of all of them stays of the order of the input
+    # (De and Smith 2020); at 1, each block doubles the variance, and 33 of them leave the range of float16.
+    branch_scale = 1 / math.sqrt(sum(DEPTHS[depth]))
     tracker = StrideTracker(output_stride, late=convention.late_dilation)
     tracker.take(2)
     x = stem(x, deep=deep_stem, convention=convention, norm=norm, name=name)
@@ -114,6 +133,7 @@ def resnet(
                 rate=rate,
                 convention=convention,
                 norm=norm,
+                branch_scale=branch_scale,
                 name=f"{name}.stage{stage}.block{block}",
             )
         features[f"c{stage + 1}"] = x
