@@ -1,8 +1,9 @@
 """``zoo dilation``: check the rates of stacked dilated convolutions, and draw what they reach."""
 
 import argparse
+import inspect
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from zoo import dilation
 from zoo.errors import InputError
@@ -26,8 +27,12 @@ _PLOT = """\
 examples:
   zoo dilation plot 2 2 2 --output gridding.png
   zoo dilation plot --model deeplabv3_aspp --output coverage.png
+  zoo dilation plot --model duc_hdc_resnet101 --uniform --output gridding.png
 
-A stack is drawn beside the rates suggested in its place; a model whole and magnified at the centre.
+A stack is drawn beside the rates suggested in its place; a model whole and magnified at the centre. With
+--uniform a model of hybrid rates is drawn beside the same network with the uniform rates 2 and 4, both on the
+map that enters the dilated layers (see --source): seen from the image, the undilated layers before them blend
+neighbours, so that holes do not show.
 """
 
 
@@ -48,6 +53,8 @@ def add_parser(subparsers) -> None:
     plot.add_argument("rates", nargs="*", metavar="RATE", help="dilation rates, first layer first")
     plot.add_argument("--model", metavar="NAME", help="draw a model of the zoo instead of rates")
     plot.add_argument("--layer", metavar="L", help="layer of the model (default: before the resize)")
+    plot.add_argument("--source", metavar="L", help="layer whose map stands in for the image")
+    plot.add_argument("--uniform", action="store_true", help="draw the model beside one of uniform rates")
     plot.add_argument("--output", required=True, metavar="FILE", help=".png, .svg or .pdf to write")
     _add_shared(plot)
     plot.set_defaults(run=_plot)
@@ -91,8 +98,8 @@ def _plot(args: argparse.Namespace) -> int:
 
 
 def _plot_stack(args: argparse.Namespace) -> dict:
-    if args.layer is not None:
-        raise InputError("--layer names a layer of --model; rates have none")
+    if args.layer is not None or args.source is not None or args.uniform:
+        raise InputError("--layer, --source and --uniform belong to --model; rates have no layers")
     facts = _stack_facts(args)
     path = dilation.plot(facts["rates"], kernel=facts["kernel"], path=args.output)
     side = facts["receptive_field"]
@@ -104,19 +111,44 @@ def _plot_model(args: argparse.Namespace) -> dict:
         raise InputError("--kernel belongs to rates; a model has its own kernels")
     import zoo
 
-    found = dilation.analyse(zoo.load(args.model, weights=None), layer=args.layer)
-    path = dilation.plot_model(found, path=args.output)
+    model, source, beside = zoo.load(args.model, weights=None), args.source, None
+    if args.uniform:
+        source = source or dilation.dilation_input(model, layer=args.layer)
+        uniform = dilation.analyse(_with_uniform_rates(args.model), layer=args.layer, source=source)
+        beside = replace(uniform, model="the same network, uniform rates")
+    found = dilation.analyse(model, layer=args.layer, source=source)
+    shown = replace(found, model=f"{found.model}, hybrid rates") if args.uniform else found
+    path = dilation.plot_model(shown, beside=beside, path=args.output)
+    facts = _model_facts(found)
+    if beside is not None:
+        facts["uniform"] = _model_facts(uniform)
+    return {**facts, "output": str(path)}
+
+
+def _with_uniform_rates(name: str):
+    """The model of that name with the rates that refused strides give, gridding and all."""
+    from zoo import labels, registry
+
+    spec = registry.resolve(name)
+    build = spec.build()
+    if "allow_gridding" not in inspect.signature(build).parameters:
+        raise InputError(f"--uniform: {spec.name} has no hybrid rates to compare with")
+    settings = {**spec.settings, "rates": "uniform", "allow_gridding": True, "name": spec.name}
+    return build(label_set=labels.resolve(spec.labels), **settings)
+
+
+def _model_facts(found: dilation.ModelCoverage) -> dict:
     reached, pixels = found.reached
     return {
         "model": found.model,
         "layer": found.layer,
+        "source": found.source,
         "output_stride": list(found.output_stride),
         "receptive_field": list(found.receptive_field),
         "holes": pixels - reached,
         "rates": [list(rates) for rates in found.rates],
         "context": list(found.context),
         "assumed_pointwise": list(found.assumed_pointwise),
-        "output": str(path),
     }
 
 

@@ -5,7 +5,7 @@ they need when they are called.
 """
 
 from zoo.dilation.coverage import Layer, coverage, covers, holes, reached, receptive_field
-from zoo.dilation.model import ModelCoverage, analyse
+from zoo.dilation.model import ModelCoverage, analyse, dilation_input
 from zoo.dilation.plot import check_path, plot, plot_model
 from zoo.dilation.rules import Report, check, suggest
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_path",
     "coverage",
     "covers",
+    "dilation_input",
     "holes",
     "plot",
     "plot_model",

@@ -54,6 +54,8 @@ class ModelCoverage:
             squeeze-and-excitation). They read everything and are left out of `counts`.
         assumed_pointwise: Layers from outside Keras that keep the size of the map and have no window;
             they were taken to work on each position alone.
+        source: Name of the layer whose map stands in for the input image, `None` for the image itself;
+            "input pixels" above are then positions of that map.
     """
 
     model: str
@@ -64,6 +66,7 @@ class ModelCoverage:
     stacks: tuple[tuple[Layer, ...], ...] = field(repr=False)
     context: tuple[str, ...] = field(repr=False)
     assumed_pointwise: tuple[str, ...] = field(repr=False)
+    source: str | None = None
 
     @property
     def receptive_field(self) -> tuple[int, int]:
@@ -95,8 +98,8 @@ class ModelCoverage:
         return tuple(rates for rates in found if rates)
 
 
-def analyse(model: Any, *, layer: str | None = None) -> ModelCoverage:
-    """Follows one output position of a built model back to the input image.
+def analyse(model: Any, *, layer: str | None = None, source: str | None = None) -> ModelCoverage:
+    """Follows one output position of a built model back to the input image, or to a layer on the way.
 
     Args:
         model: A functional or sequential `keras.Model` with one image input ``(batch, height, width,
@@ -104,6 +107,7 @@ def analyse(model: Any, *, layer: str | None = None) -> ModelCoverage:
             are taken as 1024.
         layer: Name of the layer to start from. By default the last one before the logits are
             resized to the image.
+        source: Name of the layer to end at, such as `dilation_input` finds; every path must go through it.
 
     Returns:
         The coverage and what it was derived from.
@@ -117,12 +121,18 @@ def analyse(model: Any, *, layer: str | None = None) -> ModelCoverage:
     start = _default_start(steps, outputs) if layer is None else _find(steps, layer)
     if steps[start].size is None:
         raise InputError(f"layer {steps[start].name!r} has no map of positions to start from")
-    walk = _Walk(steps, start)
+    image = next(i for i, step in enumerate(steps) if step.is_image)
+    root = image if source is None else _find(steps, source)
+    walk = _Walk(steps, start, root)
     walk.run()
-    source = next((i for i, step in enumerate(steps) if step.is_image), None)
-    if source not in walk.maps:
-        raise InputError(f"layer {steps[start].name!r} reads the image through pooled context only")
-    counts, origin = walk.maps[source]
+    if root not in walk.maps:
+        read = "the image" if source is None else f"layer {source!r}"
+        raise InputError(
+            f"layer {steps[start].name!r} reads {read} through pooled context only, or not at all"
+        )
+    if len(walk.maps) > 1:
+        raise InputError(f"layer {steps[start].name!r} reads the image past layer {source!r} as well")
+    counts, origin = walk.maps[root]
     if not np.isfinite(counts).all():
         raise InputError(f"layer {steps[start].name!r} has more paths than a float64 can count")
     return ModelCoverage(
@@ -130,11 +140,40 @@ def analyse(model: Any, *, layer: str | None = None) -> ModelCoverage:
         layer=steps[start].name,
         counts=counts,
         origin=origin,
-        output_stride=walk.strides[source],
-        stacks=_stacks(steps, start, edges=walk.edges),
+        output_stride=walk.strides[root],
+        stacks=_stacks(steps, start, root=root, edges=walk.edges),
         context=tuple(dict.fromkeys(reversed(walk.context))),
         assumed_pointwise=tuple(reversed(walk.assumed)),
+        source=source,
     )
+
+
+def dilation_input(model: Any, *, layer: str | None = None) -> str:
+    """Names the last layer before the first dilated convolution that every path goes through.
+
+    On its map gridding shows unmixed: undilated convolutions in front of it blend neighbours, so that seen
+    from the image holes of the dilated layers are filled again.
+
+    Args:
+        model: As for `analyse`.
+        layer: As for `analyse`.
+
+    Raises:
+        InputError: As from `analyse`, or a model without dilation on the way.
+    """
+    steps, outputs = _trace(model)
+    start = _default_start(steps, outputs) if layer is None else _find(steps, layer)
+    edges, waiting = set(), [start]
+    while waiting:
+        index = waiting.pop()
+        found = {(source, index) for source in _data_inputs(steps[index]) if steps[index].layer is not None}
+        waiting += [source for source, _ in found - edges]
+        edges |= found
+    dilated = [i for _, i in edges if _is_window(steps[i].layer) and _rate(steps[i].layer) != (1, 1)]
+    if not dilated:
+        raise InputError(f"no layer of {model.name!r} before {steps[start].name!r} is dilated")
+    passed = [i for i, _ in edges if i < min(dilated) and not any(a < i < b for a, b in edges)]
+    return steps[max(passed)].name
 
 
 # --- the graph ----------------------------------------------------------------------------------
@@ -339,11 +378,14 @@ class _Window:
 def _windows(layer: Any, size: tuple[int, int]) -> tuple[_Window, _Window]:
     """The windows of a layer along rows and columns, on a map of `size`."""
     kernel = getattr(layer, "kernel_size", None) or layer.pool_size
-    rate = getattr(layer, "rate", None) or getattr(layer, "dilation_rate", None) or 1
     stride = getattr(layer, "strides", None) or kernel
-    axes = zip(_pair(kernel), _pair(rate), _pair(stride), size, strict=True)
+    axes = zip(_pair(kernel), _rate(layer), _pair(stride), size, strict=True)
     padding = getattr(layer, "padding", "valid")
     return tuple(_Window(k, r, s, _padding_before(k, r, s, n, padding)) for k, r, s, n in axes)
+
+
+def _rate(layer: Any) -> tuple[int, int]:
+    return _pair(getattr(layer, "rate", None) or getattr(layer, "dilation_rate", None) or 1)
 
 
 def _padding_before(taps: int, rate: int, stride: int, size: int, padding: str) -> int:
@@ -372,18 +414,18 @@ def _shift(step: _Step, before: tuple[int, int]) -> tuple[int, int]:
 
 
 class _Walk:
-    """Hands the counts of `start` to every step before it.
+    """Hands the counts of `start` to every step before it, up to `root`.
 
     Attributes:
-        maps: Counts and the position of ``counts[0, 0]``, for the steps not yet passed and the image.
+        maps: Counts and the position of ``counts[0, 0]``, for the steps not yet passed, `root` and the image.
         strides: Cells of a step's output from one position of `start` to the next.
         edges: The (step, input) pairs that counts have gone through.
         context: Names of the layers that pool.
         assumed: Names of the layers that were taken to be pointwise.
     """
 
-    def __init__(self, steps: list[_Step], start: int):
-        self.steps, self.start = steps, start
+    def __init__(self, steps: list[_Step], start: int, root: int):
+        self.steps, self.start, self.root = steps, start, root
         self.maps = {start: (np.ones((1, 1)), (0, 0))}
         self.strides = {start: (1, 1)}
         self.edges: set[tuple[int, int]] = set()
@@ -396,7 +438,7 @@ class _Walk:
         for index in range(self.start, -1, -1):
             if index in self._spread:
                 self._pass_spread(index)
-            if index in self.maps and self.steps[index].layer is not None:
+            if index in self.maps and index != self.root and self.steps[index].layer is not None:
                 self._pass_counts(index)
 
     def _pass_spread(self, index: int) -> None:
@@ -506,12 +548,12 @@ def _sum_maps(one: tuple, other: tuple) -> tuple[np.ndarray, tuple[int, int]]:
     return total, first
 
 
-def _stacks(steps: list[_Step], start: int, *, edges: set) -> tuple[tuple[Layer, ...], ...]:
-    """The distinct sequences of windows that end at `start`, longest first."""
+def _stacks(steps: list[_Step], start: int, *, root: int, edges: set) -> tuple[tuple[Layer, ...], ...]:
+    """The distinct sequences of windows from `root` to `start`, longest first."""
     found: dict[int, list[tuple[Layer, ...]]] = {}
     for index in range(start + 1):
         step = steps[index]
-        arriving = [()] if step.is_image else []  # what comes from pooled context has no stack
+        arriving = [()] if index == root else []  # what comes from pooled context has no stack
         for source in dict.fromkeys(step.inputs):
             if (index, source) in edges:
                 own = _as_layers(step, steps[source].size)

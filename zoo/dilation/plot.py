@@ -26,6 +26,7 @@ HOLE = "#E69F00"
 GRID_LIMIT = 80  # pixels across, up to which single pixels can be outlined
 FLOOR = -6  # decades below the largest count that still change the colour
 ZOOM = 65
+ZOOM_INSIDE = 33  # on a map inside the network, whose single positions matter
 
 
 def plot(rates: Iterable[int], *, kernel: int = 3, path: str | os.PathLike) -> Path:
@@ -53,12 +54,20 @@ def plot(rates: Iterable[int], *, kernel: int = 3, path: str | os.PathLike) -> P
     return _save(_figure([panels]), path)
 
 
-def plot_model(model: Any, *, layer: str | None = None, beside: Any = None, path: str | os.PathLike) -> Path:
+def plot_model(
+    model: Any,
+    *,
+    layer: str | None = None,
+    source: str | None = None,
+    beside: Any = None,
+    path: str | os.PathLike,
+) -> Path:
     """Draws what one output position of a model reads, whole and magnified at the centre.
 
     Args:
         model: A model, as for `zoo.dilation.analyse`, or what that returned.
         layer: As for `zoo.dilation.analyse`; it applies to both models.
+        source: As for `zoo.dilation.analyse`; it applies to both models.
         beside: A second model, or its analysis, to draw next to the first.
         path: As for `plot`.
 
@@ -70,7 +79,10 @@ def plot_model(model: Any, *, layer: str | None = None, beside: Any = None, path
     """
     path = check_path(path)
     models = [model] if beside is None else [model, beside]
-    found = [item if isinstance(item, ModelCoverage) else analyse(item, layer=layer) for item in models]
+    found = [
+        item if isinstance(item, ModelCoverage) else analyse(item, layer=layer, source=source)
+        for item in models
+    ]
     rows = [[_model_panel(item) for item in found], [_zoom_panel(item) for item in found]]
     return _save(_figure(rows), path)
 
@@ -96,6 +108,7 @@ class _Panel:
     lines: tuple[str, ...]
     levels: np.ndarray
     origin: tuple[int, int]
+    unit: str = "output pixel"
 
 
 def _stack_panel(rates: tuple[int, ...], kernel: int, prefix: str) -> _Panel:
@@ -122,30 +135,43 @@ def _model_panel(found: ModelCoverage) -> _Panel:
         lines=(_extent(found.counts), *_stride_and_rates(found)),
         levels=_levels(found.counts),
         origin=found.origin,
+        unit=_unit(found),
     )
 
 
 def _zoom_panel(found: ModelCoverage) -> _Panel:
     """The middle of the receptive field, on its own scale: gridding is a matter of neighbours."""
-    cuts = [slice(max(0, (n - ZOOM) // 2), (n + ZOOM) // 2) for n in found.counts.shape]
+    side = ZOOM if found.source is None else ZOOM_INSIDE
+    cuts = [slice(max(0, (n - side) // 2), (n + side) // 2) for n in found.counts.shape]
     counts = found.counts[cuts[0], cuts[1]]
-    ratio = counts.max() / counts.min() if counts.all() else np.inf
-    spread = "with holes" if np.isinf(ratio) else f"most to least paths {ratio:.3g} : 1"
+    ratio = counts.max() / max(counts.min(), 1)
+    holes = counts.size - np.count_nonzero(counts)
+    spread = f"most to least paths {ratio:.3g} : 1"
+    if holes:
+        spread = f"{100 * holes / counts.size:.0f} % of them holes"
+    cells = "pixels" if found.source is None else "positions"
     return _Panel(
-        title=f"its central {counts.shape[0]} × {counts.shape[1]} pixels",
+        title=f"its central {counts.shape[0]} × {counts.shape[1]} {cells}",
         lines=(f"{spread}",),
         levels=_levels(counts),
         origin=(found.origin[0] + cuts[0].start, found.origin[1] + cuts[1].start),
+        unit=_unit(found),
     )
+
+
+def _unit(found: ModelCoverage) -> str:
+    return "output pixel" if found.source is None else "output position"
 
 
 def _stride_and_rates(found: ModelCoverage) -> tuple[str, ...]:
     stride = " × ".join(str(step) for step in dict.fromkeys(found.output_stride))
-    line = f"layer {found.layer}, output stride {stride}"
+    lines = (f"layer {found.layer}, output stride {stride}",)
+    if found.source is not None:
+        lines = (f"from {found.source}", f"to {found.layer}")
     if not found.rates:
-        return (line,)
+        return lines
     others = f", and {len(found.rates) - 1} parallel" if len(found.rates) > 1 else ""
-    return line, f"rates {_runs(found.rates[0])}{others}"
+    return *lines, f"rates {_runs(found.rates[0])}{others}"
 
 
 def _runs(rates: tuple[int, ...]) -> str:
@@ -193,15 +219,16 @@ def _figure(rows: list[list[_Panel]]) -> Any:
         norm = Normalize(max(min(lowest, -1), FLOOR), 0)
         for ax, panel in zip(row, panels, strict=True):
             image = _draw(ax, panel, colours, norm)
-        row[0].set_ylabel("rows from the output pixel")
-        _add_bar(figure, image, row, extend="min" if lowest < FLOOR else "neither")
+        row[0].set_ylabel(f"rows from the {panels[0].unit}")
+        extend = "min" if lowest < FLOOR else "neither"
+        _add_bar(figure, image, row, extend=extend, unit=panels[0].unit)
     if has_holes:
-        handles = [Patch(facecolor=HOLE, label="hole: no path reaches the output pixel")]
+        handles = [Patch(facecolor=HOLE, label=f"hole: no path reaches the {rows[0][0].unit}")]
         figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize=11)
     return figure
 
 
-def _add_bar(figure: Any, image: Any, row: Any, *, extend: str) -> None:
+def _add_bar(figure: Any, image: Any, row: Any, *, extend: str, unit: str) -> None:
     """Adds the colour bar of a row, with round numbers on its logarithmic scale."""
     bar = figure.colorbar(image, ax=row, shrink=0.8, pad=0.02, extend=extend)
     lowest = image.norm.vmin
@@ -211,7 +238,7 @@ def _add_bar(figure: Any, image: Any, row: Any, *, extend: str) -> None:
     bar.set_ticks(
         [log10(tick) for tick in ticks], labels=[f"{tick:.6f}".rstrip("0").rstrip(".") for tick in ticks]
     )
-    bar.set_label("paths to the output pixel, relative to the most (log scale)")
+    bar.set_label(f"paths to the {unit}, relative to the most (log scale)")
 
 
 def _draw(ax: Any, panel: _Panel, colours: Any, norm: Any) -> Any:
@@ -233,7 +260,7 @@ def _draw(ax: Any, panel: _Panel, colours: Any, norm: Any) -> Any:
         ax.tick_params(which="minor", length=0)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.yaxis.get_major_locator().set_params(integer=True)
-    ax.set_xlabel("columns from the output pixel")
+    ax.set_xlabel(f"columns from the {panel.unit}")
     ax.set_title(panel.title, fontsize=12, fontweight="bold", pad=10 + 13 * len(panel.lines))
     # Below the title, in the room that its padding keeps.
     ax.annotate(
