@@ -83,6 +83,7 @@ def context_module(
     module: str = "basic",
     rates: tuple[int, ...] = RATES,
     pad_once: bool = False,
+    noise: float = 0.01,
 ):
     """Build the module on a map of scores.
 
@@ -93,6 +94,7 @@ def context_module(
         rates: Rates of the 3×3 layers.
         pad_once: Zeros are added once, ahead of the first layer, for the reach of all of them (33 cells), and
             no layer pads: responses beyond the map take part. Otherwise each layer pads its own input.
+        noise: Of `IdentityContext`, in the large module; the basic one has no ties to break.
 
     Returns:
         ``(batch, height, width, classes)``; the last layer, which has no ReLU, is called ``classifier``.
@@ -107,7 +109,7 @@ def context_module(
     if module == "large" and len(rates) != len(LARGE_WIDTHS):
         raise InputError(f"the large module has {len(LARGE_WIDTHS)} rates, not {len(rates)}")
     widths = LARGE_WIDTHS if module == "large" else (1,) * len(rates)
-    noise = 0.01 if module == "large" else 0.0
+    identity = IdentityContext(classes, noise if module == "large" else 0.0)
     if pad_once:
         x = keras.layers.ZeroPadding2D(sum(rates), name=f"{CONTEXT}.pad")(x)
     for index, (rate, width) in enumerate(zip(rates, widths, strict=True), start=1):
@@ -118,11 +120,10 @@ def context_module(
             rate=rate,
             padding="valid" if pad_once else "symmetric",
             use_bias=True,
-            kernel_initializer=IdentityContext(classes, noise),
+            kernel_initializer=identity,
             name=f"{name}.conv",
         )(x)
         x = activation(x, "relu", name=name)
-    identity = IdentityContext(classes, noise)
     return DilatedConv2D(classes, kernel_size=1, use_bias=True, kernel_initializer=identity, name=CLASSIFIER)(
         x
     )
