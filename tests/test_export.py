@@ -23,9 +23,9 @@ from zoo.export.writers import onnx as onnx_writer
 from zoo.export.writers import saved_model as saved_model_writer
 from zoo.export.writers import tflite as tflite_writer
 from zoo.labels import VOC21, named
-from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.layers import AdaptiveAveragePooling2D, DilatedConv2D, DilatedDepthwiseConv2D
 from zoo.preprocessing import Normalize
-from zoo.resize import SegmentationLogits
+from zoo.resize import Resize, SegmentationLogits
 
 LABELS = named(("road", "sky", "naïve ☂"))
 SIZE = (33, 47)
@@ -149,6 +149,19 @@ def test_any_size(format, artifacts, model):
     for height, width in ((1, 1), (20, 64), (51, 34)):
         image = synthetic_image(height, width)[None].astype("float32")
         np.testing.assert_allclose(artifact.predict(image), model(image).numpy(), atol=1e-4)
+
+
+def test_sizes_that_are_rounded_up(tmp_path):
+    """Pooling into a grid computes its borders with -(-size // bins), of which converters lose the sign."""
+    image = keras.Input((None, None, 3), name="image")
+    x = DilatedConv2D(4, kernel_size=3, strides=2, padding="symmetric", name="stem")(image)
+    pooled = AdaptiveAveragePooling2D(3, name="pool")(x)
+    x = keras.layers.Concatenate(name="concat")([x, Resize(convention="half_pixel", name="up")([pooled, x])])
+    x = DilatedConv2D(3, kernel_size=1, name="classifier")(x)
+    x = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")([x, image])
+    model = seeded(keras.Model(image, x, name="pooled"))
+    for format in FORMATS:
+        assert write(format, model, tmp_path).parity.passed
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -69,6 +69,35 @@ def _dynamic_sizes(context, *, nchw: str, size: str) -> str:
     return context.make_node("Concat", [kept, size], attr={"axis": 0}).output[0]
 
 
+def _floor_mod(context, node, name, args) -> None:
+    """Convert the remainder with the sign of the divisor; tf2onnx truncates, as if -9 mod 8 were -1."""
+    inputs, outputs = list(node.input), list(node.output)
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    context.remove_node(node.name)
+    context.make_node("Mod", inputs, name=name, outputs=outputs, shapes=shapes, dtypes=dtypes)
+
+
+def _floor_div(context, node, name, args) -> None:
+    """Convert the quotient rounded down; ONNX divides integers towards zero.
+
+    Models round a size up as ``-(-size // step)``, and padded and pooled by wrong amounts otherwise.
+    """
+    (x, y), outputs = node.input, list(node.output)
+    shapes, dtypes = node.output_shapes, node.output_dtypes
+    context.remove_node(node.name)
+    remainder = context.make_node("Mod", [x, y], shapes=shapes, dtypes=dtypes).output[0]
+    multiple = context.make_node("Sub", [x, remainder], shapes=shapes, dtypes=dtypes).output[0]
+    context.make_node("Div", [multiple, y], name=name, outputs=outputs, shapes=shapes, dtypes=dtypes)
+
+
+# Where the converters of tf2onnx give another number.
+_HANDLERS = {
+    "ResizeBilinear": (_resize_bilinear, []),
+    "FloorMod": (_floor_mod, []),
+    "FloorDiv": (_floor_div, []),
+}
+
+
 def check_opset(opset: int) -> int:
     """`opset` itself, or an `InputError` with the range that the installed packages can write."""
     newest = onnx.defs.onnx_opset_version()
@@ -110,7 +139,7 @@ def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
         inputs_as_nchw=[source] if channels_first else None,
         outputs_as_nchw=[target] if channels_first else None,
         tensors_to_rename={source: INPUT_NAME, target: OUTPUT_NAME},
-        custom_op_handlers={"ResizeBilinear": (_resize_bilinear, [])},
+        custom_op_handlers=dict(_HANDLERS),
         opset=min(opset, max(tf2onnx_constants.OPSET_TO_IR_VERSION)),
     )
     return model
