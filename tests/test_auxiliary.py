@@ -139,9 +139,12 @@ def test_warning_names_branch_rate_size_and_taps(caplog):
     assert "aspp.conv2 at rate 12: 6 of 9 taps, (-1,-1) (-1,+0) (-1,+1) (+1,-1) (+1,+0) (+1,+1)" in warned[0]
     assert "aspp.conv3 at rate 18: 8 of 9 taps, all but the centre" in warned[0]
     assert model_dead_taps(model, (192, 256)) == warned[0]
-    assert model_dead_taps(model, (513, 513)) is None
+    with pytest.raises(InputError, match="was built for images of"):
+        model_dead_taps(model, (513, 513))
     caplog.clear()
-    zoo.load("deeplabv3_aspp", weights=None)
+    dynamic = zoo.load("deeplabv3_aspp", weights=None)
+    assert model_dead_taps(dynamic, (513, 513)) is None
+    assert model_dead_taps(dynamic, (192, 256)) == warned[0]
     assert not [r for r in caplog.records if "padding" in r.message]
 
 

@@ -44,13 +44,16 @@ def model_dead_taps(model: keras.Model, size: tuple[int, int], *, name: str = "a
     """`dead_taps_message` of a built model for images of `size` = (height, width) in pixels.
 
     Raises:
-        InputError: The model has no ASPP of that name.
+        InputError: The model has no ASPP of that name, or was built for images of another size.
     """
     layers = {layer.name: layer for layer in model.layers}
     if f"{name}.conv0.conv" not in layers:
         raise InputError(f"model {model.name!r} has no atrous spatial pyramid pooling named {name!r}")
     branches = [f"{name}.conv{index}{kind}.conv" for index in range(1, 10) for kind in ("", ".depthwise")]
     rates = [layers[branch].rate for branch in branches if branch in layers]
+    built = model.input_shape[1:3]
+    if any(own not in (None, given) for own, given in zip(built, size, strict=True)):
+        raise InputError(f"model {model.name!r} was built for images of {built}, not {tuple(size)}")
     features = keras.Model(model.input, layers[f"{name}.conv0.conv"].input)
     _, rows, columns, _ = features.compute_output_shape((1, *size, 3))
     return dead_taps_message(tuple(rates), (rows, columns), name=name)
