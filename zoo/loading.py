@@ -312,14 +312,14 @@ def _read_h5_shapes(path: Path) -> tuple[Counter, int]:
 
 def _from_source(spec, path, reader, classes, build) -> keras.Model:
     """A checkpoint in a publisher's format: the first of the known conversions that fits it."""
-    tensors = read_source(path, reader=reader)
     failures = []
     for entry in spec.weights:
         name_map = name_maps.resolve(entry.name_map)
         if name_map.reader != reader:
             continue
         try:
-            arrays, stated = split_settings(convert(tensors, name_map))
+            # Read again for each conversion: while the model is built, the file's own tensors are gone.
+            arrays, stated = split_settings(convert(read_source(path, reader=reader), name_map))
             bias = arrays.get(f"{CLASSIFIER}/bias")
             found = stated.pop("classes", None if bias is None else len(bias))
             label_set = _labels_for(entry, spec, found, classes)
