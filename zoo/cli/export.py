@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.cli import import_tensorflow
 from zoo.errors import InputError
 
 FORMATS = ("saved_model", "tflite", "onnx")
@@ -66,6 +67,7 @@ def quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is imported
     for name in ("tensorflow", "absl", "tf2onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    import_tensorflow()
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
