@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         argv = sys.argv[1:] if argv is None else list(argv)
-        parser = _parser(_needed(argv))
+        parser = build_parser(argv)
         args = parser.parse_args(argv)
         if args.run is None:
             parser.print_help()
@@ -86,7 +86,8 @@ def _needed(argv: Sequence[str]) -> tuple[str, ...]:
     return (name,) if name else COMMANDS
 
 
-def _parser(modules: Sequence[str]) -> argparse.ArgumentParser:
+def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser for a command line; it holds the commands that `argv` may need."""
     parser = argparse.ArgumentParser(
         prog="zoo",
         description="Semantic segmentation with dilated convolutions for Keras and TensorFlow.",
@@ -96,7 +97,7 @@ def _parser(modules: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in modules:
+    for name in _needed(argv):
         importlib.import_module(f"zoo.cli.{name}").add_parser(subparsers)
     return parser
 
