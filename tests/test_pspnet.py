@@ -39,7 +39,7 @@ def golden_map():
 
 
 @pytest.mark.parametrize("resize", ["half_pixel", "align_corners"])
-def test_pspnet_equals_an_independent_statement(resize, monkeypatch):
+def test_pspnet_equals_an_independent_statement(resize):
     convention = dataclasses.replace(TORCHVISION, name="golden", resize=resize)
     model = pspnet_resnet(label_set=VOC21, convention=convention, auxiliary=True)
     give_seeded(model, golden_map())

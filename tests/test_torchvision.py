@@ -19,6 +19,7 @@ from zoo.backbones.mobilenet_v3 import mobilenet_v3_large
 from zoo.backbones.resnet import resnet
 from zoo.conventions import TORCHVISION, TORCHVISION_MOBILENET_V3, resolve
 from zoo.errors import InputError
+from zoo.heads.aspp import model_dead_taps
 from zoo.labels import VOC21
 from zoo.preprocessing import Normalize
 from zoo.weights import catalog, name_maps
@@ -37,6 +38,7 @@ LAYERS = {
         "c5": "backbone.last.hard_swish",
     },
 }
+WIDE = {"resnet50": ("105x305", 8), "resnet101": ("105x305", 8), "mobilenet_v3_large": ("209x601", 16)}
 # num_params in the meta data of torchvision's weights enumerations.
 PUBLISHED_PARAMETERS = {"resnet50": 42_004_074, "resnet101": 60_996_202, "mobilenet_v3_large": 11_029_328}
 BACKBONES = {
@@ -73,6 +75,10 @@ def test_deeplabv3_equals_torchvision(backbone):
     give_seeded(model, name_maps.resolve(f"torchvision_deeplabv3_{backbone}"))
     for size in SIZES:
         check_segmentation(model, f"torchvision_deeplabv3_{backbone}.npz", LAYERS[backbone], size)
+    # Here every branch of ASPP sees more than its middle tap.
+    wide, step = WIDE[backbone]
+    assert model_dead_taps(model, tuple(map(int, wide.split("x")))).count("all but the centre") == 0
+    check_segmentation(model, f"torchvision_deeplabv3_{backbone}.npz", LAYERS[backbone], wide, step)
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "mobilenet_v3_large"])

@@ -6,7 +6,8 @@ Run where torch and torchvision are installed (made with torch 2.14 and torchvis
 
 No file of weights is needed: `seeding.draw` makes every parameter from its torchvision name. For each size
 the file keeps a slice of the features at three depths; for the DeepLabv3 models also every fourth logit, the
-arg-max of all pixels, and every eighth auxiliary logit.
+arg-max of all pixels, and every eighth auxiliary logit. Only a wide image lets the taps of the largest ASPP
+rate (36 cells) see anything but padding, so there is one such size, sampled more thinly.
 """
 
 from pathlib import Path
@@ -18,6 +19,12 @@ import torchvision
 
 SIZES = ((64, 64), (65, 65), (49, 97))
 CHANNELS = 4
+# Size and step between the logits that are kept; 39 and 38 cells wide.
+WIDE = {
+    "deeplabv3_resnet50": ((105, 305), 8),
+    "deeplabv3_resnet101": ((105, 305), 8),
+    "deeplabv3_mobilenet_v3_large": ((209, 601), 16),
+}
 SEGMENTATION = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
 # Modules whose results are kept, by the name of our feature.
 RESNET = {"c2": "layer1", "c4": "layer3", "c5": "layer4"}
@@ -48,12 +55,12 @@ def nhwc(tensor):
     return tensor[0].permute(1, 2, 0).numpy().astype(np.float32)
 
 
-def record(goldens, key, model, depths):
+def record(goldens, key, model, depths, channels=CHANNELS):
     """Keep slices of what the modules named in `depths` compute from now on."""
 
     def keep(depth):
         def hook(_, __, output):
-            goldens[f"{key}/{depth}"] = nhwc(output)[..., :CHANNELS]
+            goldens[f"{key}/{depth}"] = nhwc(output)[..., :channels]
 
         return hook
 
@@ -67,18 +74,19 @@ def goldens_of(name):
     options = {"weights_backbone": None, "aux_loss": True} if is_segmentation else {}
     model = seeded(build(weights=None, **options))
     goldens = {}
-    for height, width in SIZES:
+    sizes = [(size, 4, CHANNELS) for size in SIZES] + ([(*WIDE[name], 1)] if is_segmentation else [])
+    for (height, width), step, channels in sizes:
         key = f"{height}x{width}"
-        hooks = record(goldens, key, model, DEPTHS[name])
+        hooks = record(goldens, key, model, DEPTHS[name], channels)
         with torch.no_grad():
             result = model(normalized(height, width))
         for hook in hooks:
             hook.remove()
         if is_segmentation:
             logits = nhwc(result["out"])
-            goldens[f"{key}/logits"] = logits[::4, ::4]
+            goldens[f"{key}/logits"] = logits[::step, ::step]
             goldens[f"{key}/mask"] = logits.argmax(-1).astype(np.uint8)
-            goldens[f"{key}/auxiliary"] = nhwc(result["aux"])[::8, ::8]
+            goldens[f"{key}/auxiliary"] = nhwc(result["aux"])[:: 2 * step, :: 2 * step]
     return goldens
 
 
