@@ -1,18 +1,18 @@
 """Reads the weights of .caffemodel files, old (``layers``) and new (``layer``), without Caffe.
 
-Caffe writes one protocol buffer. Here the file is mapped into memory and cut into its layers, and the
-protobuf library parses one layer at a time, by a description of the few fields that matter. What is unknown
-is skipped (forks of Caffe use field numbers that upstream gave away later), and only the largest layer is
-held twice.
+Caffe writes one protocol buffer. Here the file is cut into its layers, and the protobuf library parses one
+layer at a time, by a description of the few fields that matter. What is unknown is skipped (forks of Caffe
+use field numbers that upstream gave away later), and no more than one layer is held twice.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -81,14 +81,12 @@ def read_caffe(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            arrays = _read(data)
+        with path.open("rb") as file:
+            arrays = _read(file)
     except FormatError as error:
         raise FormatError(f"{path.name}: {error}") from error
     except DecodeError as error:
         raise FormatError(f"{path.name}: truncated or damaged caffemodel") from error
-    except ValueError as error:
-        raise FormatError(f"{path.name}: not a caffemodel (the file is empty)") from error
     except OSError as error:
         raise FormatError(f"{path.name}: cannot be read: {error.strerror or error}") from error
     if not arrays:
@@ -96,14 +94,15 @@ def read_caffe(path: str | Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read(data: mmap.mmap) -> dict[str, np.ndarray]:
+def _read(file: BinaryIO) -> dict[str, np.ndarray]:
     kinds = {_LAYER: "LayerParameter", _V1_LAYER: "V1LayerParameter"}
     arrays: dict[str, np.ndarray] = {}
-    for number, start, stop in _length_delimited(data):
+    for number, length in _length_delimited(file):
         if number not in kinds:
+            file.seek(length, os.SEEK_CUR)
             continue
         layer = _messages()[kinds[number]]()
-        layer.ParseFromString(data[start:stop])
+        layer.ParseFromString(file.read(length))
         name = layer.name.decode("utf-8", "replace")
         for index, blob in enumerate(layer.blobs):
             key = f"{name}/{index}"
@@ -113,39 +112,42 @@ def _read(data: mmap.mmap) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _length_delimited(data: mmap.mmap) -> Iterator[tuple[int, int, int]]:
-    """(field number, start, stop) of the outermost fields that hold bytes; numbers are skipped."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
+def _length_delimited(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """(field number, length) of the outermost fields that hold bytes; who asks must move past each.
+
+    Numbers are skipped. A length is compared with what the file has left before anything is read.
+    """
+    size = os.fstat(file.fileno()).st_size
+    while file.tell() < size:
+        tag = _varint(file)
         number, wire = tag >> 3, tag & 7
         if number == 0 or wire not in (_VARINT, _FIXED64, _BYTES, _FIXED32):
-            raise FormatError(f"not a caffemodel, or damaged at byte {at}")
+            raise FormatError(f"not a caffemodel, or damaged at byte {file.tell()}")
         if wire == _VARINT:
-            _, at = _varint(data, at)
+            _varint(file)
             continue
+        length = _varint(file) if wire == _BYTES else {_FIXED64: 8, _FIXED32: 4}[wire]
+        if length > size - file.tell():
+            raise FormatError(
+                f"truncated caffemodel: {length} bytes declared at byte {file.tell()} of {size}"
+            )
         if wire == _BYTES:
-            length, at = _varint(data, at)
+            yield number, length
         else:
-            length = 8 if wire == _FIXED64 else 4
-        if length > len(data) - at:
-            raise FormatError(f"truncated caffemodel: {length} bytes declared at byte {at} of {len(data)}")
-        if wire == _BYTES:
-            yield number, at, at + length
-        at += length
+            file.seek(length, os.SEEK_CUR)
 
 
-def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """An integer of up to ten groups of seven bits, and the position behind it."""
+def _varint(file: BinaryIO) -> int:
+    """An integer of up to ten groups of seven bits."""
     value = 0
     for shift in range(0, 70, 7):
-        if at >= len(data):
+        byte = file.read(1)
+        if not byte:
             raise FormatError("truncated caffemodel")
-        byte, at = data[at], at + 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise FormatError(f"not a caffemodel, or damaged at byte {at}")
+        value |= (byte[0] & 0x7F) << shift
+        if byte[0] < 0x80:
+            return value
+    raise FormatError(f"not a caffemodel, or damaged at byte {file.tell()}")
 
 
 def _array(blob, key: str, index: int) -> np.ndarray:

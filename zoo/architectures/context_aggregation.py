@@ -92,6 +92,7 @@ def context_aggregation_vgg16(
         width: Multiplier of the front end's channels.
         dropout: After each fully connected layer of the front end.
         tiled: Cut the image into the authors' tiles. Costs as much as whole tiles, however small the image.
+            The variables are the same: ``tiled.set_weights(loaded.get_weights())`` carries weights over.
         name: Of the model.
 
     Returns:
