@@ -35,7 +35,12 @@ CAFFE = Normalization((123.68, 116.779, 103.939), (1.0,) * 3, order="bgr")
 # TuSimple-DUC subtracts these from RGB in 0…255 and leaves the scale.
 TUSIMPLE_DUC = Normalization((122.675, 116.669, 104.008), (1.0,) * 3)
 
-NORMALIZATIONS = {"torchvision": TORCHVISION, "tf_deeplab": TF_DEEPLAB, "caffe": CAFFE, "tusimple_duc": TUSIMPLE_DUC}
+NORMALIZATIONS = {
+    "torchvision": TORCHVISION,
+    "tf_deeplab": TF_DEEPLAB,
+    "caffe": CAFFE,
+    "tusimple_duc": TUSIMPLE_DUC,
+}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
