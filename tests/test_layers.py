@@ -84,7 +84,7 @@ def worst_errors():
 def test_gradients_equal_the_composite_ones(onednn):
     """oneDNN is chosen when TensorFlow starts, so each setting needs a process of its own."""
     code = (
-        "import json, test_layers as t; from zoo.layers import _has_native_gradient as n;"
+        "import json, test_layers as t; from zoo.layers.operations import _has_native_gradient as n;"
         "worst = max(t.worst_errors(), t.worst_errors_without_padding());"
         "print(json.dumps([worst, n('CPU', 'float32')]))"
     )

@@ -1,0 +1,207 @@
+"""Dilated convolutions as operations: native kernels, and the right gradient on every device.
+
+`tf.nn.convolution`, behind `keras.layers.Conv2D`, lowers a dilation to SpaceToBatchND, a plain convolution
+and BatchToSpaceND. The operations here never do: a dense convolution calls TensorFlow's dilated kernel, a
+depthwise one works on the rate² interleaved phases of its input, and an export traces both as single native
+operations (`forward_only`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import functools
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from zoo.errors import InputError
+
+# How layers lower themselves while a graph for deployment is traced; None while training is possible.
+_FORWARD_ONLY: contextvars.ContextVar[str | None] = contextvars.ContextVar("forward_only", default=None)
+
+
+@contextlib.contextmanager
+def forward_only(*, depthwise: str = "phases") -> Iterator[None]:
+    """Trace layers without support for gradients, as deployed graphs want them.
+
+    Args:
+        depthwise: How a dilated depthwise convolution appears in the graph. ``"phases"`` runs on every
+            device. ``"native"`` is the single ``DepthwiseConv2dNative`` with its dilations attribute that
+            the TFLite and ONNX converters translate to one operation; TensorFlow itself can run it only
+            where oneDNN is active, and must never differentiate it (its registered gradient ignores the
+            dilation).
+    """
+    if depthwise not in ("phases", "native"):
+        raise InputError(f"depthwise must be 'phases' or 'native', not {depthwise!r}")
+    token = _FORWARD_ONLY.set(depthwise)
+    try:
+        yield
+    finally:
+        _FORWARD_ONLY.reset(token)
+
+
+def _device_type() -> str:
+    """Where an operation created now would run: the requested device, else a GPU if there is one."""
+    requested = tf.DeviceSpec.from_string(tf.constant(0).device or "")
+    if requested.device_type:
+        return requested.device_type
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+
+
+@functools.cache
+def _has_native_gradient(device_type: str, dtype: str) -> bool:
+    """Whether TensorFlow can differentiate a natively dilated ``conv2d`` here; tried on a tiny one.
+
+    CPU kernels without oneDNN raise, and so do oneDNN's for 16-bit types.
+    """
+    options = {"strides": [1] * 4, "padding": "SAME", "dilations": [1, 2, 2, 1]}
+    # The gradient's operations themselves: init_scope leaves a traced function, and pauses every tape.
+    with tf.init_scope(), tf.device(f"/{device_type}:0"):
+        x, kernel = tf.ones([1, 9, 9, 4], dtype), tf.ones([3, 3, 4, 4], dtype)
+        try:
+            tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=x, **options)
+            tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=x, **options)
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
+def _tap_gradient(
+    x: tf.Tensor, dy: tf.Tensor, *, size: tuple[int, int], rate: int, padded: bool = True
+) -> tf.Tensor:
+    """Gradient of a stride-1 convolution (SAME if `padded`) by its kernel: a matrix product for each tap."""
+    shape = tf.shape(dy)
+    if padded:
+        pads = [rate * (k - 1) // 2 for k in size]
+        x = tf.pad(x, [[0, 0], [pads[0]] * 2, [pads[1]] * 2, [0, 0]])
+    flat_dy = tf.reshape(dy, [-1, dy.shape[-1]])
+    taps = []
+    for row in range(size[0]):
+        for column in range(size[1]):
+            top, left = row * rate, column * rate
+            seen = x[:, top : top + shape[1], left : left + shape[2]]
+            flat = tf.reshape(seen, [-1, x.shape[-1]])
+            taps.append(tf.matmul(flat, flat_dy, transpose_a=True))
+    return tf.reshape(tf.stack(taps), [*size, x.shape[-1], dy.shape[-1]])
+
+
+def _portable_dilated_conv(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
+    """Natively dilated forward pass with a gradient built from forward kernels and matrix products."""
+    size = (kernel.shape[0], kernel.shape[1])
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradient(dy):
+            # The transpose of a SAME stride-1 convolution is the convolution with the mirrored kernel.
+            mirrored = tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2])
+            dx = _portable_dilated_conv(dy, mirrored, rate)
+            return dx, _tap_gradient(x, dy, size=size, rate=rate)
+
+        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate), gradient
+
+    return convolve(x, kernel)
+
+
+def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Stride-1 SAME convolution at `rate` by the native kernel, differentiable on every device.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float.
+        kernel: ``(rows, columns, channels, filters)``, odd sizes.
+        rate: Distance between neighbouring taps, in pixels.
+
+    Returns:
+        ``(batch, height, width, filters)``.
+    """
+    if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
+        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
+    return _portable_dilated_conv(x, kernel, rate)
+
+
+def _tap_input_gradient(kernel: tf.Tensor, dy: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Gradient of a VALID, stride-1 convolution by its input: one matrix product for each tap."""
+    rows, columns = kernel.shape[0], kernel.shape[1]
+    shape, flat_dy = tf.shape(dy), tf.reshape(dy, [-1, dy.shape[-1]])
+    taps = []
+    for row in range(rows):
+        for column in range(columns):
+            part = tf.matmul(flat_dy, kernel[row, column], transpose_b=True)
+            part = tf.reshape(part, tf.concat([shape[:3], [kernel.shape[2]]], axis=0))
+            below, right = rate * (rows - 1 - row), rate * (columns - 1 - column)
+            taps.append(tf.pad(part, [[0, 0], [rate * row, below], [rate * column, right], [0, 0]]))
+    return tf.add_n(taps)
+
+
+def dilated_valid_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Stride-1 VALID convolution at `rate` by the native kernel, differentiable on every device.
+
+    Cropping the SAME result gives the same numbers, but a kernel that spans most of its map (VGG's 7×7 at
+    rate 4) would compute dozens of positions for each one that remains.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float.
+        kernel: ``(rows, columns, channels, filters)``.
+        rate: Distance between neighbouring taps, in pixels.
+
+    Returns:
+        ``(batch, height − rate·(rows − 1), width − rate·(columns − 1), filters)``.
+    """
+    if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
+        return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate)
+    size = (kernel.shape[0], kernel.shape[1])
+
+    @tf.custom_gradient
+    def convolve(x, kernel):
+        def gradient(dy):
+            dx = _tap_input_gradient(kernel, dy, rate=rate)
+            return dx, _tap_gradient(x, dy, size=size, rate=rate, padded=False)
+
+        return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate), gradient
+
+    return convolve(x, kernel)
+
+
+def _phases(x: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Interleaved sub-images of `x`, stacked along the batch, and the padded size ``[rows, columns]``."""
+    batch, height, width, channels = tf.unstack(tf.shape(x))
+    rows, columns = -(-height // rate), -(-width // rate)
+    x = tf.pad(x, [[0, 0], [0, rows * rate - height], [0, columns * rate - width], [0, 0]])
+    x = tf.reshape(x, [batch, rows, rate, columns, rate, channels])
+    x = tf.transpose(x, [2, 4, 0, 1, 3, 5])
+    return tf.reshape(x, [rate * rate * batch, rows, columns, channels]), tf.stack([rows, columns])
+
+
+def _from_phases(x: tf.Tensor, *, rate: int, grid: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """The inverse of `_phases`, cropped to the size of `like`."""
+    shape = tf.shape(like)
+    x = tf.reshape(x, [rate, rate, shape[0], grid[0], grid[1], like.shape[-1]])
+    x = tf.transpose(x, [2, 3, 0, 4, 1, 5])
+    x = tf.reshape(x, [shape[0], grid[0] * rate, grid[1] * rate, like.shape[-1]])
+    return tf.ensure_shape(x[:, : shape[1], : shape[2]], like.shape)
+
+
+def dilated_depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
+    """Stride-1 SAME depthwise convolution at `rate`, with the right gradient on every device.
+
+    ``DepthwiseConv2dNative`` with a dilation runs on few devices and its gradient is silently wrong. A
+    convolution at rate r is r² undilated ones on the interleaved phases of the input; those have native
+    kernels and right gradients everywhere.
+
+    Args:
+        x: ``(batch, height, width, channels)``, float.
+        kernel: ``(rows, columns, channels, 1)``, odd sizes.
+        rate: Distance between neighbouring taps, in pixels.
+
+    Returns:
+        ``(batch, height, width, channels)``.
+    """
+    if rate == 1:
+        return tf.nn.depthwise_conv2d(x, kernel, [1] * 4, "SAME")
+    if _FORWARD_ONLY.get() == "native":
+        return tf.raw_ops.DepthwiseConv2dNative(
+            input=x, filter=kernel, strides=[1] * 4, padding="SAME", dilations=[1, rate, rate, 1]
+        )
+    phases, grid = _phases(x, rate)
+    phases = tf.nn.depthwise_conv2d(phases, kernel, [1] * 4, "SAME")
+    return _from_phases(phases, rate=rate, grid=grid, like=x)

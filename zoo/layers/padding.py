@@ -1,0 +1,148 @@
+"""Images to whole cells, mirrored margins, and tiles."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from zoo.errors import InputError
+from zoo.layers.common import PACKAGE, pair, sides
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class PadToMultiple(keras.layers.Layer):
+    """Pads zeros at the right and the bottom up to the next multiple of a number, at any size.
+
+    ``(batch, height, width, channels)`` → both sides rounded up to a multiple of `multiple`.
+
+    Args:
+        multiple: What both sides shall be divisible by, usually the output stride.
+        **kwargs: ``name`` and ``dtype`` of a Keras layer.
+
+    Attributes:
+        padding: ``((top, bottom), (left, right))`` as Keras' padding layers have it; zeros stand in for
+            sides that are known only at run time.
+    """
+
+    def __init__(self, *, multiple: int, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(multiple, int) or multiple < 1:
+            raise InputError(f"multiple must be a positive integer, not {multiple!r}")
+        self.multiple = multiple
+        self.padding = ((0, 0), (0, 0))
+
+    def build(self, input_shape):
+        self.padding = tuple((0, -(n or 0) % self.multiple) for n in input_shape[1:3])
+
+    def call(self, x):
+        sides = [s or d for s, d in zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]), strict=True)]
+        rows, columns = (-side % self.multiple for side in sides)
+        return tf.ensure_shape(
+            tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]]), self.compute_output_shape(x.shape)
+        )
+
+    def compute_output_shape(self, input_shape):
+        sides = (None if n is None else n + -n % self.multiple for n in input_shape[1:3])
+        return (input_shape[0], *sides, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+def mirrored_index(index: tf.Tensor, length: int | tf.Tensor) -> tf.Tensor:
+    """Position within ``0…length − 1`` that a signal, reflected over and over, shows at `index`.
+
+    The border itself is not repeated: OpenCV's ``BORDER_REFLECT_101``, NumPy's ``"reflect"``.
+    """
+    period = tf.maximum(2 * (length - 1), 1)
+    index = tf.math.floormod(index, period)
+    return tf.minimum(index, period - index)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class ReflectionPadding2D(keras.layers.Layer):
+    """Extends images of any size by reflection on all sides, and cuts them into tiles where wanted.
+
+    ``(batch, height, width, channels)`` → both sides longer by ``2 * margin``. Unlike ``tf.pad`` it takes an
+    image smaller than the margin, which is reflected as often as needed, as OpenCV does.
+
+    With a `tile`, ``(batch * tiles, rows + 2 * margin, columns + 2 * margin, channels)``: tiles of
+    ``rows × columns`` pixels with their margin, row by row. A tile that sticks out is filled up by reflecting
+    its own content, margin included, a second time.
+
+    Args:
+        margin: Pixels on each side.
+        tile: (rows, columns) of the image that one tile covers; `None` for the image as a whole.
+        **kwargs: ``name`` and ``dtype`` of a Keras layer.
+
+    Attributes:
+        padding: ``((top, bottom), (left, right))``, as Keras' padding layers have it.
+
+    Raises:
+        InputError: A margin or tile that is no positive integer or pair of them.
+    """
+
+    def __init__(self, *, margin: int, tile: tuple[int, int] | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.margin = pair(margin, "margin")[0]
+        self.tile = None if tile is None else pair(tuple(tile), "tile")
+        self.padding = ((self.margin, self.margin),) * 2
+
+    def _positions(self, length: int | tf.Tensor, tile: int | None) -> tf.Tensor:
+        """Rows (or columns) of the image that the result consists of, one line for each tile."""
+        tile = length if tile is None else tile
+        start = tile * tf.range(-(-length // tile))[:, None]
+        content = tf.minimum(tile, length - start) + 2 * self.margin
+        place = start + mirrored_index(tf.range(tile + 2 * self.margin)[None], content)
+        return mirrored_index(place - self.margin, length)
+
+    def call(self, x):
+        positions = [self._positions(n, t) for n, t in zip(sides(x), self.tile or (None, None), strict=True)]
+        shape = self.compute_output_shape(x.shape)
+        x = tf.gather(x, tf.reshape(positions[0], [-1]), axis=1)
+        x = tf.gather(x, tf.reshape(positions[1], [-1]), axis=2)
+        if self.tile is None:
+            return tf.ensure_shape(x, shape)
+        (down, rows), (across, columns) = (tf.unstack(tf.shape(p)) for p in positions)
+        x = tf.reshape(x, tf.stack([-1, down, rows, across, columns, shape[-1]]))
+        return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, *shape[1:]])
+
+    def compute_output_shape(self, input_shape):
+        batch = input_shape[0] if self.tile is None else None
+        sides = (None if n is None else n + 2 * self.margin for n in self.tile or input_shape[1:3])
+        return (batch, *sides, input_shape[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "margin": self.margin, "tile": self.tile}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class JoinTiles(keras.layers.Layer):
+    """Puts the maps of the tiles that `ReflectionPadding2D` cut side by side again.
+
+    ``[(batch * tiles, rows, columns, any), image]`` → ``(batch, down * rows, across * columns, any)``.
+
+    Args:
+        tile: (rows, columns) of the image that one tile covers.
+        **kwargs: ``name`` and ``dtype`` of a Keras layer.
+    """
+
+    def __init__(self, *, tile: tuple[int, int], **kwargs):
+        super().__init__(**kwargs)
+        self.tile = pair(tuple(tile), "tile")
+
+    def call(self, inputs):
+        x, image = inputs
+        down, across = (-(-side // t) for side, t in zip(sides(image), self.tile, strict=True))
+        rows, columns, channels = x.shape[1:]
+        x = tf.reshape(x, tf.stack([-1, down, across, rows, columns, channels]))
+        x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
+        return tf.reshape(x, tf.stack([-1, down * rows, across * columns, channels]))
+
+    def compute_output_shape(self, input_shape):
+        x, image = input_shape
+        sizes = zip(image[1:3], self.tile, x[1:3], strict=True)
+        return (image[0], *(None if n is None else -(-n // t) * cells for n, t, cells in sizes), x[-1])
+
+    def get_config(self):
+        return {**super().get_config(), "tile": self.tile}
