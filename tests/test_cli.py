@@ -144,7 +144,7 @@ def folder(tmp_path, monkeypatch, model):
     monkeypatch.chdir(tmp_path)
     loaded = []
 
-    def load(name, weights="default"):
+    def load(name, weights="default", *, allow_unverified=False):
         loaded.append((name, weights))
         return model
 

@@ -31,7 +31,7 @@ def loads(monkeypatch):
     """A small model in place of the catalog's; returns the calls of `load`. The tag is the seed."""
     calls = []
 
-    def load(name, weights="default", *, classes=None):
+    def load(name, weights="default", *, classes=None, allow_unverified=False):
         calls.append((name, weights, classes))
         keras.utils.set_random_seed({"default": 0, "camvid": 0, None: 1}.get(weights, 2))
         image = keras.Input((None, None, 3), name="image")

@@ -45,7 +45,8 @@ def find(model, tag):
 
 @pytest.fixture(autouse=True)
 def catalog(monkeypatch, tmp_path):
-    module = types.SimpleNamespace(ENTRIES=ENTRIES, find=find)
+    own = lambda model: tuple(e for e in ENTRIES if e.model == model)  # noqa: E731
+    module = types.SimpleNamespace(ENTRIES=ENTRIES, find=find, entries_of=own)
     monkeypatch.setattr(zoo.weights, "catalog", module, raising=False)
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ZOO_MIRROR", str(tmp_path / "mirror"))

@@ -80,6 +80,15 @@ def import_tensorflow() -> None:
         importlib.import_module("tensorflow")
 
 
+def add_unverified_option(parser: argparse.ArgumentParser) -> None:
+    """The consent that weights without a published digest need, alike in every command that loads them."""
+    parser.add_argument(
+        "--allow-unverified",
+        action="store_true",
+        help="accept weights whose digest was never published; the one seen is recorded",
+    )
+
+
 def _needed(argv: Sequence[str]) -> tuple[str, ...]:
     """Modules to import: the one of the command, since others take time, or all for help and errors."""
     name = _MODULE_OF.get(argv[0]) if argv else None

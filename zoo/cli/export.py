@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.cli import import_tensorflow
+from zoo.cli import add_unverified_option, import_tensorflow
 from zoo.errors import InputError
 
 FORMATS = ("saved_model", "tflite", "onnx")
@@ -51,6 +51,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", metavar="TAG", help="tag of the weights, a file, or none for random ones"
     )
+    add_unverified_option(parser)
     parser.add_argument(
         "--image",
         nargs="+",
@@ -120,7 +121,8 @@ def run(args: argparse.Namespace) -> int:
     check_target(args.output, format=args.format)  # before the minutes that loading may take
     images = read_images(args.image, size=size)
     tell(f"loading {args.model}")
-    model = load_model(args.model, args.weights or "default", classes=args.classes)
+    consent = {"allow_unverified": args.allow_unverified}
+    model = load_model(args.model, args.weights or "default", classes=args.classes, **consent)
     tell(f"exporting to {args.format} and comparing with the model")
     report = _export(args.format)(
         model, args.output, input_size=size, head=args.head, images=images, **options

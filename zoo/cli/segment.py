@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.cli import import_tensorflow
+from zoo.cli import add_unverified_option, import_tensorflow
 from zoo.errors import InputError, ZooError
 
 _DESCRIPTION = """\
@@ -45,6 +45,7 @@ def add_parser(subparsers) -> None:
     add("model", metavar="MODEL", help="name of a model, or of an architecture")
     add("images", metavar="IMAGE", nargs="+", help="file, folder, or glob in quotes")
     add("--weights", metavar="TAG|PATH", default="default", help="tag of the weights, or a file")
+    add_unverified_option(parser)
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     add(
         "--scales",
@@ -100,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     from zoo.inference import segment
     from zoo.loading import load
 
-    model = load(args.model, args.weights)
+    model = load(args.model, args.weights, allow_unverified=args.allow_unverified)
     names = _names(paths, args.output)
     _make_folder(args.output)
     done = []

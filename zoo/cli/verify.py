@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     name, weights = _origin(artifact, args)
     images = read_images(args.image, size=artifact.input_size)
     tell(f"loading {name}")
-    model = load_model(name, weights)
+    model = load_model(name, weights, allow_unverified=args.allow_unverified)
     tell(f"comparing {args.artifact} with {name} ({weights})")
     try:
         parity = export.verify(args.artifact, model, images=images)

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 
+from zoo.cli import add_unverified_option
 from zoo.errors import InputError, ZooError
 from zoo.weights import cache, fetch
 from zoo.weights.entry import WeightsEntry
@@ -32,11 +33,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     _add_action(actions, "list", _list, "list the catalog", "zoo weights list --json")
     action = _add_action(actions, "fetch", _fetch, "download and verify", "zoo weights fetch --all")
     action.add_argument("--all", action="store_true", help="every entry of the catalog")
-    action.add_argument(
-        "--allow-unverified",
-        action="store_true",
-        help="accept files whose publisher never stated a digest; the one seen is recorded",
-    )
+    add_unverified_option(action)
     _add_action(
         actions,
         "verify",
@@ -76,17 +73,16 @@ def _add_action(
 
 def _chosen(args: argparse.Namespace) -> list[WeightsEntry]:
     """Entries that MODEL and --weights select; an empty selection is an error."""
+    from zoo import registry
     from zoo.weights import catalog
 
-    if args.model and args.weights:
-        return [catalog.find(args.model, args.weights)]
-    entries = [
-        entry
-        for entry in catalog.ENTRIES
-        if args.model in (None, entry.model) and args.weights in (None, entry.tag)
-    ]
+    model = registry.ALIASES.get(args.model, args.model)
+    if model and args.weights:
+        return [catalog.find(model, args.weights)]
+    entries = catalog.ENTRIES if model is None else catalog.entries_of(model)
+    entries = [e for e in entries if args.weights in (None, e.tag)]
     if not entries and (args.model or args.weights):
-        known = sorted({entry.model if args.model else entry.tag for entry in catalog.ENTRIES})
+        known = sorted({entry.model if model else entry.tag for entry in catalog.ENTRIES})
         raise InputError(
             f"the catalog has no weights for {args.model or args.weights!r};"
             f" it knows {', '.join(known) or 'nothing'}"
