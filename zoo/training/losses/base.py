@@ -1,0 +1,81 @@
+"""What the losses share: which pixels count, and by how much a sum is divided."""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+
+from zoo.errors import InputError
+from zoo.training.truth import check_classes, counted_pixels
+
+
+class SegmentationLoss(keras.losses.Loss):
+    """Base of the losses; a subclass states `parts`.
+
+    Args:
+        ignore_label: Value of true pixels that never count; `None` counts all.
+        name: Of the loss.
+        reduction: Only Keras' default, for `from_config`.
+    """
+
+    def __init__(
+        self, *, ignore_label: int | None = 255, name: str | None = None, reduction="sum_over_batch_size"
+    ):
+        if reduction != "sum_over_batch_size":
+            raise InputError(f"reduction must be 'sum_over_batch_size', not {reduction!r}")
+        if ignore_label is not None and (isinstance(ignore_label, bool) or not isinstance(ignore_label, int)):
+            raise InputError(f"ignore_label must be an integer or None, not {ignore_label!r}")
+        super().__init__(name=name, reduction=reduction, dtype="float32")
+        self.ignore_label = ignore_label
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        if sample_weight is not None:
+            raise InputError(
+                "segmentation losses take no sample_weight: use class weights or the ignore label"
+            )
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        """``(1,)`` float32, which Keras reduces."""
+        logits, labels = tf.cast(y_pred, tf.float32), self._labels(y_true, y_pred)
+        counted = counted_pixels(labels, ignore_label=self.ignore_label)
+        valid = check_classes(labels, classes=logits.shape[-1], among=counted, what="ground truth")
+        # Ignored pixels take part with class 0 and weight 0, so that every shape stays static.
+        labels = tf.clip_by_value(tf.where(counted, labels, 0), 0, logits.shape[-1] - 1)
+        total, amount = self.parts(labels, logits, tf.cast(counted, tf.float32))
+        loss = tf.math.divide_no_nan(total, _mean_over_replicas(amount))
+        return tf.where(valid, loss, math.nan)[tf.newaxis]
+
+    def parts(self, labels: tf.Tensor, logits: tf.Tensor, counted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The sum and what it is divided by, both scalar.
+
+        Args:
+            labels: int32 ``(batch, height, width)``, 0 where ignored.
+            logits: float32 ``(batch, height, width, classes)``.
+            counted: float32 ``(batch, height, width)``, 1 where a pixel counts, else 0.
+        """
+        raise NotImplementedError
+
+    def _labels(self, y_true, y_pred) -> tf.Tensor:
+        labels = tf.cast(y_true, tf.int32)
+        if labels.shape.rank == 4 and labels.shape[-1] == 1:
+            labels = labels[..., 0]
+        if y_pred.shape.rank != 4 or not labels.shape.is_compatible_with(y_pred.shape[:-1]):
+            raise InputError(
+                "a segmentation loss takes logits (batch, height, width, classes) and class indices"
+                f" (batch, height, width), not {y_pred.shape} and {y_true.shape}"
+            )
+        return labels
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "ignore_label": self.ignore_label}
+
+
+def _mean_over_replicas(amount: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return amount
+    # Keras divides a replica's loss by their number; with the mean below it, that of the batch results.
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, amount)
