@@ -1,4 +1,6 @@
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,3 +16,12 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"test data is absent: {folder} is not a folder (set ZOO_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_models():
+    """Keras remembers every graph that it traced; a whole run would hold a dozen gigabytes."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+    gc.collect()
