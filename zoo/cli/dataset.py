@@ -1,0 +1,105 @@
+"""``zoo dataset``: what is wrong with a data set, and how much there is of each class."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+_DESCRIPTION = """\
+Read every image and mask of a data set and name the files that are wrong: missing partners,
+files that cannot be read, sizes that differ, values that are no class, Cityscapes ids where
+trainIds are meant. Prints the share of each class and a weight for the loss, 1/log(1.10 + share).
+"""
+_EPILOG = """\
+kinds (told from the folders unless --kind says it):
+  camvid      train.txt, train/, trainannot/ and so on, as in the SegNet tutorial
+  voc2012     VOCdevkit; with SegmentationClassAug/ also the split train_aug
+  cityscapes  leftImg8bit/ and gtFine/
+  folder      images/ and masks/, paired by name; classes.txt with one name a line
+
+exit status: 0 nothing is wrong, 1 problems were found, 2 the data set cannot be checked
+
+examples:
+  zoo dataset check DIR
+  zoo dataset check DIR --kind folder --classes names.txt
+  zoo dataset check DIR --classes 3 --json
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Add the parser of ``dataset``."""
+    parser = subparsers.add_parser(
+        "dataset",
+        help="check images and masks before training",
+        description="Look at data sets.",
+        epilog="example:\n  zoo dataset check DIR",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
+        "check",
+        help="name the files that are wrong, and the share of each class",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = check.add_argument
+    add("data", metavar="DIR", type=Path, help="folder of the data set")
+    add("--kind", metavar="KIND", help="camvid, voc2012, cityscapes or folder")
+    add("--split", metavar="NAME", action="append", help="look at this split only; may be repeated")
+    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
+    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, DIR then holds the images")
+    add("--json", action="store_true", help="print one JSON document instead of text")
+    check.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the data set; the exit status is as ``--help`` says."""
+    from zoo.datasets import check
+
+    report = check(
+        args.data,
+        kind=args.kind,
+        splits=args.split,
+        classes=_classes(args.classes),
+        masks=args.masks,
+        progress=_progress,
+    )
+    if args.json:
+        print(json.dumps(report.to_dict(), indent=2))
+    else:
+        _print(report)
+    return 0 if report.ok else 1
+
+
+def _classes(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
+def _progress(pairs: Iterable) -> Iterable:
+    from tqdm import tqdm
+
+    # `None` shows nothing where standard error is no terminal.
+    return tqdm(pairs, unit=" samples", leave=False, disable=None, file=sys.stderr)
+
+
+def _print(report) -> None:
+    names = report.label_set.names
+    width = max(map(len, (*names, "ignored")))
+    print(f"{report.folder}: {report.kind}, {len(names)} classes ({report.label_set.key})")
+    for split in report.splits:
+        print(f"\n{split.split}: {split.samples} samples, {_count(len(split.problems), 'problem')}")
+        for problem in split.problems:
+            print(f"  {problem.path}: {problem.message}")
+        print(f"  {'class':<{width}}    share   weight")
+        for name, share, weight in zip(names, split.shares, split.weights, strict=True):
+            print(f"  {name:<{width}}  {100 * share:5.2f} %  {weight:7.3f}")
+        pixels = sum(split.pixels) + split.ignored
+        ignored = 100 * split.ignored / pixels if pixels else 0.0
+        print(f"  {'ignored':<{width}}  {ignored:5.2f} % of all pixels")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

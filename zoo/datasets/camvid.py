@@ -1,0 +1,51 @@
+"""CamVid in the layout of the SegNet tutorial: 11 classes, void is 11, lists of pairs of paths."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from zoo.datasets.dataset import Dataset, Pair
+from zoo.datasets.listing import Listing, check_split, read_lines
+from zoo.errors import InputError
+from zoo.labels import CAMVID11
+
+_SPLITS = ("train", "val", "test")
+
+
+def matches(root: Path) -> bool:
+    """Whether a folder has this layout."""
+    return any((root / f"{split}annot").is_dir() for split in splits(root))
+
+
+def splits(root: Path) -> tuple[str, ...]:
+    """Splits that have a list."""
+    return tuple(split for split in _SPLITS if (root / f"{split}.txt").is_file())
+
+
+def list_split(root: Path, split: str) -> Listing:
+    """The pairs in the list of a split."""
+    check_split(split, splits(root), root)
+    path = root / f"{split}.txt"
+    rows = [line.split() for line in read_lines(path)]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 2:
+            raise InputError(f"{path}: row {number} is not an image path and an annotation path")
+    # The tutorial's own lists start with the folder of its container: /SegNet/CamVid/train/….png
+    dropped = _prefix(root, rows[0][0]) if rows else 0
+    pairs: list[Pair] = [(_below(root, a, dropped), _below(root, b, dropped)) for a, b in rows]
+    return Listing(Dataset("camvid", split, CAMVID11, tuple(pairs)))
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(part for part in PurePosixPath(name).parts if part != "/")
+
+
+def _prefix(root: Path, name: str) -> int:
+    """Number of leading folders to drop from the paths of a list: as few as lead to a file."""
+    count = len(_parts(name))
+    found = (n for n in range(count - 1) if root.joinpath(*_parts(name)[n:]).is_file())
+    return next(found, max(0, count - 2))
+
+
+def _below(root: Path, name: str, dropped: int) -> Path:
+    return root.joinpath(*_parts(name)[dropped:])

@@ -1,0 +1,113 @@
+"""A data set: pairs of image and mask files, their classes, and how a mask file is decoded."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import InputError
+from zoo.images import read_image, read_mask
+from zoo.labels import LabelSet
+
+INVALID = -1  # in a table of mask values: one that must not occur
+
+Pair = tuple[Path, Path]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images with masks, read from files when they are asked for.
+
+    Attributes:
+        name: Kind of the data set, such as ``"camvid"``.
+        split: Part of it, such as ``"train"``.
+        label_set: Names, colours and ignore label of the classes.
+        pairs: ``(image path, mask path)`` of each sample.
+        table: Label of each of the 256 values that a mask file can hold, `INVALID` (-1) where the value must
+            not occur. `None`: files hold the labels themselves.
+        ids: Whether the files hold Cityscapes label ids.
+    """
+
+    name: str
+    split: str
+    label_set: LabelSet
+    pairs: tuple[Pair, ...] = field(repr=False)
+    table: tuple[int, ...] | None = field(default=None, repr=False)
+    ids: bool = False
+
+    def __post_init__(self) -> None:
+        ignore = self.label_set.ignore_label
+        if self.table is not None and len(self.table) != 256:
+            raise InputError(f"a table of mask values has 256 entries, not {len(self.table)}")
+        if len(self.label_set) > 255 or (ignore is not None and not 0 <= ignore <= 255):
+            raise InputError(
+                "a data set has up to 255 classes and an ignore label in 0…255,"
+                f" not {len(self.label_set)} and {ignore}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def values(self) -> np.ndarray:
+        """``(256,)`` int32: the label of each value in a mask file, `INVALID` where it must not occur."""
+        if self.table is not None:
+            return np.array(self.table, np.int32)
+        values = np.full(256, INVALID, np.int32)
+        values[: len(self.label_set)] = np.arange(len(self.label_set))
+        if self.label_set.ignore_label is not None:
+            values[self.label_set.ignore_label] = self.label_set.ignore_label
+        return values
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """One sample.
+
+        Args:
+            index: Position in `pairs`.
+
+        Returns:
+            The image, ``(height, width, 3)`` uint8 RGB, and the mask, ``(height, width)`` int32 labels:
+            classes or the ignore label.
+
+        Raises:
+            InputError: A missing file, an index that is out of range, image and mask that differ in size, or
+                a value in the mask that is no class.
+            FormatError: A damaged file.
+        """
+        image_path, mask_path = self.pairs[self._checked(index)]
+        image, raw = read_image(image_path), read_mask(mask_path)
+        if image.shape[:2] != raw.shape:
+            raise InputError(f"{mask_path}: {size_of(raw)} pixels, but its image has {size_of(image)}")
+        mask = self.values()[raw]
+        if mask.size and mask.min() == INVALID:
+            found = np.unique(raw[mask == INVALID])
+            raise InputError(f"{mask_path}: {describe_values(found)} no class of {self.label_set.key}")
+        return image, mask
+
+    def as_tf(self, **options):
+        """Batches as a ``tf.data.Dataset``; the options are those of `zoo.datasets.batches`."""
+        from zoo.datasets.stream import batches
+
+        return batches(self, **options)
+
+    def _checked(self, index: int) -> int:
+        try:
+            index = operator.index(index)
+        except TypeError:
+            raise InputError(f"an index is an integer, not {index!r}") from None
+        if not 0 <= index < len(self):
+            raise InputError(f"index {index} is outside of 0…{len(self) - 1}")
+        return index
+
+
+def size_of(array: np.ndarray) -> str:
+    """``WIDTHxHEIGHT`` of an image or a mask, as image viewers show it."""
+    return f"{array.shape[1]}x{array.shape[0]}"
+
+
+def describe_values(values) -> str:
+    """``value 12 is`` or ``values 12, 13 are``; of many only the first."""
+    shown = ", ".join(str(int(value)) for value in values[:8]) + (", …" if len(values) > 8 else "")
+    return f"value {shown} is" if len(values) == 1 else f"values {shown} are"

@@ -1,0 +1,51 @@
+"""What a layout on disk amounts to: the files of a split, and those that lack a partner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zoo.datasets.dataset import Dataset
+from zoo.errors import InputError
+
+Problem = tuple[Path, str]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A data set as it is listed, before its files are looked for.
+
+    Attributes:
+        dataset: Every pair that should exist.
+        unpaired: Files without a partner, each with a message.
+    """
+
+    dataset: Dataset
+    unpaired: tuple[Problem, ...] = field(default=())
+
+    def missing(self) -> list[Problem]:
+        """Files without a partner and listed files that do not exist, each with a message."""
+        absent = [(p, "no such file") for pair in self.dataset.pairs for p in pair if not p.is_file()]
+        return [*self.unpaired, *absent]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that are not empty, without the white space around them."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file in UTF-8") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def check_split(split: str, known: Sequence[str], root: Path) -> None:
+    """`InputError` that lists the splits there are, if `split` is not one of them."""
+    if not known:
+        raise InputError(f"{root}: no split of this kind of data set was found here")
+    if split not in known:
+        raise InputError(f"{root}: unknown split {split!r}; there are: {', '.join(known)}")

@@ -1,0 +1,131 @@
+"""Opening a data set by its kind: the layouts in which people have these data on disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from zoo.datasets import camvid, cityscapes, folder, voc2012
+from zoo.datasets.dataset import Dataset
+from zoo.datasets.listing import Listing
+from zoo.errors import InputError
+from zoo.labels import LabelSet
+
+_LAYOUTS: Mapping[str, object] = {
+    "camvid": camvid,
+    "voc2012": voc2012,
+    "cityscapes": cityscapes,
+    "folder": folder,
+}
+KINDS = tuple(_LAYOUTS)
+
+Classes = int | str | os.PathLike | Sequence[str] | LabelSet
+
+
+def open_dataset(
+    kind: str,
+    data: str | os.PathLike,
+    *,
+    split: str = "train",
+    classes: Classes | None = None,
+    masks: str | os.PathLike | None = None,
+    validation_share: float = 0.2,
+    seed: int = 0,
+) -> Dataset:
+    """Open one split of a data set; files are listed now and read later.
+
+    Args:
+        kind: ``"camvid"``: the layout of the SegNet tutorial, with lists ``train.txt``, ``val.txt`` and
+            ``test.txt`` of image and annotation paths, 11 classes. ``"voc2012"``: ``VOCdevkit``, splits
+            ``train``, ``val``, ``trainval``, and ``train_aug`` with SBD's folder ``SegmentationClassAug``.
+            ``"cityscapes"``: ``leftImg8bit`` and ``gtFine`` with label ids or trainIds. ``"folder"``:
+            ``images`` and ``masks`` with files of the same stem; the pixels of a mask are class indices
+            (grey or palette PNG), 255 is ignored.
+        data: Folder of the data set. With `masks` the folder of the images.
+        split: Part of the data set. For ``folder``: ``"train"`` and ``"val"`` by the lists of stems
+            ``train.txt`` and so on in `data` if there are any, or by a seeded choice otherwise; ``"all"`` is
+            everything.
+        classes: For ``folder``: names, number or `LabelSet` of the classes, or a text file with one name a
+            line (``classes.txt`` in `data` by default).
+        masks: For ``folder``: folder of the masks, where it is not ``masks`` in `data`.
+        validation_share: For ``folder`` without lists: share of the samples in ``"val"``, between 0 and 1.
+        seed: For ``folder`` without lists: chooses them.
+
+    Returns:
+        The data set; every file exists and has its partner.
+
+    Raises:
+        InputError: An unknown kind, split or class file, an option that the kind does not have, or missing
+            files, which `zoo.datasets.check` lists one by one.
+    """
+    listing = list_files(
+        kind,
+        data,
+        split=split,
+        classes=classes,
+        masks=masks,
+        validation_share=validation_share,
+        seed=seed,
+    )
+    problems = listing.missing()
+    if problems:
+        path, message = problems[0]
+        more = f" (and {len(problems) - 1} more; `zoo dataset check` lists them)" if problems[1:] else ""
+        raise InputError(f"{path}: {message}{more}")
+    if not listing.dataset.pairs:
+        raise InputError(f"{data}: the split {split!r} is empty")
+    return listing.dataset
+
+
+def list_files(
+    kind: str,
+    data: str | os.PathLike,
+    *,
+    split: str,
+    classes: Classes | None = None,
+    masks: str | os.PathLike | None = None,
+    validation_share: float = 0.2,
+    seed: int = 0,
+) -> Listing:
+    """The files of a split, missing ones included; arguments as for `open_dataset`."""
+    module, root = layout(kind), Path(data)
+    if not root.is_dir():
+        raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
+    if module is folder:
+        return folder.list_split(
+            root,
+            split,
+            classes=classes,
+            masks=None if masks is None else Path(masks),
+            validation_share=validation_share,
+            seed=seed,
+        )
+    for name, value in (("classes", classes), ("masks", masks)):
+        if value is not None:
+            raise InputError(f"{name} is an option of the kind 'folder', {kind!r} has its own")
+    return module.list_split(root, split)
+
+
+def splits_of(kind: str, data: str | os.PathLike) -> tuple[str, ...]:
+    """Splits that can be opened in a folder; `InputError` if there are none."""
+    return layout(kind).splits(Path(data))
+
+
+def layout(kind: str):
+    """The module that reads a kind, or an `InputError` that lists the known ones."""
+    try:
+        return _LAYOUTS[kind]
+    except (KeyError, TypeError):
+        raise InputError(f"unknown kind of data set {kind!r}; known: {', '.join(KINDS)}") from None
+
+
+def detect_kind(data: str | os.PathLike) -> str:
+    """The kind whose layout a folder has; `InputError` if it has none."""
+    root = Path(data)
+    if not root.is_dir():
+        raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
+    for kind, module in _LAYOUTS.items():
+        if module.matches(root):
+            return kind
+    raise InputError(f"{root}: not the layout of a known kind ({', '.join(KINDS)}); name the kind")

@@ -1,0 +1,211 @@
+"""Batches for training and evaluation as a `tf.data.Dataset` that can be entered at any step.
+
+Which sample stands where and how it is changed depends on the seed, the epoch and the sample's index only:
+not on the number of threads, on how a batch is divided among workers, or on where the stream begins.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.datasets.augmentation import Augmentation
+from zoo.datasets.dataset import Dataset
+from zoo.datasets.transform import transform
+from zoo.errors import InputError
+
+FILL = (123.675, 116.28, 103.53)  # ImageNet's mean colour, which torchvision's normalization maps to 0
+_ENDLESS = 1 << 62
+
+
+def batches(
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    crop: tuple[int, int] | None = None,
+    augment: Augmentation | None = None,
+    shuffle: bool = False,
+    seed: int = 0,
+    repeat: int | None = 1,
+    drop_remainder: bool = False,
+    start_step: int = 0,
+    shard: tuple[int, int] = (0, 1),
+    fill: Sequence[float] = FILL,
+    cache: bool = False,
+    num_parallel_calls: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of images and masks.
+
+    Args:
+        dataset: What to read; its label set needs an ignore label if there is a crop.
+        batch_size: Samples in a batch, over all shards.
+        crop: Height and width to crop or pad to; at a random place with `augment`, in the middle without.
+            `None` keeps the size of the images, which must then be alike within a batch.
+        augment: Changes of image and mask, see `Augmentation`; a range of scales needs a crop.
+        shuffle: Another order in every epoch; otherwise that of the data set.
+        seed: Of the order and of the changes, 0 or more.
+        repeat: Number of epochs, or `None` for an endless stream.
+        drop_remainder: Each epoch ends with its last full batch. Otherwise batches reach over the ends of
+            epochs, and only the last one of all may be smaller.
+        start_step: Number of batches to leave out: the stream goes on exactly as if they had been taken.
+        shard: ``(index, count)``: this stream gets the index-th of `count` equal parts of every batch.
+        fill: RGB colour of padded pixels, in 0…255. Their label is the ignore label.
+        cache: Keep decoded images and masks in memory, 4 bytes a pixel.
+        num_parallel_calls: Samples that are prepared at the same time; by default TensorFlow decides.
+
+    Returns:
+        Dataset of ``(batch, height, width, 3)`` float32 images, RGB in 0…255, and ``(batch, height, width)``
+        int32 masks. A file that cannot be read ends the iteration with a TensorFlow error that names it.
+
+    Raises:
+        InputError: An option that cannot be used; see above.
+    """
+    size = len(dataset)
+    crop = _checked_crop(crop)
+    _check_numbers(batch_size=batch_size, seed=seed, repeat=repeat, start_step=start_step)
+    _check_changes(dataset, crop, augment, fill)
+    part = _checked_shard(shard, batch_size)
+    epoch_size = size // batch_size * batch_size if drop_remainder else size
+    if not epoch_size:
+        raise InputError(f"there are {size} samples, too few for one batch of {batch_size}")
+    if part[1] != batch_size and not drop_remainder and repeat is not None:
+        raise InputError("shards need full batches: drop_remainder=True, or repeat=None")
+    key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
+    load = _loader(dataset, cache=cache)
+    ignore = dataset.label_set.ignore_label
+
+    def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch, position = number // epoch_size, number % epoch_size
+        index = _shuffled(position, size, _fold(key, 2 * epoch)) if shuffle else position
+        image, mask = load(index)
+        changes = _fold(_fold(key, 2 * epoch + 1), index)
+        image, mask = transform(
+            image, mask, crop=crop, augment=augment, key=changes, fill=fill, ignore_label=ignore
+        )
+        shape = crop or (None, None)
+        return tf.ensure_shape(image, (*shape, 3)), tf.ensure_shape(mask, shape)
+
+    total = _ENDLESS if repeat is None else repeat * epoch_size
+    numbers = _numbers(total, batch_size, start_step=start_step, part=part)
+    calls = num_parallel_calls or tf.data.AUTOTUNE
+    stream = numbers.map(sample, num_parallel_calls=calls, deterministic=True)
+    stream = stream.batch(part[1], drop_remainder=drop_remainder or repeat is None)
+    if repeat is None:
+        stream = stream.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+
+# --- order --------------------------------------------------------------------------------------
+
+
+def _numbers(total: int, batch_size: int, *, start_step: int, part: tuple[int, int]) -> tf.data.Dataset:
+    """Numbers of the stream's samples from a step on; of each batch the `part` (start, length)."""
+    start, length = part
+    first = start_step * batch_size
+    if length == batch_size:
+        return tf.data.Dataset.range(min(first, total), total)
+    steps = total // batch_size - start_step
+    numbers = tf.data.Dataset.range(max(0, steps) * length)
+    return numbers.map(lambda n: first + n // length * batch_size + start + n % length)
+
+
+def _shuffled(position: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
+    """Where a position of the epoch's permutation leads, without making the permutation."""
+    last = tf.constant(size - 1, tf.int64)
+    return tf.random.experimental.index_shuffle(position, seed=key, max_index=last)
+
+
+def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    return tf.random.experimental.stateless_fold_in(key, number, alg="philox")
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    # The files are read by index: a strategy cannot divide them, only the samples.
+    policy = tf.data.experimental.AutoShardPolicy.DATA
+    options.experimental_distribute.auto_shard_policy = policy
+    return options
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def _loader(dataset: Dataset, *, cache: bool) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Index → decoded image and mask. Pillow decodes, which reads palette positions as they are."""
+    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def read(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = int(index)
+        if index in kept:
+            return kept[index]
+        image, mask = dataset.read(index)
+        found = image, mask.astype(np.uint8)
+        if cache:
+            kept[index] = found
+        return found
+
+    def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, mask = tf.numpy_function(read, [index], [tf.uint8, tf.uint8], stateful=False)
+        mask = tf.cast(tf.ensure_shape(mask, (None, None)), tf.int32)
+        return tf.ensure_shape(image, (None, None, 3)), mask
+
+    return load
+
+
+# --- arguments ----------------------------------------------------------------------------------
+
+
+def _check_numbers(*, batch_size: int, seed: int, repeat: int | None, start_step: int) -> None:
+    lowest = {"batch_size": (batch_size, 1), "seed": (seed, 0), "start_step": (start_step, 0)}
+    if repeat is not None:
+        lowest["repeat"] = (repeat, 1)
+    for name, (value, low) in lowest.items():
+        if not _is_integer(value) or value < low:
+            raise InputError(f"{name} is an integer of {low} or more, not {value!r}")
+
+
+def _checked_crop(crop: tuple[int, int] | None) -> tuple[int, int] | None:
+    if crop is None:
+        return None
+    given = tuple(crop) if isinstance(crop, Sequence) else ()
+    if len(given) != 2 or not all(_is_integer(n) and n > 0 for n in given):
+        raise InputError(f"crop is (height, width) in pixels, not {crop!r}")
+    return given
+
+
+def _check_changes(
+    dataset: Dataset,
+    crop: tuple[int, int] | None,
+    augment: Augmentation | None,
+    fill: Sequence[float],
+) -> None:
+    if crop is None and augment is not None and tuple(augment.scale) != (1, 1):
+        raise InputError(f"scales of {augment.scale} need a crop, since a batch has one size")
+    if crop is not None and dataset.label_set.ignore_label is None:
+        raise InputError(f"a crop needs an ignore label for its padding, {dataset.label_set.key} has none")
+    color = np.asarray(fill)
+    if color.shape != (3,) or color.dtype.kind not in "uif" or not ((color >= 0) & (color <= 255)).all():
+        raise InputError(f"fill is an RGB colour in 0…255, not {fill!r}")
+
+
+def _checked_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
+    """Start and length of this shard's part of a batch."""
+    index, count = shard
+    if not (_is_integer(index) and _is_integer(count) and 0 <= index < count):
+        raise InputError(f"shard is (index, count) with 0 <= index < count, not {shard!r}")
+    if batch_size % count:
+        raise InputError(f"a batch of {batch_size} cannot be divided into {count} equal parts")
+    length = batch_size // count
+    return index * length, length
+
+
+def _is_integer(value: object) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
