@@ -17,6 +17,7 @@ if not os.path.isdir(os.path.join(__path__[0], "weights")):
     __path__.append(os.path.dirname(__path__[0]))
 
 if TYPE_CHECKING:
+    from zoo.evaluation import evaluate as evaluate
     from zoo.inference import segment as segment
     from zoo.loading import load as load
     from zoo.registry import ModelInfo as ModelInfo
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HOME = {
     "load": "zoo.loading",
     "segment": "zoo.inference",
+    "evaluate": "zoo.evaluation",
     "list_models": "zoo.registry",
     "info": "zoo.registry",
     "ModelInfo": "zoo.registry",

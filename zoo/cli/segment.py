@@ -49,20 +49,21 @@ def add_parser(subparsers) -> None:
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     add(
         "--scales",
-        type=_scales,
+        type=parse_scales,
         default=(1.0,),
         metavar="S,S,…",
         help="average over these sizes of the image, such as 0.75,1,1.25 (1)",
     )
     add("--flip", action="store_true", help="average with the mirrored image")
-    add("--tile", type=_tile, metavar="HxW", help="see a large image through windows of this size")
+    add("--tile", type=parse_tile, metavar="HxW", help="see a large image through windows of this size")
     add("--opacity", type=_opacity, default=0.55, metavar="0…1", help="of the colours (0.55)")
     add("--no-legend", action="store_true", help="overlay of the size of the image")
     add("--json", action="store_true", help="print one JSON document instead of text")
     parser.set_defaults(run=run)
 
 
-def _scales(text: str) -> tuple[float, ...]:
+def parse_scales(text: str) -> tuple[float, ...]:
+    """Positive numbers with commas between them."""
     try:
         scales = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -72,7 +73,8 @@ def _scales(text: str) -> tuple[float, ...]:
     return scales
 
 
-def _tile(text: str) -> tuple[int, int]:
+def parse_tile(text: str) -> tuple[int, int]:
+    """``HEIGHTxWIDTH``, or one number for both."""
     parts = text.lower().split("x")
     if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH in pixels, not {text!r}")
