@@ -152,6 +152,7 @@ def test_orders_of_camvid():
     np.testing.assert_array_equal(class_order(CAMVID11_FYU, CAMVID11), [1, 5, 0, 8, 6, 3, 9, 7, 2, 4, 10])
     np.testing.assert_array_equal(class_order(CAMVID11, CAMVID11), range(11))
     np.testing.assert_array_equal(class_order(numbered(11), CAMVID11), range(11))
+    np.testing.assert_array_equal(class_order(CAMVID11_FYU, numbered(11)), range(11))
 
 
 @pytest.mark.parametrize(

@@ -224,13 +224,13 @@ def class_order(model: LabelSet, data: LabelSet) -> np.ndarray:
     """The data set's index of each of a model's classes, ``(classes,)`` integers.
 
     Classes go together by name, whatever their order; upper case, spaces, hyphens and underscores make no
-    difference. Those of a model without names of its own (`zoo.labels.numbered`) go together by position.
+    difference. Where a model or the data has no names (`zoo.labels.numbered`), they go together by position.
 
     Raises:
         InputError: Other names or another number of classes; names the difference.
     """
     dtype = np.uint8 if len(data) <= 256 else np.uint16
-    if len(model) == len(data) and model.names == numbered(len(model)).names:
+    if len(model) == len(data) and numbered(len(data)).names in (model.names, data.names):
         return np.arange(len(data), dtype=dtype)
     ours, theirs = (list(map(_plain, labels.names)) for labels in (model, data))
     if sorted(ours) == sorted(theirs) and len(set(ours)) == len(ours):
