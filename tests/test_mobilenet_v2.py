@@ -74,11 +74,18 @@ def test_strides_of_the_features(output_stride):
         assert features[name].shape[1:3] == (64 // stride, 96 // stride)
 
 
-def test_multi_grid_multiplies_the_rates_of_the_last_stage():
-    model = backbone(output_stride=16, multi_grid=(1, 2, 4))
-    rates = [model.get_layer(f"backbone.block{b}.depthwise.conv").rate for b in range(12, 17)]
-    # Block 13 keeps the rate before it; blocks 14 and 15 have twice theirs; block 16 is no part of it.
-    assert rates == [1, 1, 4, 8, 2]
+@pytest.mark.parametrize(
+    "multi_grid, wanted",
+    [
+        # By the running stride block 13 keeps the rate before it; TF-DeepLab and torchvision agree.
+        (None, [1, 1, 2, 2, 2]),
+        # Section 3.2.1: rate = stage's rate × factor, at output stride 16 (2, 4, 8); block 16 is apart.
+        ((1, 2, 4), [1, 2, 4, 8, 2]),
+    ],
+)
+def test_rates_of_the_last_blocks(multi_grid, wanted):
+    model = backbone(output_stride=16, multi_grid=multi_grid)
+    assert [model.get_layer(f"backbone.block{b}.depthwise.conv").rate for b in range(12, 17)] == wanted
 
 
 def test_widths_of_the_published_half_model():

@@ -165,7 +165,7 @@ def deeplabv3_aspp_mobilenet_v2(
     convention: str = "torchvision",
     output_stride: int = 16,
     width: float = 1.0,
-    multi_grid: tuple[int, int, int] = (1, 1, 1),
+    multi_grid: tuple[int, int, int] | None = None,
     rates_at_16: tuple[int, ...] = RATES_AT_16,
     rates: tuple[int, ...] | None = None,
     aspp_channels: int = 256,
@@ -181,7 +181,7 @@ def deeplabv3_aspp_mobilenet_v2(
     arguments; the others stand in the module's docstring:
 
         width: Multiplier of the backbone's channels.
-        multi_grid: Factors of the rates of the last stage (section 3.2.1).
+        multi_grid: Factors of the rates of the last stage (section 3.2.1), as in `mobilenet_v2`.
         separable: Separable 3×3 branches.
     """
     source = resolve(convention)

@@ -76,7 +76,7 @@ def mobilenet_v2(
     convention: Convention,
     output_stride: int = 16,
     width: float = 1.0,
-    multi_grid: tuple[int, int, int] = (1, 1, 1),
+    multi_grid: tuple[int, int, int] | None = None,
     rates: Mapping[int, tuple[int, ...]] | None = None,
     name: str = "backbone",
 ) -> dict[str, keras.KerasTensor]:
@@ -87,7 +87,9 @@ def mobilenet_v2(
         convention: Padding, batch norm and channel rounding of the source of the weights.
         output_stride: 8, 16 or 32; strides beyond it become dilation.
         width: Multiplier of all channel counts.
-        multi_grid: Factors of the rates of the three 160-channel blocks.
+        multi_grid: Factors of the rates of the three 160-channel blocks (DeepLabv3, section 3.2.1): each, the
+            first included, has its factor times the stage's rate. `None` leaves the rates to the running
+            stride, by which the first block keeps the rate before it.
         rates: Rate of every block of a stage without a stride (its index in `STAGES`), instead of what the
             running stride and the multi-grid give.
         name: Prefix of the layers' names: ``<name>.stem``, ``<name>.block<0…16>``.
@@ -100,7 +102,9 @@ def mobilenet_v2(
     """
     if not width > 0:
         raise InputError(f"width must be above 0, not {width!r}")
-    if len(multi_grid) != 3 or any(not isinstance(g, int) or g < 1 for g in multi_grid):
+    if multi_grid is not None and (
+        len(multi_grid) != 3 or any(not isinstance(g, int) or g < 1 for g in multi_grid)
+    ):
         raise InputError(f"multi_grid takes three positive integers, not {multi_grid!r}")
     rates = rates or {}
     _check_rates(rates)
@@ -114,10 +118,10 @@ def mobilenet_v2(
     x = conv_bn_act(x, stem, 3, strides=stride, act="relu6", name=f"{name}.stem", **common)
     features, block = {}, 0
     for index, stage in enumerate(STAGES):
-        grid = multi_grid if index == MULTI_GRID_STAGE else (1,) * stage.repeats
+        grid = multi_grid if index == MULTI_GRID_STAGE else None
         for repeat in range(stage.repeats):
             stride, rate = tracker.take(stage.stride if repeat == 0 else 1)
-            rate = rate * grid[repeat] if stride == 1 else 1
+            rate = tracker.rate * grid[repeat] if grid and stride == 1 else rate
             x = inverted_residual(
                 x,
                 scaled(stage.channels, **size),
