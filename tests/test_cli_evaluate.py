@@ -75,7 +75,7 @@ def test_table_and_json(camvid, tmp_path, loads, capsys):
     assert loads == [("anything", "mine", True)]
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["protocol"] == out[0]
-    assert (scores["model"], scores["weights"]) == ("anything", "mine")
+    assert (scores["evaluated"], scores["model"], scores["weights"]) == ("anything", "anything", "mine")
     assert f"{100 * scores['mean_iou']:.2f}" in next(line for line in out if line.startswith("mean IoU"))
     assert 0.3 < scores["mean_iou"] < 1
     assert scores["images"][0]["pixel_accuracy"] == 1
@@ -98,6 +98,7 @@ def test_an_artifact_brings_its_weights(camvid, tmp_path, loads, capsys):
     assert not loads
     assert run(camvid, "--json", tmp_path / "m.json") == 0
     artifact_scores, model_scores = (json.loads((tmp_path / f"{n}.json").read_text()) for n in "am")
+    assert (artifact_scores["evaluated"], artifact_scores["model"]) == (str(artifact), "nearest")
     assert artifact_scores["confusion_matrix"] == model_scores["confusion_matrix"]
     capsys.readouterr()
     assert run(camvid, "--weights", "mine", model=artifact) == 2

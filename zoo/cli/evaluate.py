@@ -73,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
     from zoo.evaluation import evaluate
     from zoo.evaluation_report import table, to_dict
 
+    model = _model(args)
     evaluation = evaluate(
-        _model(args),
+        model,
         dataset,
         scales=args.scales,
         flip=args.flip,
@@ -84,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         progress=_show_progress if sys.stderr.isatty() else None,
     )
     print(table(evaluation))
-    document = {"model": args.model, "weights": args.weights, **to_dict(evaluation)}
+    source = getattr(model, "zoo_source", {"model": args.model, "weights": args.weights})
+    document = {"evaluated": args.model, **source, **to_dict(evaluation)}
     text = json.dumps(document, indent=2) + "\n"
     if args.json is not None:
         args.json.write_text(text, encoding="utf-8")
@@ -95,15 +97,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model(args: argparse.Namespace):
-    """The loaded model, or the path of an artifact, which brings its weights along."""
+    """The loaded model, or the artifact in the form of one, which brings its weights along."""
+    from zoo.artifact_model import as_model
     from zoo.evaluation import is_artifact
+    from zoo.export import open_artifact
     from zoo.loading import load
 
     if not is_artifact(args.model):
         return load(args.model, args.weights or "default", allow_unverified=args.allow_unverified)
     if args.weights is not None:
         raise InputError(f"{args.model} is an artifact with weights of its own: --weights cannot change them")
-    return args.model
+    return as_model(open_artifact(args.model))
 
 
 def _draw(args: argparse.Namespace, dataset, evaluation) -> None:
