@@ -109,6 +109,14 @@ def test_train_ids_in_files_of_ids(tmp_path):
     assert "files of label ids hold trainIds" in split.problems[0].message
 
 
+@pytest.mark.parametrize("classes", [None, 2])
+def test_black_and_white_masks(tmp_path, classes):
+    """White, 255, would be ignored, and all that is left is one class."""
+    (split,) = check(folder(tmp_path, 3, values=(0, 255)), classes=classes).splits
+    assert [(p.path, p.kind) for p in split.problems] == [(tmp_path / "masks", "values")]
+    assert "the masks hold 0 and 255 only" in split.problems[0].message
+
+
 def test_values_beyond_the_ids(tmp_path):
     report = check(cityscapes(tmp_path, values=(7, 26, 40)))
     assert [problem.message for problem in report.splits[0].problems] == [

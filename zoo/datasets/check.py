@@ -101,7 +101,8 @@ def check(
     """Read every file of a data set and tell what is wrong.
 
     Found are missing partners, files that cannot be read, images and masks that differ in size, values in a
-    mask that are no class, and Cityscapes ids where trainIds are meant, or the reverse.
+    mask that are no class, black and white masks whose white is ignored, and Cityscapes ids where trainIds
+    are meant, or the reverse.
 
     Args:
         data: Folder of the data set.
@@ -204,6 +205,9 @@ def _report(dataset: Dataset, unpaired: Iterable, scans: list[_Scan]) -> SplitRe
     if scans and dataset.ids and _look_like_train_ids(total):
         message = "files of label ids hold trainIds: no value from 19 to 33 occurs in any, but 255 does"
         problems.append(Problem(scans[0].mask_path.parent, "ids", message))
+    if scans and dataset.name == "folder" and np.flatnonzero(total).tolist() == [0, 255]:
+        message = "the masks hold 0 and 255 only, and 255 is ignored; write a second class as 1"
+        problems.append(Problem(scans[0].mask_path.parent, "values", message))
     pixels = [int(total[values == label].sum()) for label in range(len(dataset.label_set))]
     ignored = int(total[values == dataset.label_set.ignore_label].sum())
     return SplitReport(dataset.split, len(dataset), tuple(problems), tuple(pixels), ignored)

@@ -6,6 +6,7 @@ not on the number of threads, on how a batch is divided among workers, or on whe
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 
@@ -74,14 +75,12 @@ def batches(
     if part[1] != batch_size and not drop_remainder and repeat is not None:
         raise InputError("shards need full batches: drop_remainder=True, or repeat=None")
     key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
-    load = _loader(dataset, cache=cache)
+    load = _loader(dataset, epoch_size, shuffle=shuffle, seed=seed, cache=cache)
     ignore = dataset.label_set.ignore_label
 
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, position = number // epoch_size, number % epoch_size
-        index = _shuffled(position, size, _fold(key, 2 * epoch)) if shuffle else position
-        image, mask = load(index)
-        changes = _fold(_fold(key, 2 * epoch + 1), index)
+        index, image, mask = load(number)
+        changes = _fold(_fold(key, number // epoch_size), index)
         image, mask = transform(
             image, mask, crop=crop, augment=augment, key=changes, fill=fill, ignore_label=ignore
         )
@@ -112,10 +111,15 @@ def _numbers(total: int, batch_size: int, *, start_step: int, part: tuple[int, i
     return numbers.map(lambda n: first + n // length * batch_size + start + n % length)
 
 
-def _shuffled(position: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
-    """Where a position of the epoch's permutation leads, without making the permutation."""
-    last = tf.constant(size - 1, tf.int64)
-    return tf.random.experimental.index_shuffle(position, seed=key, max_index=last)
+def epoch_order(size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """``(size,)`` sample indices in the order of a shuffled epoch, the same on every machine.
+
+    Every permutation is equally likely. `tf.random.experimental.index_shuffle`, which would need no memory,
+    is far from that: over many epochs it prefers some samples in some places.
+    """
+    # NumPy keeps the numbers of its bit generators from version to version, but not those of `permutation`.
+    ranks = np.random.Philox(np.random.SeedSequence([seed, epoch])).random_raw(size)
+    return np.argsort(ranks, kind="stable")
 
 
 def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
@@ -134,24 +138,36 @@ def _options() -> tf.data.Options:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _loader(dataset: Dataset, *, cache: bool) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Index → decoded image and mask. Pillow decodes, which reads palette positions as they are."""
+def _loader(
+    dataset: Dataset, epoch_size: int, *, shuffle: bool, seed: int, cache: bool
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Number in the stream → index of the sample, decoded image and mask.
+
+    Pillow decodes, which reads the palette positions of a mask as they are.
+    """
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    size = len(dataset)
 
-    def read(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        index = int(index)
-        if index in kept:
-            return kept[index]
-        image, mask = dataset.read(index)
-        found = image, mask.astype(np.uint8)
-        if cache:
-            kept[index] = found
-        return found
+    @functools.lru_cache(maxsize=4)
+    def order(epoch: int) -> np.ndarray:
+        return epoch_order(size, seed=seed, epoch=epoch) if shuffle else np.arange(size)
 
-    def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        image, mask = tf.numpy_function(read, [index], [tf.uint8, tf.uint8], stateful=False)
+    def read(number: np.ndarray) -> tuple[np.int64, np.ndarray, np.ndarray]:
+        epoch, position = divmod(int(number), epoch_size)
+        index = int(order(epoch)[position])
+        found = kept.get(index)
+        if found is None:
+            image, mask = dataset.read(index)
+            found = image, mask.astype(np.uint8)
+            if cache:
+                kept[index] = found
+        return np.int64(index), *found
+
+    def load(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        types = [tf.int64, tf.uint8, tf.uint8]
+        index, image, mask = tf.numpy_function(read, [number], types, stateful=False)
         mask = tf.cast(tf.ensure_shape(mask, (None, None)), tf.int32)
-        return tf.ensure_shape(image, (None, None, 3)), mask
+        return tf.ensure_shape(index, ()), tf.ensure_shape(image, (None, None, 3)), mask
 
     return load
 
