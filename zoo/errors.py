@@ -27,3 +27,7 @@ class MismatchError(ZooError, ValueError):
 
 class ParityError(ZooError, ArithmeticError):
     """An exported artifact that does not compute what its model computes."""
+
+
+class DivergedError(ZooError, ArithmeticError):
+    """Training whose loss or gradient is no longer finite; says at which step and what to try."""

@@ -1,0 +1,56 @@
+"""How the layers of a built model compute while it is trained: precision, and synchronized batch norm."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from zoo.errors import InputError
+from zoo.layers import BilinearUpsampling2D
+from zoo.preprocessing import Normalize
+from zoo.resize import Resize
+
+# Keras' name of the policy: computing in 16 bits, variables in 32.
+PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+# Their accuracy is that of the image or of the logits, so they stay in float32 in every mode.
+_ALWAYS_FLOAT32 = (Normalize, Resize, BilinearUpsampling2D)
+
+
+def check_precision(precision: str) -> str:
+    """`precision` itself, or an `InputError` that lists the known ones."""
+    if precision not in PRECISIONS:
+        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    return precision
+
+
+@contextlib.contextmanager
+def computing(model: keras.Model, *, precision: str, synchronized: bool) -> Iterator[None]:
+    """Within the context the model computes so; after it, its layers are as they were before.
+
+    Functions that were traced within it stay as they were traced. Variables are float32 throughout.
+
+    Args:
+        model: A zoo model with float32 layers.
+        precision: ``"float32"``, ``"float16"`` or ``"bfloat16"``; the logits are always float32.
+        synchronized: Whether batch normalization uses the statistics of all replicas together.
+
+    Raises:
+        InputError: An unknown precision.
+    """
+    policy = PRECISIONS[check_precision(precision)]
+    before = []
+    for layer in model.layers:
+        before.append((layer, layer.dtype_policy, getattr(layer, "synchronized", None)))
+        if not isinstance(layer, _ALWAYS_FLOAT32):
+            layer.dtype_policy = policy
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = synchronized
+    try:
+        yield
+    finally:
+        for layer, old_policy, old_flag in before:
+            layer.dtype_policy = old_policy
+            if old_flag is not None:
+                layer.synchronized = old_flag

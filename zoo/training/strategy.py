@@ -1,0 +1,150 @@
+"""Where training runs: one device, all GPUs of a machine, or several machines; and who reads which images."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from zoo.errors import InputError
+
+STRATEGIES = ("auto", "one", "mirrored", "multi-worker")
+
+Batches = Callable[[int], tf.data.Dataset]
+
+
+def make_strategy(name: str = "auto", *, devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
+    """The strategy of that name. Models that it trains must be built under its ``scope()``.
+
+    Make it before anything else runs in TensorFlow: the workers of ``"multi-worker"`` cannot join later.
+
+    Args:
+        name: ``"one"``: a single device. ``"mirrored"``: replicas on `devices`, or on all GPUs of this
+            machine. ``"multi-worker"``: as ``TF_CONFIG`` says, or else the tasks of a Slurm step; every
+            worker runs the same program. ``"auto"``: several workers where the environment names them, else
+            mirrored where there are several GPUs (or `devices`), else one device.
+        devices: Names such as ``"GPU:0"`` or, of logical devices, ``"CPU:1"``; for ``"auto"`` and
+            ``"mirrored"``.
+
+    Raises:
+        InputError: An unknown name, devices that are not there, or an environment that names no workers.
+    """
+    if name not in STRATEGIES:
+        raise InputError(f"strategy must be one of {', '.join(STRATEGIES)}, not {name!r}")
+    if devices and name not in ("auto", "mirrored"):
+        raise InputError(f"strategy {name!r} takes no devices, but got {', '.join(devices)}")
+    if name == "auto":
+        name = _chosen(devices)
+    if name == "multi-worker":
+        return _multi_worker()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy(_existing(devices))
+    return tf.distribute.get_strategy()
+
+
+def _chosen(devices: Sequence[str] | None) -> str:
+    if devices:
+        return "mirrored"
+    if _config_workers(os.environ) > 1 or _slurm_tasks(os.environ) > 1:
+        return "multi-worker"
+    return "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one"
+
+
+def _existing(devices: Sequence[str] | None) -> list[str]:
+    """`devices`, each checked, or all GPUs."""
+    present = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    chosen = list(devices or (name for name in present if name.startswith("GPU")))
+    missing = [name for name in chosen if name.removeprefix("/device:") not in present]
+    if missing or not chosen:
+        wanted = ", ".join(missing) or "a GPU"
+        raise InputError(f"mirrored strategy: no such device: {wanted}; there are {', '.join(present)}")
+    return chosen
+
+
+def _config_workers(environment: Mapping[str, str]) -> int:
+    """Number of workers in ``TF_CONFIG``; 0 without it."""
+    text = environment.get("TF_CONFIG")
+    if not text:
+        return 0
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        workers = len(cluster.get("chief", ())) + len(cluster["worker"])
+        if not isinstance(task["type"], str) or not isinstance(task["index"], int):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        shape = '{"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}'
+        raise InputError(f"TF_CONFIG must look like {shape}, not {text!r}") from error
+    return workers
+
+
+def _slurm_tasks(environment: Mapping[str, str]) -> int:
+    """Number of tasks of the Slurm step that this process belongs to; 0 outside of one."""
+    text = environment.get("SLURM_STEP_NUM_TASKS", "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    # TF_CONFIG comes first: whoever sets it inside of a Slurm job means it.
+    if _config_workers(os.environ):
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if _slurm_tasks(os.environ):
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+    raise InputError("multi-worker strategy: neither TF_CONFIG nor a Slurm step names the workers")
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes files: the only one there is, or the first of several workers."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    if resolver.task_type == "chief":
+        return True
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_type == "worker" and resolver.task_id == 0 and not has_chief
+
+
+def distributed_iterator(batches: Batches, *, strategy: tf.distribute.Strategy, start: int):
+    """Iterator over what each replica gets of the global batches from batch `start` on.
+
+    Each worker takes its own rows of every global batch, and cuts them for its replicas. TensorFlow's
+    automatic sharding is not used: it shards by files where it can, and then the batches, hence the losses,
+    depend on the number of workers.
+
+    Args:
+        batches: Called with `start`; gives global batches (image, mask), the same on every worker.
+        strategy: Whose replicas are fed.
+        start: Index of the first batch.
+
+    Raises:
+        InputError: A batch that the replicas cannot share equally (when it is read, or at once where its
+            size is static).
+    """
+
+    def own_part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        replicas = context.num_replicas_in_sync
+        if replicas == 1:
+            return batches(start)
+        dataset = batches(start)
+        size = _static_batch(dataset, replicas)
+        rows = size // context.num_input_pipelines
+        first = context.input_pipeline_id * rows
+        dataset = dataset.map(lambda *parts: tuple(part[first : first + rows] for part in parts))
+        return dataset.rebatch(size // replicas).prefetch(2)
+
+    return iter(strategy.distribute_datasets_from_function(own_part))
+
+
+def _static_batch(dataset: tf.data.Dataset, replicas: int) -> int:
+    """Rows of a global batch; they must be known and divide among the replicas."""
+    size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+    if size is None:
+        raise InputError(
+            f"{replicas} replicas need batches of one static size: batch with drop_remainder=True"
+        )
+    if size % replicas:
+        raise InputError(f"a batch of {size} images cannot be shared equally by {replicas} replicas")
+    return size
