@@ -14,7 +14,7 @@ from PIL import Image
 
 import zoo
 from zoo.errors import DownloadError, FormatError, InputError, MismatchError
-from zoo.labels import VOC21
+from zoo.labels import VOC21, named
 from zoo.resize import label_set_of
 from zoo.weights import catalog, name_maps
 from zoo.weights.convert import assign, convert
@@ -198,3 +198,10 @@ def test_import_is_light_and_quick():
         runs.append(seconds)
         time.sleep(0.05)
     assert min(runs) < 0.5
+
+
+def test_a_label_set_names_the_fresh_classes(mirror):
+    labels = named(["road", "car", "sky"])
+    assert label_set_of(zoo.load(MODEL, weights="voc2012", classes=labels)) == labels
+    with pytest.raises(InputError, match="or a label set"):
+        zoo.load(MODEL, weights=None, classes="road")

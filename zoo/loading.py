@@ -38,7 +38,7 @@ def load(
     name: str,
     weights: str | Path | None = "default",
     *,
-    classes: int | None = None,
+    classes: int | LabelSet | None = None,
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
     output_stride: int | None = None,
     auxiliary: bool = False,
@@ -51,8 +51,8 @@ def load(
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
             ``.keras``, ``.weights.h5``, ``.pth``, ``.tflite``, ``.onnx`` or ``.caffemodel`` of this
             architecture.
-        classes: Number of classes of a fresh classifier on top of the loaded features; what was kept is
-            logged in one line. `None` keeps the classifier of the weights.
+        classes: Number of classes, or the label set, of a fresh classifier on top of the loaded features;
+            what was kept is logged in one line. `None` keeps the classifier of the weights.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
         output_stride: 8, 16 or 32 instead of what the weights were trained at.
         auxiliary: Give the model a second output for training, where its architecture has one: the model
@@ -70,8 +70,10 @@ def load(
         MismatchError: Weights that do not fit the model, with the difference.
     """
     spec = registry.resolve(name)
-    if classes is not None and (not isinstance(classes, int) or not 2 <= classes <= 65_535):
-        raise InputError(f"classes must be an integer from 2 to 65535, not {classes!r}")
+    if isinstance(classes, int) and 2 <= classes <= 65_535:
+        classes = labels.numbered(classes)
+    if not isinstance(classes, LabelSet | None):
+        raise InputError(f"classes must be an integer from 2 to 65535 or a label set, not {classes!r}")
     build = {"input_shape": input_shape}
     if output_stride is not None:
         build["output_stride"] = output_stride
@@ -110,9 +112,9 @@ def _as_path(weights: str | Path) -> Path | None:
     return path
 
 
-def _label_set(key: str, classes: int | None) -> LabelSet:
+def _label_set(key: str, classes: LabelSet | None) -> LabelSet:
     """The label set of that name unless the caller wants classes of their own."""
-    return labels.resolve(key) if classes is None else labels.numbered(classes)
+    return labels.resolve(key) if classes is None else classes
 
 
 def _build(spec: ModelSpec, *, label_set: LabelSet, **settings) -> keras.Model:
@@ -180,7 +182,7 @@ def _is_seed(variable) -> bool:
 # --- files of the user's own ----------------------------------------------------------------------------
 
 
-def _from_path(spec: ModelSpec, path: Path, classes: int | None, build: dict) -> keras.Model:
+def _from_path(spec: ModelSpec, path: Path, classes: LabelSet | None, build: dict) -> keras.Model:
     if path.name.endswith(".keras"):
         return _from_keras(spec, path, classes, build)
     if path.name.endswith(".weights.h5"):
@@ -203,7 +205,7 @@ def _from_keras(spec, path, classes, build) -> keras.Model:
     if model.name != spec.name:
         raise InputError(f"{path.name} holds {model.name!r}, not {spec.name!r}")
     if classes is not None:
-        model = with_classes(model, labels.numbered(classes))
+        model = with_classes(model, classes)
     return _remember(model, spec, str(path))
 
 
@@ -262,7 +264,7 @@ def _from_h5(spec, path, classes, build) -> keras.Model:
         )
     model = fitting[0]
     model.load_weights(path)
-    model = model if classes is None else with_classes(model, labels.numbered(classes))
+    model = model if classes is None else with_classes(model, classes)
     return _remember(model, spec, str(path))
 
 
@@ -335,7 +337,7 @@ def _from_source(spec, path, reader, classes, build) -> keras.Model:
 def _labels_for(entry, spec, found, classes) -> LabelSet:
     """Labels of a user's checkpoint: the entry's when the count in the file is the same."""
     if classes is not None:
-        return labels.numbered(classes)
+        return classes
     if found is None:
         return labels.resolve(spec.labels)
     known = labels.resolve(entry.labels)

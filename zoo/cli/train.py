@@ -1,0 +1,211 @@
+"""``zoo train``: fine-tune a model on a data set, on one or many devices."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from zoo.cli import add_unverified_option, import_tensorflow
+from zoo.cli.segment import parse_tile
+from zoo.errors import InputError
+
+_DESCRIPTION = """\
+Train a model on images and masks. The classifier is made anew for the classes of the data; the
+other weights are where training starts. After each epoch the model is scored on the validation
+part. The output folder receives best.keras (the model of the best score), final.keras,
+checkpoints, training.csv, validation.csv and events for TensorBoard. The same command again goes
+on from the last checkpoint.
+"""
+_EPILOG = """\
+examples:
+  zoo train deeplabv3_aspp --dataset camvid --data camvid/ --output run/
+  zoo train deeplabv3_aspp --dataset folder --data mine/ --classes names.txt --epochs 50 --output run/
+  zoo segment deeplabv3_aspp street.jpg --weights run/best.keras
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Add the parser of ``train``."""
+    parser = subparsers.add_parser(
+        "train",
+        help="fine-tune a model on images and masks",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="name of a model, or of an architecture")
+    add("--dataset", metavar="KIND", required=True, help="layout of the data, such as camvid or folder")
+    add("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
+    add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
+    add("--split", metavar="NAME", default="train", help="part to train on (train)")
+    add("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
+    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
+    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
+    add("--weights", metavar="TAG|PATH", default="default", help="where to start; none for random weights")
+    add_unverified_option(parser)
+    add("--output-stride", type=int, metavar="8|16|32", help="instead of the weights' own")
+    _add_recipe(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("recipe").add_argument
+    add("--epochs", type=int, default=30, help="passes over the data (30)")
+    add("--batch-size", type=int, default=8, metavar="N", help="images a step, over all devices (8)")
+    add("--crop", type=parse_tile, default=(321, 321), metavar="HxW", help="size of the crops (321x321)")
+    add("--learning-rate", type=float, default=1e-3, metavar="RATE", help="AdamW's, falling to 0 (1e-3)")
+    add(
+        "--backbone-factor",
+        type=float,
+        default=1.0,
+        metavar="F",
+        help="the backbone's rate over the head's (1)",
+    )
+    add("--balance", action="store_true", help="weigh classes by 1 / ln(1.10 + share)")
+    add("--average", type=float, metavar="M", help="momentum of averaged weights, such as 0.99")
+    add("--freeze", action="append", default=[], metavar="PART", help="backbone, batch_norm, …; repeatable")
+    add("--clip-norm", type=float, metavar="NORM", help="limit of the gradient's norm")
+    add("--accumulate", type=int, default=1, metavar="N", help="batches of one step (1)")
+    add("--patience", type=int, metavar="N", help="stop after N epochs without a better score")
+    add("--precision", default="float32", metavar="TYPE", help="float32, float16 or bfloat16 (float32)")
+    add("--strategy", default="auto", help="auto, one, mirrored or multi-worker (auto)")
+    add("--seed", type=int, default=0, help="of the order, the augmentation and dropout (0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and tell where the model is."""
+    training, validation = _open(args)
+    if args.batch_size < 1 or args.epochs < 1 or len(training) < args.batch_size:
+        raise InputError(
+            f"--epochs and --batch-size must be 1 or more, and a batch no larger than the data; got "
+            f"{args.epochs} epochs of {len(training)} images in batches of {args.batch_size}"
+        )
+    import_tensorflow()
+    from zoo.training.checkpoints import write_model
+    from zoo.training.engine import fit
+    from zoo.training.strategy import is_chief, make_strategy
+
+    strategy = make_strategy(args.strategy)
+    settings = _settings(args, training)
+    with strategy.scope():
+        model = _model(args, training)
+        loss = _loss(args, training)
+    history = fit(
+        model,
+        lambda start: _batches(args, training, start),
+        loss=loss,
+        settings=settings,
+        strategy=strategy,
+        validate=None if validation is None else lambda model: _score(model, validation),
+        output=args.output,
+    )
+    if history.stopped != "interrupted" and is_chief(strategy):
+        write_model(model, args.output / "final.keras")
+    return _tell(args, history)
+
+
+def _classes(args: argparse.Namespace) -> int | str | None:
+    return int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
+
+
+def _open(args: argparse.Namespace) -> tuple:
+    from zoo.datasets import open_dataset
+
+    options = {"classes": _classes(args), "masks": args.masks}
+    training = open_dataset(args.dataset, args.data, split=args.split, **options)
+    if args.validation == "none":
+        return training, None
+    return training, open_dataset(args.dataset, args.data, split=args.validation, **options)
+
+
+def _settings(args: argparse.Namespace, training):
+    from zoo.training.engine import Settings
+    from zoo.training.optimizer import OptimizerConfig
+    from zoo.training.schedule import Poly
+
+    epoch = max(1, len(training) // (args.batch_size * args.accumulate))
+    steps = epoch * args.epochs
+    return Settings(
+        steps=steps,
+        epoch_steps=epoch,
+        optimizer=OptimizerConfig(
+            learning_rate=Poly(learning_rate=args.learning_rate, steps=steps, warmup=min(epoch, steps // 10)),
+            backbone_factor=args.backbone_factor,
+        ),
+        clip_norm=args.clip_norm,
+        accumulate=args.accumulate,
+        average=args.average,
+        freeze=tuple(args.freeze),
+        precision=args.precision,
+        ignore_label=training.label_set.ignore_label,
+        patience=args.patience,
+        seed=args.seed,
+    )
+
+
+def _model(args: argparse.Namespace, training):
+    """The model under a fresh classifier for the classes of the data."""
+    from zoo.loading import load
+
+    options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
+    if args.output_stride is not None:
+        options["output_stride"] = args.output_stride
+    return load(args.model, None if args.weights == "none" else args.weights, **options)
+
+
+def _loss(args: argparse.Namespace, training):
+    from zoo.training.losses import SparseCrossEntropy
+
+    weights = _class_weights(args) if args.balance else None
+    return SparseCrossEntropy(ignore_label=training.label_set.ignore_label, class_weights=weights)
+
+
+def _class_weights(args: argparse.Namespace) -> tuple[float, ...]:
+    """The weights that ``zoo dataset check`` suggests, from every mask of the training part."""
+    from zoo.datasets import check
+
+    options = {"kind": args.dataset, "splits": [args.split], "classes": _classes(args), "masks": args.masks}
+    report = check(args.data, **options)
+    if not report.ok:
+        raise InputError(
+            f"{args.data} has faults, so its classes cannot be balanced: see `zoo dataset check`"
+        )
+    return report.splits[0].weights
+
+
+def _batches(args: argparse.Namespace, training, start: int):
+    from zoo.datasets import Augmentation, batches
+
+    return batches(
+        training,
+        batch_size=args.batch_size,
+        crop=args.crop,
+        augment=Augmentation(),
+        shuffle=True,
+        seed=args.seed,
+        repeat=None,
+        drop_remainder=True,
+        start_step=start,
+    )
+
+
+def _score(model, validation) -> dict[str, float]:
+    from zoo.evaluation import evaluate
+
+    evaluation = evaluate(model, validation)
+    return {"miou": evaluation.mean_iou, "pixel_accuracy": evaluation.pixel_accuracy}
+
+
+def _tell(args: argparse.Namespace, history) -> int:
+    """One line on how it ended; 130 where Ctrl-C ended it."""
+    print(f"{history.stopped} at step {history.step}", end="")
+    if history.validation:
+        best = args.output / "best.keras"
+        print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
+    print()
+    if history.stopped == "interrupted":
+        print("the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
