@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -205,3 +206,30 @@ def test_a_label_set_names_the_fresh_classes(mirror):
     assert label_set_of(zoo.load(MODEL, weights="voc2012", classes=labels)) == labels
     with pytest.raises(InputError, match="or a label set"):
         zoo.load(MODEL, weights=None, classes="road")
+
+
+@pytest.mark.parametrize("name", ["deeplabv3_aspp", "pspnet", "duc_hdc", "context_aggregation"])
+def test_a_new_process_reads_a_saved_model(tmp_path, name):
+    """Nothing but what the code itself imports: a test's process has long imported every layer."""
+    zoo.load(name, weights=None, classes=3).save(tmp_path / "m.keras")
+    code = (
+        "import sys, keras, zoo, zoo.serializable;"
+        "assert keras.models.load_model(sys.argv[1]).output_shape[-1] == 3"
+    )
+    alone = "import sys, zoo; assert zoo.load(sys.argv[2], sys.argv[1]).output_shape[-1] == 3"
+    for program in (code, alone):
+        command = [sys.executable, "-c", program, str(tmp_path / "m.keras"), name]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-2000:]
+
+
+def test_every_registered_object_is_in_one_place():
+    """`zoo.serializable` imports each module that registers something."""
+    root = Path(zoo.__file__).parent
+    registering = {
+        p for p in root.rglob("*.py") if "@keras.saving.register_keras_serializable" in p.read_text()
+    }
+    code = "import sys, zoo.serializable; print([str(m) for m in list(sys.modules.values())])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    missing = [p.name for p in registering if str(p) not in run.stdout]
+    assert registering and not missing

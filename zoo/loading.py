@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
 import zipfile
@@ -198,6 +199,7 @@ def _from_keras(spec, path, classes, build) -> keras.Model:
     """A saved model brings its own graph, so nothing about it can be chosen but the classifier."""
     if build != {"input_shape": (None, None, 3)}:
         raise InputError(f"{path.name} is a whole model: its input and outputs cannot be changed")
+    importlib.import_module("zoo.serializable")  # what the file refers to by name
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
