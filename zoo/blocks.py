@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 
 from zoo.errors import InputError
-from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D, HardSigmoid, HardSwish
+from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D, FusedBatchNormalization, HardSigmoid, HardSwish
 
 # PyTorch's default of 0.1 for the new value, as Keras counts: the share that is kept.
 BATCH_NORM_MOMENTUM = 0.9
@@ -39,7 +39,7 @@ def activation(x, kind: str | None, *, name: str):
 def _normalize(x, norm: Norm, *, name: str):
     if not norm.enabled:
         return x
-    return keras.layers.BatchNormalization(
+    return FusedBatchNormalization(
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=norm.epsilon,
         gamma_initializer=keras.initializers.Constant(norm.scale),

@@ -7,6 +7,7 @@ import inspect
 import logging
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -43,6 +44,7 @@ def load(
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
     output_stride: int | None = None,
     auxiliary: bool = False,
+    settings: Mapping[str, object] | None = None,
     allow_unverified: bool = False,
 ) -> keras.Model:
     """Build a model and give it weights.
@@ -58,6 +60,8 @@ def load(
         output_stride: 8, 16 or 32 instead of what the weights were trained at.
         auxiliary: Give the model a second output for training, where its architecture has one: the model
             then returns ``{"logits", "auxiliary"}``. `zoo.heads.classifier.without_auxiliary` drops it.
+        settings: Arguments of the model's builder instead of the weights' own, such as
+            ``{"separable": True}``; the weights must fit the model that they make.
         allow_unverified: Accept a download whose SHA-256 was never published; the digest is recorded.
 
     Returns:
@@ -81,6 +85,7 @@ def load(
     if auxiliary:
         _check_auxiliary(spec)
         build["auxiliary"] = True
+    build.update(_checked_settings(spec, settings or {}))
     if weights == "default":
         weights = spec.default_weights
         if weights is None:
@@ -98,6 +103,16 @@ def load(
 def _check_auxiliary(spec: ModelSpec) -> None:
     if "auxiliary" not in inspect.signature(spec.build()).parameters:
         raise InputError(f"{spec.name} has no auxiliary output")
+
+
+def _checked_settings(spec: ModelSpec, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """`settings`, if the builder has arguments of these names that no argument of `load` stands for."""
+    own = {"label_set", "input_shape", "output_stride", "auxiliary", "name"}
+    known = [name for name in inspect.signature(spec.build()).parameters if name not in own]
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise InputError(f"{spec.name} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
+    return settings
 
 
 def _as_path(weights: str | Path) -> Path | None:

@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, import_tensorflow
-from zoo.cli.segment import parse_tile
+from zoo.cli import add_unverified_option, import_tensorflow, recipe
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -46,32 +45,16 @@ def add_parser(subparsers) -> None:
     add("--weights", metavar="TAG|PATH", default="default", help="where to start; none for random weights")
     add_unverified_option(parser)
     add("--output-stride", type=int, metavar="8|16|32", help="instead of the weights' own")
-    _add_recipe(parser)
-    parser.set_defaults(run=run)
-
-
-def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("recipe").add_argument
-    add("--epochs", type=int, default=30, help="passes over the data (30)")
-    add("--batch-size", type=int, default=8, metavar="N", help="images a step, over all devices (8)")
-    add("--crop", type=parse_tile, default=(321, 321), metavar="HxW", help="size of the crops (321x321)")
-    add("--learning-rate", type=float, default=1e-3, metavar="RATE", help="AdamW's, falling to 0 (1e-3)")
     add(
-        "--backbone-factor",
-        type=float,
-        default=1.0,
-        metavar="F",
-        help="the backbone's rate over the head's (1)",
+        "--set",
+        action="append",
+        default=[],
+        type=recipe.parse_setting,
+        metavar="NAME=VALUE",
+        help="argument of the model's builder, such as separable=true; repeatable",
     )
-    add("--balance", action="store_true", help="weigh classes by 1 / ln(1.10 + share)")
-    add("--average", type=float, metavar="M", help="momentum of averaged weights, such as 0.99")
-    add("--freeze", action="append", default=[], metavar="PART", help="backbone, batch_norm, …; repeatable")
-    add("--clip-norm", type=float, metavar="NORM", help="limit of the gradient's norm")
-    add("--accumulate", type=int, default=1, metavar="N", help="batches of one step (1)")
-    add("--patience", type=int, metavar="N", help="stop after N epochs without a better score")
-    add("--precision", default="float32", metavar="TYPE", help="float32, float16 or bfloat16 (float32)")
-    add("--strategy", default="auto", help="auto, one, mirrored or multi-worker (auto)")
-    add("--seed", type=int, default=0, help="of the order, the augmentation and dropout (0)")
+    recipe.add_options(parser)
+    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
     from zoo.training.strategy import is_chief, make_strategy
 
     strategy = make_strategy(args.strategy)
-    settings = _settings(args, training)
+    settings = recipe.settings(args, training)
     with strategy.scope():
         model = _model(args, training)
-        loss = _loss(args, training)
+        loss = recipe.loss(args, training, class_weights=_class_weights(args))
     history = fit(
         model,
         lambda start: _batches(args, training, start),
@@ -120,50 +103,24 @@ def _open(args: argparse.Namespace) -> tuple:
     return training, open_dataset(args.dataset, args.data, split=args.validation, **options)
 
 
-def _settings(args: argparse.Namespace, training):
-    from zoo.training.engine import Settings
-    from zoo.training.optimizer import OptimizerConfig
-    from zoo.training.schedule import Poly
-
-    epoch = max(1, len(training) // (args.batch_size * args.accumulate))
-    steps = epoch * args.epochs
-    return Settings(
-        steps=steps,
-        epoch_steps=epoch,
-        optimizer=OptimizerConfig(
-            learning_rate=Poly(learning_rate=args.learning_rate, steps=steps, warmup=min(epoch, steps // 10)),
-            backbone_factor=args.backbone_factor,
-        ),
-        clip_norm=args.clip_norm,
-        accumulate=args.accumulate,
-        average=args.average,
-        freeze=tuple(args.freeze),
-        precision=args.precision,
-        ignore_label=training.label_set.ignore_label,
-        patience=args.patience,
-        seed=args.seed,
-    )
-
-
 def _model(args: argparse.Namespace, training):
     """The model under a fresh classifier for the classes of the data."""
     from zoo.loading import load
 
     options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
+    if args.set:
+        options["settings"] = dict(args.set)
+    if args.auxiliary:
+        options["auxiliary"] = True
     if args.output_stride is not None:
         options["output_stride"] = args.output_stride
     return load(args.model, None if args.weights == "none" else args.weights, **options)
 
 
-def _loss(args: argparse.Namespace, training):
-    from zoo.training.losses import SparseCrossEntropy
-
-    weights = _class_weights(args) if args.balance else None
-    return SparseCrossEntropy(ignore_label=training.label_set.ignore_label, class_weights=weights)
-
-
-def _class_weights(args: argparse.Namespace) -> tuple[float, ...]:
-    """The weights that ``zoo dataset check`` suggests, from every mask of the training part."""
+def _class_weights(args: argparse.Namespace) -> tuple[float, ...] | None:
+    """With ``--balance`` the weights that ``zoo dataset check`` suggests, from all training masks."""
+    if not args.balance:
+        return None
     from zoo.datasets import check
 
     options = {"kind": args.dataset, "splits": [args.split], "classes": _classes(args), "masks": args.masks}
@@ -176,13 +133,13 @@ def _class_weights(args: argparse.Namespace) -> tuple[float, ...]:
 
 
 def _batches(args: argparse.Namespace, training, start: int):
-    from zoo.datasets import Augmentation, batches
+    from zoo.datasets import batches
 
     return batches(
         training,
         batch_size=args.batch_size,
         crop=args.crop,
-        augment=Augmentation(),
+        augment=recipe.augmentation(args),
         shuffle=True,
         seed=args.seed,
         repeat=None,

@@ -3,6 +3,7 @@
 from zoo.layers.activations import HardSigmoid, HardSwish
 from zoo.layers.common import PACKAGE
 from zoo.layers.convolution import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.layers.normalization import FusedBatchNormalization
 from zoo.layers.operations import (
     dilated_conv2d,
     dilated_depthwise_conv2d,
@@ -21,6 +22,7 @@ __all__ = [
     "DepthToSpace",
     "DilatedConv2D",
     "DilatedDepthwiseConv2D",
+    "FusedBatchNormalization",
     "HardSigmoid",
     "HardSwish",
     "JoinTiles",
