@@ -1,5 +1,6 @@
 """`zoo.load`: published weights, a user's files, strictness, and what fails how."""
 
+import hashlib
 import json
 import logging
 import os
@@ -14,11 +15,13 @@ import pytest
 from PIL import Image
 
 import zoo
+from zoo import cli
 from zoo.errors import DownloadError, FormatError, InputError, MismatchError
 from zoo.labels import VOC21, named
 from zoo.resize import label_set_of
 from zoo.weights import catalog, name_maps
 from zoo.weights.convert import assign, convert
+from zoo.weights.readers.npz_file import write_npz
 
 MODEL = "deeplabv3_aspp_mobilenet_v2"
 CORAL = {"voc2012": "deeplabv3_mnv2_pascal_quant", "voc2012_w050": "deeplabv3_mnv2_dm05_pascal_quant"}
@@ -236,3 +239,79 @@ def test_every_registered_object_is_in_one_place():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     missing = registering - set(run.stdout.split())
     assert registering and not missing
+
+
+def test_a_saved_model_can_be_built_otherwise(tmp_path):
+    """Another output stride, the same weights; the caller names the settings that the weights need."""
+    model = zoo.load(MODEL, weights=None, classes=5, settings={"separable": True})
+    model.save(tmp_path / "mine.keras")
+    again = zoo.load(MODEL, tmp_path / "mine.keras", output_stride=8, settings={"separable": True})
+    assert_same_weights(again, model)
+    assert again.get_layer("backbone.block13.depthwise.conv").strides == 1
+    with pytest.raises(MismatchError, match=r"mine\.keras"):
+        zoo.load(MODEL, tmp_path / "mine.keras", output_stride=8)
+
+
+def test_a_sibling_gives_its_backbone(tmp_path, caplog):
+    model = zoo.load(MODEL, weights=None, classes=5)
+    model.save(tmp_path / "mine.keras")
+    other = zoo.load("pspnet_mobilenet_v2", tmp_path / "mine.keras", classes=4)
+    assert other.output_shape[-1] == 4
+    theirs = {v.path: v.numpy() for v in model.variables if v.path.startswith("backbone.")}
+    ours = {v.path: v.numpy() for v in other.variables if v.path.startswith("backbone.")}
+    assert theirs.keys() == ours.keys() and len(theirs) == 255
+    assert all(np.array_equal(theirs[path], ours[path]) for path in theirs)
+    assert "kept 255 variables of mine.keras; fresh: pyramid" in caplog.text
+    with pytest.raises(InputError, match="or another model of its backbone"):
+        zoo.load("pspnet_resnet50", tmp_path / "mine.keras")
+
+
+def test_settings_are_the_builders(tmp_path):
+    with pytest.raises(InputError, match="has no setting seperable; it has convention, width"):
+        zoo.load(MODEL, weights=None, settings={"seperable": True})
+    with pytest.raises(InputError, match="has no setting label_set"):
+        zoo.load(MODEL, weights=None, settings={"label_set": None})
+
+
+@pytest.mark.parametrize("name", [MODEL, "duc_hdc_mobilenet_v2", "context_aggregation_mobilenet_v2"])
+def test_packed_weights(tmp_path, name, capsys):
+    """16 bits for kernels, 32 for the rest; the classes are known though DUC's classifier is wider."""
+    model = zoo.load(name, weights=None, classes=5)
+    model.save(tmp_path / "mine.keras")
+    command = ["weights", "pack", str(tmp_path / "mine.keras"), str(tmp_path / "mine.npz")]
+    assert cli.main(command) == 0
+    digest = hashlib.sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
+    assert digest in capsys.readouterr().out
+    again = zoo.load(name, tmp_path / "mine.npz")
+    assert again.output_shape == model.output_shape
+    for ours, theirs in zip(again.variables, model.variables, strict=True):
+        if "seed" in ours.path:
+            continue
+        stored = np.asarray(theirs, np.float16 if len(ours.shape) > 1 else np.float32)
+        assert np.array_equal(np.asarray(ours), stored.astype(np.float32)), ours.path
+    assert cli.main(command) == 0
+    assert digest == hashlib.sha256((tmp_path / "mine.npz").read_bytes()).hexdigest()
+
+
+def test_packing_refuses_what_it_cannot_hold(tmp_path):
+    with pytest.raises(InputError, match="a/kernel: a value beyond"):
+        write_npz(tmp_path / "x.npz", {"a/kernel": np.full((2, 2), 1e6)}, classes=2)
+    with pytest.raises(InputError, match="cannot write"):
+        write_npz(tmp_path / "absent" / "x.npz", {"a/kernel": np.ones((2, 2))}, classes=2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["junk", "cut", "objects", "foreign", "integers"])
+def test_packed_weights_that_are_damaged(tmp_path, content):
+    path = tmp_path / "x.npz"
+    write_npz(path, {"a/kernel": np.ones((64, 64))}, classes=2)
+    if content == "junk":
+        path.write_bytes(b"junk" * 99)
+    elif content == "cut":
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        array = {"objects": np.array([{}]), "foreign": np.ones(2), "integers": np.ones((2, 2), int)}[content]
+        known = {} if content == "foreign" else {"classes": np.int64(2)}
+        np.savez(path, **known, **{"a/kernel": array})
+    with pytest.raises(FormatError, match=r"x\.npz"):
+        zoo.load(MODEL, path)

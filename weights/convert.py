@@ -36,6 +36,10 @@ def read_source(path: Path, *, reader: str) -> dict[str, np.ndarray]:
         from zoo.weights.readers.caffe_file import read_caffe
 
         return read_caffe(path)
+    if reader == "npz":
+        from zoo.weights.readers.npz_file import read_npz
+
+        return read_npz(path)
     raise FormatError(f"{path.name}: no reader for {reader!r} files")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import keras
+import numpy as np
 
 from zoo import labels, registry
 from zoo.errors import FormatError, InputError, MismatchError
@@ -22,11 +23,12 @@ from zoo.resize import SegmentationLogits, label_set_of
 from zoo.weights import catalog, name_maps
 from zoo.weights.convert import assign, convert, convert_file, read_source, split_settings
 from zoo.weights.fetch import fetch, sha256_of
+from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
 
 log = logging.getLogger("zoo")
 
 # Kinds of file that are models of their own, not checkpoints of an original implementation.
-KERAS_SUFFIXES = (".keras", ".weights.h5")
+KERAS_SUFFIXES = (".keras", ".weights.h5", ".npz")
 SOURCE_SUFFIXES = {
     ".pth": "torch",
     ".pt": "torch",
@@ -52,8 +54,9 @@ def load(
     Args:
         name: A name of `zoo.list_models`, or the bare name of an architecture.
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
-            ``.keras``, ``.weights.h5``, ``.pth``, ``.tflite``, ``.onnx`` or ``.caffemodel`` of this
-            architecture.
+            ``.keras``, ``.weights.h5``, ``.npz`` (``zoo weights pack``), ``.pth``, ``.tflite``, ``.onnx`` or
+            ``.caffemodel`` of this architecture, or ``.keras`` of another one on the same backbone, whose
+            head is then fresh.
         classes: Number of classes, or the label set, of a fresh classifier on top of the loaded features;
             what was kept is logged in one line. `None` keeps the classifier of the weights.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
@@ -203,6 +206,8 @@ def _from_path(spec: ModelSpec, path: Path, classes: LabelSet | None, build: dic
         return _from_keras(spec, path, classes, build)
     if path.name.endswith(".weights.h5"):
         return _from_h5(spec, path, classes, build)
+    if path.suffix == ".npz":
+        return _from_npz(spec, path, classes, build)
     reader = SOURCE_SUFFIXES.get(path.suffix.lower())
     if reader is None:
         known = ", ".join((*KERAS_SUFFIXES, *SOURCE_SUFFIXES))
@@ -211,19 +216,53 @@ def _from_path(spec: ModelSpec, path: Path, classes: LabelSet | None, build: dic
 
 
 def _from_keras(spec, path, classes, build) -> keras.Model:
-    """A saved model brings its own graph, so nothing about it can be chosen but the classifier."""
-    if build != {"input_shape": (None, None, 3)}:
-        raise InputError(f"{path.name} is a whole model: its input and outputs cannot be changed")
+    """A saved model as it is, or its weights in a model that is built otherwise.
+
+    From a model of another architecture on the same backbone come the backbone's weights.
+    """
+    saved = read_keras(path)
+    if saved.name == spec.name and build == {"input_shape": (None, None, 3)}:
+        model = saved if classes is None else with_classes(saved, classes)
+        return _remember(model, spec, str(path))
+    arrays = arrays_of(saved)
+    if saved.name == spec.name:
+        label_set, name_map = label_set_of(saved), ZOO
+    elif saved.name in registry.list_models() and registry.resolve(saved.name).backbone == spec.backbone:
+        arrays = {p: a for p, a in arrays.items() if p.startswith(ZOO_BACKBONE.scope)}
+        label_set, name_map = labels.resolve(spec.labels), ZOO_BACKBONE
+    else:
+        raise InputError(
+            f"{path.name} holds {saved.name!r}, not {spec.name!r} or another model of its backbone"
+        )
+    model = _build(spec, label_set=label_set if classes is None else classes, **build)
+    return _give(model, spec, arrays, classes=classes, name_map=name_map, source=path.name)
+
+
+def arrays_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """The weights of a model by the paths of its variables."""
+    return {v.path: keras.ops.convert_to_numpy(v) for v in model.variables if not _is_seed(v)}
+
+
+def _from_npz(spec: ModelSpec, path: Path, classes: LabelSet | None, build: dict) -> keras.Model:
+    """A file of ``zoo weights pack``; its settings are the caller's, or the model's own."""
+    arrays, stated = split_settings(convert(read_source(path, reader="npz"), ZOO))
+    known = [
+        labels.resolve(key)
+        for key in (spec.labels, *(e.labels for e in spec.weights if e.model == spec.name))
+    ]
+    count = stated["classes"]
+    found = next((s for s in known if len(s) == count), None) or labels.numbered(count)
+    model = _build(spec, label_set=found if classes is None else classes, **build)
+    return _give(model, spec, arrays, classes=classes, name_map=ZOO, source=path.name)
+
+
+def read_keras(path: Path) -> keras.Model:
+    """A zoo model that was saved as a ``.keras`` file; `FormatError` for anything else."""
     importlib.import_module("zoo.serializable")  # what the file refers to by name
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
-    if model.name != spec.name:
-        raise InputError(f"{path.name} holds {model.name!r}, not {spec.name!r}")
-    if classes is not None:
-        model = with_classes(model, classes)
-    return _remember(model, spec, str(path))
 
 
 def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:

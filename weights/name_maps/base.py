@@ -28,8 +28,8 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        reader: ``"torch"``, ``"tflite"``, ``"onnx"`` or ``"caffe"``: reader of the file, and the format of
-            its tensors.
+        reader: ``"torch"``, ``"tflite"``, ``"onnx"``, ``"caffe"`` or ``"npz"`` (the zoo's own): reader of the
+            file, and the format of its tensors.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
             head: converted where the file has any of it, dropped where the model has none.
@@ -98,11 +98,19 @@ def caffe_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule
         yield Rule(f"{layer}/bias", f"{prefix}/1")
 
 
+def own_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """The zoo's own files: a tensor has its variable's name and shape."""
+    for name in sorted(names):
+        if "/" in name and name.startswith(prefix):
+            yield Rule(f"{layer}{name.removeprefix(prefix)}", name)
+
+
 RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "torch": torch_rules,
     "tflite": tflite_rules,
     "onnx": onnx_rules,
     "caffe": caffe_rules,
+    "npz": own_rules,
 }
 
 

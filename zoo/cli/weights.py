@@ -1,11 +1,12 @@
-"""``zoo weights``: list, fetch, verify and clear published weights."""
+"""``zoo weights``: list, fetch, verify and clear published weights; pack one's own."""
 
 import argparse
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from zoo.cli import add_unverified_option
+from zoo.cli import add_unverified_option, import_tensorflow
 from zoo.errors import InputError, ZooError
 from zoo.weights import cache, fetch
 from zoo.weights.entry import WeightsEntry
@@ -24,12 +25,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Add ``weights`` and its actions to the parser of ``zoo``."""
     parser = subparsers.add_parser(
         "weights",
-        help="list, fetch, verify and clear published weights",
+        help="list, fetch, verify and clear published weights; pack your own",
         description=_DESCRIPTION,
         epilog="example:\n  zoo weights fetch deeplabv3_aspp_mobilenet_v2 --weights voc2012",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|clear")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|clear|pack")
     _add_action(actions, "list", _list, "list the catalog", "zoo weights list --json")
     action = _add_action(actions, "fetch", _fetch, "download and verify", "zoo weights fetch --all")
     action.add_argument("--all", action="store_true", help="every entry of the catalog")
@@ -48,6 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "remove downloaded, partial and converted files",
         "zoo weights clear",
     )
+    _add_pack(actions)
 
 
 def _add_action(
@@ -69,6 +71,35 @@ def _add_action(
     action.add_argument("--json", action="store_true", help="print JSON")
     action.set_defaults(run=run)
     return action
+
+
+def _add_pack(actions: argparse._SubParsersAction) -> None:
+    action = actions.add_parser(
+        "pack",
+        help="write the weights of a trained model as a small file",
+        description="Write a trained model's weights, kernels in 16 bits; print size and SHA-256.",
+        epilog="example:\n  zoo weights pack run/best.keras camvid.npz",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    action.add_argument("source", type=Path, metavar="MODEL.keras", help="as zoo train writes it")
+    action.add_argument("target", type=Path, metavar="FILE.npz", help="file to write")
+    action.set_defaults(run=_pack)
+
+
+def _pack(args: argparse.Namespace) -> int:
+    import_tensorflow()
+    from zoo.loading import arrays_of, read_keras
+    from zoo.resize import label_set_of
+    from zoo.weights.readers.npz_file import write_npz
+
+    if args.target.suffix != ".npz":
+        raise InputError(f"the file to write ends with .npz, not {args.target.name!r}")
+    if not args.source.is_file():
+        raise InputError(f"no such file: {args.source}")
+    model = read_keras(args.source)
+    write_npz(args.target, arrays_of(model), classes=len(label_set_of(model)))
+    print(f"{args.target}: {args.target.stat().st_size} bytes, sha256 {fetch.sha256_of(args.target)}")
+    return 0
 
 
 def _chosen(args: argparse.Namespace) -> list[WeightsEntry]:

@@ -1,0 +1,79 @@
+"""The zoo's own files: arrays by variable path, kernels in 16 bits, in NumPy's zip container."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import FormatError, InputError
+
+# The number of classes: a classifier's width may be a multiple of it.
+CLASSES = "classes"
+# Larger than any model of the zoo; a crafted archive may claim any size.
+_LARGEST = 4 << 30
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Every array of the file by name, floats as float32, and ``classes``; nothing in the file can execute.
+
+    Raises:
+        FormatError: No such archive, a damaged one, one of unreasonable size, or one of other types.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > _LARGEST:
+                raise FormatError(f"{path.name}: claims {size:,} bytes of arrays; {_LARGEST:,} are allowed")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise FormatError(f"{path.name}: not a readable .npz file: {error}") from error
+    classes = arrays.pop(CLASSES, None)
+    if classes is None or classes.shape != () or classes.dtype.kind != "i" or not 2 <= classes <= 65_535:
+        raise FormatError(f"{path.name}: states no number of classes, so `zoo weights pack` did not write it")
+    wrong = [name for name, array in arrays.items() if array.dtype.kind != "f"]
+    if wrong:
+        raise FormatError(f"{path.name}: {wrong[0]} holds {arrays[wrong[0]].dtype}, not floats")
+    return {CLASSES: classes, **{name: array.astype(np.float32) for name, array in arrays.items()}}
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, classes: int) -> None:
+    """Write arrays beside `path`, then rename: kernels as float16, all else as float32.
+
+    The same arrays give the same bytes. Statistics and biases stay in 32 bits: they are few, and a small
+    variance has no 16-bit form.
+
+    Raises:
+        InputError: A kernel with a value that float16 cannot hold, or a folder that cannot be written.
+    """
+    stored = {name: _stored(name, array) for name, array in arrays.items()}
+    stored[CLASSES] = np.asarray(classes, np.int64)
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **stored)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _stored(name: str, array: np.ndarray) -> np.ndarray:
+    full = np.asarray(array, np.float32)
+    if full.ndim < 2:
+        return full
+    with np.errstate(over="ignore"):
+        half = full.astype(np.float16)
+    if not np.isfinite(half).all():
+        raise InputError(f"{name}: a value beyond ±65504 cannot be stored in 16 bits")
+    return half
