@@ -1,10 +1,11 @@
-"""How ``zoo train`` trains: the recipe's options, and what they build."""
+"""How ``zoo train`` trains: the options of data and recipe, and what they build."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import re
+from pathlib import Path
 
 from zoo.cli.segment import parse_scales, parse_tile
 from zoo.errors import InputError
@@ -13,6 +14,17 @@ LOSSES = ("cross-entropy", "ohem", "dice", "lovasz")
 SCHEDULES = ("poly", "cosine")
 # Xie et al. and Wu et al. count the hardest share of the pixels; a quarter is the usual one.
 _HARD_SHARE = 0.25
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that name the data to train and to score on."""
+    add = parser.add_argument
+    add("--dataset", metavar="KIND", required=True, help="layout of the data, such as camvid or folder")
+    add("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
+    add("--split", metavar="NAME", default="train", help="part to train on (train)")
+    add("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
+    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
+    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +101,59 @@ def parse_setting(text: str) -> tuple[str, object]:
     except json.JSONDecodeError:
         found = value
     return name, tuple(found) if isinstance(found, list) else found
+
+
+def open_data(args: argparse.Namespace) -> tuple:
+    """The data sets to train and to score on, the latter `None` for ``--validation none``."""
+    from zoo.datasets import open_dataset
+
+    options = {"classes": _classes(args), "masks": args.masks}
+    training = open_dataset(args.dataset, args.data, split=args.split, **options)
+    if args.batch_size < 1 or args.epochs < 1 or len(training) < args.batch_size:
+        raise InputError(
+            f"--epochs and --batch-size must be 1 or more, and a batch no larger than the data; got "
+            f"{args.epochs} epochs of {len(training)} images in batches of {args.batch_size}"
+        )
+    if args.validation == "none":
+        return training, None
+    return training, open_dataset(args.dataset, args.data, split=args.validation, **options)
+
+
+def _classes(args: argparse.Namespace) -> int | str | None:
+    return int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
+
+
+def class_weights(args: argparse.Namespace) -> tuple[float, ...] | None:
+    """With ``--balance`` the weights that ``zoo dataset check`` suggests, from all training masks."""
+    if not args.balance:
+        return None
+    from zoo.datasets import check
+
+    options = {"kind": args.dataset, "splits": [args.split], "classes": _classes(args), "masks": args.masks}
+    report = check(args.data, **options)
+    if not report.ok:
+        raise InputError(
+            f"{args.data} has faults, so its classes cannot be balanced: see `zoo dataset check`"
+        )
+    return report.splits[0].weights
+
+
+def batches(args: argparse.Namespace, training, start: int, *, cache: bool = False):
+    """Augmented batches of the data set `training` from batch `start` on; `cache` keeps it in memory."""
+    from zoo.datasets import batches as stream
+
+    return stream(
+        training,
+        batch_size=args.batch_size,
+        crop=args.crop,
+        augment=augmentation(args),
+        shuffle=True,
+        seed=args.seed,
+        repeat=None,
+        drop_remainder=True,
+        start_step=start,
+        cache=cache,
+    )
 
 
 def settings(args: argparse.Namespace, training):

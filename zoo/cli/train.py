@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from zoo.cli import add_unverified_option, import_tensorflow, recipe
-from zoo.errors import InputError
 
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
@@ -35,13 +34,8 @@ def add_parser(subparsers) -> None:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="name of a model, or of an architecture")
-    add("--dataset", metavar="KIND", required=True, help="layout of the data, such as camvid or folder")
-    add("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
+    recipe.add_data_options(parser)
     add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
-    add("--split", metavar="NAME", default="train", help="part to train on (train)")
-    add("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
-    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
-    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
     add("--weights", metavar="TAG|PATH", default="default", help="where to start; none for random weights")
     add_unverified_option(parser)
     add("--output-stride", type=int, metavar="8|16|32", help="instead of the weights' own")
@@ -59,12 +53,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
-    training, validation = _open(args)
-    if args.batch_size < 1 or args.epochs < 1 or len(training) < args.batch_size:
-        raise InputError(
-            f"--epochs and --batch-size must be 1 or more, and a batch no larger than the data; got "
-            f"{args.epochs} epochs of {len(training)} images in batches of {args.batch_size}"
-        )
+    training, validation = recipe.open_data(args)
     import_tensorflow()
     from zoo.training.checkpoints import write_model
     from zoo.training.engine import fit
@@ -74,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
     settings = recipe.settings(args, training)
     with strategy.scope():
         model = _model(args, training)
-        loss = recipe.loss(args, training, class_weights=_class_weights(args))
+        loss = recipe.loss(args, training, class_weights=recipe.class_weights(args))
     history = fit(
         model,
-        lambda start: _batches(args, training, start),
+        lambda start: recipe.batches(args, training, start),
         loss=loss,
         settings=settings,
         strategy=strategy,
@@ -87,20 +76,6 @@ def run(args: argparse.Namespace) -> int:
     if history.stopped != "interrupted" and is_chief(strategy):
         write_model(model, args.output / "final.keras")
     return _tell(args, history)
-
-
-def _classes(args: argparse.Namespace) -> int | str | None:
-    return int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
-
-
-def _open(args: argparse.Namespace) -> tuple:
-    from zoo.datasets import open_dataset
-
-    options = {"classes": _classes(args), "masks": args.masks}
-    training = open_dataset(args.dataset, args.data, split=args.split, **options)
-    if args.validation == "none":
-        return training, None
-    return training, open_dataset(args.dataset, args.data, split=args.validation, **options)
 
 
 def _model(args: argparse.Namespace, training):
@@ -115,37 +90,6 @@ def _model(args: argparse.Namespace, training):
     if args.output_stride is not None:
         options["output_stride"] = args.output_stride
     return load(args.model, None if args.weights == "none" else args.weights, **options)
-
-
-def _class_weights(args: argparse.Namespace) -> tuple[float, ...] | None:
-    """With ``--balance`` the weights that ``zoo dataset check`` suggests, from all training masks."""
-    if not args.balance:
-        return None
-    from zoo.datasets import check
-
-    options = {"kind": args.dataset, "splits": [args.split], "classes": _classes(args), "masks": args.masks}
-    report = check(args.data, **options)
-    if not report.ok:
-        raise InputError(
-            f"{args.data} has faults, so its classes cannot be balanced: see `zoo dataset check`"
-        )
-    return report.splits[0].weights
-
-
-def _batches(args: argparse.Namespace, training, start: int):
-    from zoo.datasets import batches
-
-    return batches(
-        training,
-        batch_size=args.batch_size,
-        crop=args.crop,
-        augment=recipe.augmentation(args),
-        shuffle=True,
-        seed=args.seed,
-        repeat=None,
-        drop_remainder=True,
-        start_step=start,
-    )
 
 
 def _score(model, validation) -> dict[str, float]:
