@@ -24,7 +24,7 @@ from zoo.heads.context import IdentityContext, context_module
 from zoo.labels import CAMVID11, VOC21, numbered
 from zoo.layers import BilinearUpsampling2D, JoinTiles, ReflectionPadding2D
 from zoo.loading import with_classes
-from zoo.resize import label_set_of
+from zoo.resize import label_set_of, resize_bilinear
 from zoo.weights import catalog, name_maps
 from zoo.weights.convert import assign, convert
 
@@ -395,6 +395,24 @@ def test_fresh_classes_keep_the_features(caplog):
     assert fresh.get_layer("classifier.context.layer6.conv").filters == 32 * 5
     assert fresh.get_layer("classifier.context.layer6.conv").kernel_initializer.classes == 5
     assert fresh.get_layer("backbone.fc7.conv") is model.get_layer("backbone.fc7.conv")
+
+
+def test_the_front_end_alone_is_what_the_module_starts_from():
+    """The fresh module passes scores above zero on; the scores themselves are the front end's logits."""
+    build = context_aggregation_mobilenet_v2
+    options = {"label_set": numbered(4), "width": 0.1}
+    whole, front = build(**options), build(**options, module=None)
+    assert not [layer.name for layer in front.layers if "context" in layer.name]
+    weights = {v.path: v for v in whole.variables}
+    for variable in front.variables:
+        variable.assign(weights[variable.path])
+    image = np.random.default_rng(0).uniform(0, 255, (1, 40, 48, 3)).astype("float32")
+    scores = keras.Model(whole.input, whole.get_layer("classifier.front").output)(image)
+    logits = resize_bilinear(scores, (40, 48), convention="half_pixel")
+    np.testing.assert_allclose(front(image), logits, rtol=1e-5, atol=1e-6)
+    passed = keras.Model(whole.input, whole.get_layer("classifier").output)(image)
+    np.testing.assert_allclose(passed, np.maximum(scores, 0), rtol=1e-5, atol=1e-6)
+    assert len(label_set_of(with_classes(front, numbered(3)))) == 3
 
 
 def test_upsampling_weights_that_were_changed_are_refused():

@@ -135,7 +135,7 @@ def context_aggregation_mobilenet_v2(
     convention: str = "torchvision",
     output_stride: int = 8,
     width: float = 1.0,
-    module: str = "basic",
+    module: str | None = "basic",
     name: str = "context_aggregation_mobilenet_v2",
 ) -> keras.Model:
     """The context module on MobileNetV2 instead of VGG16: the front end for a phone.
@@ -149,7 +149,8 @@ def context_aggregation_mobilenet_v2(
         convention: Name in `zoo.conventions.CONVENTIONS`: what the source of the weights computes.
         output_stride: 8, 16 or 32.
         width: Multiplier of the backbone's channels.
-        module: ``"basic"`` or ``"large"``, of table 1.
+        module: ``"basic"`` or ``"large"``, of table 1; `None` for the front end alone, whose scores are then
+            the logits before they are enlarged.
         name: Of the model.
 
     Returns:
@@ -164,6 +165,8 @@ def context_aggregation_mobilenet_v2(
     image = keras.Input(input_shape, name="image", dtype="float32")
     x = Normalize(**vars(source.normalization), name="normalize")(image)
     x = mobilenet_v2(x, convention=source, output_stride=output_stride, width=width)["c5"]
-    x = context_module(front_scores(x, classes), classes=classes, module=module)
+    x = front_scores(x, classes)
+    if module is not None:
+        x = context_module(x, classes=classes, module=module)
     logits = SegmentationLogits(convention=source.resize, label_set=label_set, name=LOGITS)([x, image])
     return keras.Model(image, logits, name=name)
