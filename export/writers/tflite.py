@@ -11,8 +11,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import InputError
 from zoo.export.deployment import Deployment, frozen_function
-from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, SIGNATURE
+from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, SIGNATURE, Metadata
 from zoo.export.staging import writing
+from zoo.export.writers import tflite_metadata
+from zoo.export.writers.tflite_metadata import licence_of
 
 _IDENTIFIER = b"TFL3"
 # What the schema asks for (`force_align`), so that kernels may map weights in place.
@@ -49,19 +51,28 @@ def _name_ends(model: schema.ModelT) -> None:
     model.signatureDefs = [schema.SignatureDefT(inputs=maps[0], outputs=maps[1], signatureKey=SIGNATURE)]
 
 
-def annotate(content: bytes, *, metadata: str, description: str) -> bytes:
-    """A TFLite file with named input and output, aligned weights, and `metadata` in a buffer of its own."""
+def annotate(content: bytes, metadata: Metadata) -> bytes:
+    """A TFLite file with named input and output, aligned weights, and its description inside.
+
+    The description stands there twice: `metadata` as JSON, and as TFLite Metadata for other software, whose
+    label and colour files follow as a zip archive.
+    """
     model = schema.ModelT.InitFromPackedBuf(content)
     _name_ends(model)
-    model.description = description
-    text = np.frombuffer(metadata.encode(), np.uint8)
-    buffers = [*(buffer.data for buffer in model.buffers), text]
+    model.description = f"{metadata.model}: {len(metadata.label_set)} classes"
+    graph = model.subgraphs[0]
+    size = tuple(int(n) for n in graph.tensors[graph.outputs[0]].shape[1:3])
+    public = tflite_metadata.describe(metadata, output_size=size, licence=licence_of(metadata))
+    added = {KEY: metadata.to_json().encode(), tflite_metadata.KEY: public}
+    buffers = [buffer.data for buffer in model.buffers]
+    model.metadata = list(model.metadata or [])
+    for name, text in added.items():
+        model.metadata.append(schema.MetadataT(name=name, buffer=len(buffers)))
+        buffers.append(np.frombuffer(text, np.uint8))
     model.buffers = [_AlignedBuffer(data=item) for item in buffers]
-    entries = list(model.metadata or [])
-    model.metadata = [*entries, schema.MetadataT(name=KEY, buffer=len(buffers) - 1)]
-    builder = flatbuffers.Builder(len(content) + len(metadata) + 4096)
+    builder = flatbuffers.Builder(len(content) + sum(map(len, added.values())) + 4096)
     builder.Finish(model.Pack(builder), _IDENTIFIER)
-    return bytes(builder.Output())
+    return tflite_metadata.attach_files(bytes(builder.Output()), metadata)
 
 
 def write(deployment: Deployment, path: Path) -> None:
@@ -69,10 +80,6 @@ def write(deployment: Deployment, path: Path) -> None:
     metadata = deployment.metadata
     if metadata.input_size is None:
         raise InputError("a tflite artifact has a static size: pass input_size=(height, width)")
-    content = annotate(
-        _convert(deployment),
-        metadata=metadata.to_json(),
-        description=f"{metadata.model}: {len(metadata.label_set)} classes",
-    )
+    content = annotate(_convert(deployment), metadata)
     with writing(path):
         path.write_bytes(content)
