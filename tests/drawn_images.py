@@ -1,0 +1,71 @@
+"""Images with masks, drawn for tests of training: striped blobs on a ground of many scales.
+
+What makes a blob is its stripes: their colours, their width and direction and the outline change from one to
+the next, the ground has any colour as well, and plain blobs of one colour lie on it that are not of the class.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+NAMES = ("ground", "striped")
+
+
+def draw_folder(folder: Path, *, count: int, size: int, seed: int) -> Path:
+    """Write ``images/``, ``masks/`` and ``classes.txt``; masks have 0 and 1, in the layout of kind folder."""
+    rng = np.random.default_rng(seed)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for index in range(count):
+        image, mask = draw(size, rng)
+        Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in NAMES))
+    return folder
+
+
+def draw(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One image ``(size, size, 3)`` uint8 and its mask ``(size, size)`` uint8."""
+    image = _ground(size, rng)
+    image[_blob(size, rng, radius=(0.08, 0.15), middle=(0.1, 0.9))] = rng.uniform(60, 195) + rng.uniform(
+        -15, 15, 3
+    )
+    mask = _blob(size, rng, radius=(0.22, 0.34), middle=(0.35, 0.65))
+    image[mask] = _stripes(size, rng)[mask]
+    image += rng.normal(0, 6, image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8), mask.astype(np.uint8)
+
+
+def _ground(size: int, rng: np.random.Generator) -> np.ndarray:
+    """A random colour under random fields of four scales."""
+    image = np.full((size, size, 3), rng.uniform(80, 175)) + rng.uniform(-15, 15, 3)
+    for cells in (3, 6, 12, 48):
+        field = Image.fromarray(rng.integers(0, 256, (cells, cells, 3)).astype(np.uint8))
+        resized = np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), np.float64)
+        grey = resized.mean(axis=-1, keepdims=True)
+        image += (grey - 127.5) * 0.5 + (resized - grey) * 0.1
+    return image
+
+
+def _blob(size: int, rng: np.random.Generator, *, radius, middle) -> np.ndarray:
+    """``(size, size)`` bool: a disc whose radius changes with the angle; ranges are shares of the side."""
+    place = rng.uniform(*middle, (2, 1, 1))
+    rows, columns = np.mgrid[:size, :size] / size - place
+    angle = np.arctan2(rows, columns)
+    outline = rng.uniform(*radius)
+    for lobes in (2, 3):
+        outline = outline + radius[0] * rng.uniform(0, 0.3) * np.cos(lobes * angle + rng.uniform(0, 7))
+    return np.hypot(rows, columns) < outline
+
+
+def _stripes(size: int, rng: np.random.Generator) -> np.ndarray:
+    """Stripes of two colours that differ by at least 90 in one channel."""
+    first = rng.uniform(0, 255, 3)
+    second = rng.uniform(0, 255, 3)
+    channel = rng.integers(3)
+    second[channel] = (first[channel] + rng.uniform(90, 165)) % 255
+    direction, width = rng.uniform(0, np.pi), rng.uniform(6, 10)
+    rows, columns = np.mgrid[:size, :size]
+    phase = (rows * np.sin(direction) + columns * np.cos(direction)) / width
+    return np.where((phase % 1 < 0.5)[..., np.newaxis], first, second)
