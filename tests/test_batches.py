@@ -1,6 +1,8 @@
 """The stream of batches: its order, what it is independent of, and entering it at any step."""
 
 import os
+import subprocess
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -253,3 +255,17 @@ def test_real_camvid(data_dir):
     # Road lies low and sky high in a street, in the image and in its mask.
     rows = np.arange(320)[:, None].repeat(416, 1)
     assert rows[(mask == 3).any(0)].mean() > rows[(mask == 0).any(0)].mean()
+
+
+def test_a_process_ends_while_batches_are_read_ahead(root):
+    """TensorFlow's threads call Python to read; at exit such a call must not wait for the interpreter."""
+    program = (
+        "import sys; from zoo.datasets import batches, open_dataset;"
+        "data = open_dataset('folder', sys.argv[1], split='train', classes=21);"
+        "stream = iter(batches(data, batch_size=2, crop=(64, 64), repeat=None));"
+        "print(next(stream)[0].shape)"
+    )
+    command = [sys.executable, "-c", program, str(root)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "(2, 64, 64, 3)" in run.stdout

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from zoo.datasets.augmentation import Augmentation
 from zoo.datasets.dataset import Dataset
+from zoo.datasets.shutdown import GATE
 from zoo.datasets.transform import transform
 from zoo.errors import InputError
 
@@ -152,6 +153,7 @@ def _loader(
     def order(epoch: int) -> np.ndarray:
         return epoch_order(size, seed=seed, epoch=epoch) if shuffle else np.arange(size)
 
+    @GATE.guarded
     def read(number: np.ndarray) -> tuple[np.int64, np.ndarray, np.ndarray]:
         epoch, position = divmod(int(number), epoch_size)
         index = int(order(epoch)[position])
