@@ -1,7 +1,7 @@
-"""Images with masks, drawn for tests of training: striped blobs on a ground of many scales.
+"""Images with masks, drawn for tests of training: striped blobs on rough ground.
 
-What makes a blob is its stripes: their colours, their width and direction and the outline change from one to
-the next, the ground has any colour as well, and plain blobs of one colour lie on it that are not of the class.
+Stripes make a blob one of the class: their colours, width and direction and the outline change from one to
+the next. Plain dull blobs that are not of the class lie about as well.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ NAMES = ("ground", "striped")
 
 
 def draw_folder(folder: Path, *, count: int, size: int, seed: int) -> Path:
-    """Write ``images/``, ``masks/`` and ``classes.txt``; masks have 0 and 1, in the layout of kind folder."""
+    """Write ``images/``, ``masks/`` and ``classes.txt``: a data set of kind folder with two classes."""
     rng = np.random.default_rng(seed)
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
@@ -28,18 +28,21 @@ def draw_folder(folder: Path, *, count: int, size: int, seed: int) -> Path:
 def draw(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """One image ``(size, size, 3)`` uint8 and its mask ``(size, size)`` uint8."""
     image = _ground(size, rng)
-    image[_blob(size, rng, radius=(0.08, 0.15), middle=(0.1, 0.9))] = rng.uniform(60, 195) + rng.uniform(
-        -15, 15, 3
-    )
+    image[_blob(size, rng, radius=(0.08, 0.15), middle=(0.1, 0.9))] = _dull(rng)
     mask = _blob(size, rng, radius=(0.22, 0.34), middle=(0.35, 0.65))
     image[mask] = _stripes(size, rng)[mask]
     image += rng.normal(0, 6, image.shape)
     return np.clip(image, 0, 255).astype(np.uint8), mask.astype(np.uint8)
 
 
+def _dull(rng: np.random.Generator) -> np.ndarray:
+    """A colour ``(3,)`` that is nearly grey."""
+    return rng.uniform(60, 195) + rng.uniform(-15, 15, 3)
+
+
 def _ground(size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random colour under random fields of four scales."""
-    image = np.full((size, size, 3), rng.uniform(80, 175)) + rng.uniform(-15, 15, 3)
+    """A dull colour under random fields of four scales."""
+    image = np.tile(_dull(rng), (size, size, 1))
     for cells in (3, 6, 12, 48):
         field = Image.fromarray(rng.integers(0, 256, (cells, cells, 3)).astype(np.uint8))
         resized = np.asarray(field.resize((size, size), Image.Resampling.BICUBIC), np.float64)

@@ -1,11 +1,19 @@
 """Fine-tuning of published weights on twenty images, as a user does it."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import pytest
 from drawn_images import draw_folder
 
 import zoo
 from zoo import cli
 from zoo.datasets import open_dataset
+from zoo.images import read_image
+from zoo.resize import label_set_of
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "transfer_learning.py"
 
 # Of the form 16 n + 1, which the default weights (corners aligned) were trained at.
 SIZE = 193
@@ -26,10 +34,25 @@ def test_twenty_images_are_enough_for_two_classes(offline, tmp_path, capsys):
     data = draw_folder(tmp_path / "data", count=20, size=SIZE, seed=1)
     unseen = draw_folder(tmp_path / "unseen", count=8, size=SIZE, seed=2)
     command = f"train deeplabv3_aspp --dataset folder --data {data} --output {tmp_path}/run"
-    recipe = f"--epochs 10 --batch-size 4 --crop {SIZE} --scale 0.8,1.25 --learning-rate 5e-4"
-    assert cli.main(f"{command} {recipe} --validate-every 5".split()) == 0
-    assert "finished at step 40; best mIoU" in capsys.readouterr().out
+    recipe = (
+        f"--output-stride 8 --epochs 8 --batch-size 4 --crop {SIZE} --scale 0.8,1.25 --learning-rate 5e-4"
+    )
+    assert cli.main(f"{command} {recipe} --validate-every 4".split()) == 0
+    assert "finished at step 32; best mIoU" in capsys.readouterr().out
     model = zoo.load("deeplabv3_aspp", tmp_path / "run" / "best.keras")
     scores = zoo.evaluate(model, open_dataset("folder", unseen, split="all"))
     assert set(scores.iou) == {"ground", "striped"}
     assert scores.mean_iou >= 0.95
+
+
+def test_the_example_learns_and_writes_its_files(offline, tmp_path, monkeypatch, capsys):
+    data = draw_folder(tmp_path / "data", count=10, size=129, seed=3)
+    monkeypatch.setattr(sys, "argv", [EXAMPLE.name, str(data), str(tmp_path / "out")])
+    runpy.run_path(str(EXAMPLE), run_name="__main__")
+    printed = capsys.readouterr().out
+    # All ground gives 38.
+    assert float(printed.split("held-out images: ")[1].split("%")[0]) > 70
+    model = zoo.load("deeplabv3_aspp", tmp_path / "out" / "mine.keras")
+    assert label_set_of(model).names == ("ground", "striped")
+    overlay = read_image(tmp_path / "out" / "overlay.png")
+    assert overlay.shape[0] >= 129 and overlay.shape[1] > 129

@@ -9,7 +9,8 @@ import pytest
 import zoo
 from zoo import cli, registry
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text()
 
 
 def row(name):
@@ -48,3 +49,8 @@ def test_commands_are_understood(command):
 
 def test_there_are_commands():
     assert len(commands()) >= 7
+
+
+def test_the_example_of_transfer_learning_is_the_file():
+    code = (REPOSITORY / "examples" / "transfer_learning.py").read_text().split('"""\n\n', 1)[1]
+    assert f"```python\n{code}```" in README
