@@ -13,6 +13,11 @@ KEY = "atrous_zoo"
 INPUT_NAME = "image"
 OUTPUT_NAME = "logits"
 SIGNATURE = "serving_default"
+# The second signature of a SavedModel. Servers take an input that ends in "_bytes" as base64 from JSON.
+BYTES_SIGNATURE = "serving_bytes"
+BYTES_NAME = "image_bytes"
+# Class names for other software, one a line.
+LABEL_FILE = "labels.txt"
 SCHEMA = 1
 
 
@@ -68,6 +73,11 @@ class Metadata:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(f"{path}: damaged {KEY} metadata ({error!r})") from error
+
+
+def label_lines(label_set: LabelSet) -> str:
+    """The text of a label file: one name a line, whatever white space a name has."""
+    return "".join(f"{' '.join(name.split())}\n" for name in label_set.names)
 
 
 def missing(path) -> FormatError:

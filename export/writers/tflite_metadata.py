@@ -14,7 +14,7 @@ import flatbuffers
 import numpy as np
 
 from zoo.errors import InputError
-from zoo.export.metadata import INPUT_NAME, OUTPUT_NAME, Metadata
+from zoo.export.metadata import INPUT_NAME, LABEL_FILE, OUTPUT_NAME, Metadata, label_lines
 from zoo.weights import catalog
 
 # Name of the metadata entry, and the identifier of its flatbuffer.
@@ -27,7 +27,6 @@ _SOFTMAX = 2
 # The version of the schema that brought custom metadata.
 _MIN_PARSER_VERSION = "1.5.0"
 
-LABEL_FILE = "labels.txt"
 COLORMAP_FILE = "colormap.txt"
 # AssociatedFileType, ColorSpaceType, ContentProperties and ProcessUnitOptions of the schema.
 _DESCRIPTIONS, _TENSOR_AXIS_LABELS = 1, 2
@@ -182,7 +181,7 @@ def attach_files(content: bytes, metadata: Metadata) -> bytes:
     """
     labels = metadata.label_set
     texts = {
-        LABEL_FILE: "".join(f"{_line(name)}\n" for name in labels.names),
+        LABEL_FILE: label_lines(labels),
         COLORMAP_FILE: "".join(f"{red} {green} {blue}\n" for red, green, blue in labels.palette),
     }
     stream = io.BytesIO(content)
@@ -190,7 +189,3 @@ def attach_files(content: bytes, metadata: Metadata) -> bytes:
         for name, text in texts.items():
             archive.writestr(zipfile.ZipInfo(name, _DATE), text.encode())
     return stream.getvalue()
-
-
-def _line(name: str) -> str:
-    return " ".join(name.split())
