@@ -13,5 +13,6 @@ def packages() -> list[str]:
 
 setup(
     packages=packages(),
+    package_data={"zoo.weights": ["bundled/*.npz"]},
     package_dir={"zoo": "zoo", "zoo.weights": "weights", "zoo.export": "export"},
 )

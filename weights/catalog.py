@@ -106,6 +106,26 @@ def _coco(backbone: str, file: str, *, size: int, sha256: str, score: float, set
     )
 
 
+def _camvid(model: str, *, size: int, sha256: str, score: float, settings: dict):
+    """A bundled file, trained by this project; MODEL_CARD.md says how."""
+    return WeightsEntry(
+        model=model,
+        tag="camvid",
+        file=f"{model}_camvid.npz",
+        bytes=size,
+        sha256=sha256,
+        licence="Apache-2.0; trained on CamVid, which is for research use, from ImageNet-1k weights",
+        source="trained by this project, see MODEL_CARD.md",
+        labels="camvid11",
+        metric="mIoU",
+        score=score,
+        protocol="camvid11 val 360x480 single-scale",
+        name_map="zoo",
+        settings=settings,
+        bundled=True,
+    )
+
+
 def _dilation(tag: str, variant: str, file: str, *, labels: str, score: float, protocol: str):
     """A network of Yu & Koltun; neither size nor digest of the files was ever published."""
     return WeightsEntry(

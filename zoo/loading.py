@@ -150,7 +150,9 @@ def _from_entry(spec, entry, classes, build, allow_unverified) -> keras.Model:
     """Fetch, convert, build as the entry's settings say, assign."""
     path = fetch(entry, allow_unverified=allow_unverified)
     name_map = name_maps.resolve(entry.name_map)
-    arrays = convert_file(path, name_map=name_map, sha256=entry.sha256 or sha256_of(path))
+    # A bundled file is the zoo's own form already: nothing is won by a converted copy.
+    sha256 = None if entry.bundled else entry.sha256 or sha256_of(path)
+    arrays = convert_file(path, name_map=name_map, sha256=sha256)
     arrays, stated = split_settings(arrays)
     stated.pop("classes", None)  # the entry's labels say more
     key = spec.labels if entry.model == spec.backbone else entry.labels
