@@ -12,7 +12,18 @@ from collections.abc import Sequence
 from zoo import __version__
 from zoo.errors import ZooError
 
-COMMANDS = ("models", "segment", "export", "verify", "dilation", "weights", "dataset", "train", "evaluate")
+COMMANDS = (
+    "models",
+    "segment",
+    "export",
+    "verify",
+    "dilation",
+    "weights",
+    "dataset",
+    "train",
+    "evaluate",
+    "ablate",
+)
 # Commands are named as their modules, except for those of `models`.
 _MODULE_OF = {name: name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
 

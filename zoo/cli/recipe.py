@@ -70,6 +70,13 @@ def _add_augmentation(parser: argparse.ArgumentParser) -> None:
     add("--hue", type=float, default=0.02, metavar="H", help="largest shift, of the full circle (0.02)")
 
 
+def options(args: argparse.Namespace) -> dict[str, object]:
+    """The recipe's options among `args`, by name."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return {name: getattr(args, name) for name in vars(parser.parse_args([]))}
+
+
 def _range(text: str) -> tuple[float, float]:
     values = parse_scales(text)
     if len(values) != 2 or values[0] > values[1]:

@@ -1,0 +1,201 @@
+"""``zoo ablate``: the comparisons that the papers argue with, repeated on one's own data."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
+from zoo.cli import import_tensorflow, recipe
+from zoo.cli.segment import parse_tile
+from zoo.errors import InputError
+
+_DESCRIPTION = """\
+Train the variants that a paper compares, each with the same recipe and budget and with several
+seeds, score them after the last step, and tell whether the paper's order holds and by how much
+compared with the spread over the seeds. All are on MobileNetV2 with ImageNet weights. The options
+of the recipe are those of `zoo train`.
+
+With --output the folder receives <comparison>.md and <comparison>.json, and runs/ with a folder
+for each run. A finished run is not repeated, by no comparison, unless something changes that
+decides it; an interrupted one goes on from its last checkpoint.
+
+comparisons, each variant better than the next one by the paper:
+"""
+_EPILOG = """\
+examples:
+  zoo ablate hdc --dataset camvid --data camvid/ --output ablation/
+  zoo ablate duc --dataset camvid --data camvid/ --size 180x240 --crop 145x193 --epochs 10 --seeds 5
+  zoo ablate aspp --dataset folder --data mine/ --classes names.txt --variants pyramid,one-rate
+"""
+
+
+def add_parser(subparsers) -> None:
+    """Add the parser of ``ablate``."""
+    parser = subparsers.add_parser(
+        "ablate",
+        help="train variants of a network and compare them as the papers do",
+        description=_DESCRIPTION + "\n".join(map(_listed, COMPARISONS.values())),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("comparison", metavar="COMPARISON", help=", ".join(COMPARISONS))
+    recipe.add_data_options(parser)
+    add("--output", metavar="DIR", type=Path, help="folder of the tables and the runs, made if missing")
+    add("--seeds", type=int, default=3, metavar="N", help="runs of each variant, from --seed on (3)")
+    add("--variants", type=_names, metavar="A,B,…", help="only these variants")
+    add("--size", type=parse_tile, metavar="HxW", help="shrink larger images to fit, for training too")
+    add("--weights", choices=("imagenet", "none"), default="imagenet", help="where to start (imagenet)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        type=recipe.parse_setting,
+        metavar="NAME=VALUE",
+        help="argument of the builder of all variants, such as width=0.5; repeatable",
+    )
+    recipe.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def _listed(comparison: Comparison) -> str:
+    names = ", ".join(variant.name for variant in comparison.variants)
+    source = textwrap.shorten(comparison.source.split(";")[0], 60)
+    return f"  {comparison.name:<14} {names} ({source})"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is not trained yet, and print the table."""
+    comparison = resolve(args.comparison).only(args.variants)
+    training, validation = _data(args)
+    if args.output is not None:
+        _make_folder(args.output)
+    import_tensorflow()
+    # Each run traces a new model, which TensorFlow takes for one function that is traced again and again.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    from zoo.ablation.runner import cost, run_all
+    from zoo.ablation.summary import Summary
+
+    budget = _budget(args, training, validation)
+    costs = {variant.name: cost(comparison, variant, budget=budget) for variant in comparison.variants}
+    seeds = range(args.seed, args.seed + args.seeds)
+    runs = run_all(comparison, budget=budget, seeds=seeds, output=args.output, tell=_tell)
+    if len(runs) < len(seeds) * len(comparison.variants):
+        kept = "; the same command goes on from here" if args.output is not None else ""
+        print(f"interrupted after {len(runs)} runs{kept}", file=sys.stderr)
+        return 130
+    _report(args, Summary(comparison, tuple(runs)), costs, budget)
+    return 0
+
+
+def _data(args: argparse.Namespace) -> tuple:
+    """Checked options, and the data sets at the size that was asked for."""
+    from zoo.datasets.shrunk import shrink
+
+    if args.seeds < 1 or args.seed < 0:
+        raise InputError(f"--seeds must be 1 or more and --seed 0 or more, not {args.seeds} and {args.seed}")
+    if args.patience is not None:
+        raise InputError("--patience would give the variants different budgets; all train to the last epoch")
+    if args.auxiliary:
+        raise InputError("--auxiliary is for `zoo train`: the variants have no second head")
+    if args.validation == "none":
+        raise InputError("--validation none leaves nothing to compare the variants by")
+    training, validation = recipe.open_data(args)
+    if args.size is None:
+        return training, validation
+    return shrink(training, args.size), shrink(validation, args.size)
+
+
+def _budget(args: argparse.Namespace, training, validation):
+    from zoo.ablation.runner import Budget
+    from zoo.training.strategy import make_strategy
+
+    def seeded(seed: int) -> argparse.Namespace:
+        return argparse.Namespace(**{**vars(args), "seed": seed})
+
+    return Budget(
+        training=training,
+        validation=validation,
+        settings=lambda seed: recipe.settings(seeded(seed), training),
+        # Shrunk images are few bytes, and reading them anew in each epoch would take longer than training.
+        batches=lambda seed, start: recipe.batches(
+            seeded(seed), training, start, cache=args.size is not None
+        ),
+        loss=recipe.loss(args, training, class_weights=recipe.class_weights(args)),
+        strategy=make_strategy(args.strategy),
+        crop=args.crop,
+        recipe=_deciding(args),
+        weights=None if args.weights == "none" else args.weights,
+        extra=dict(args.set),
+    )
+
+
+def _deciding(args: argparse.Namespace) -> dict[str, object]:
+    """The options of the recipe that decide what a network becomes, but for the seed."""
+    without = ("seed", "strategy", "patience", "validate_every", "auxiliary")
+    return {name: value for name, value in recipe.options(args).items() if name not in without}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
+
+
+def _tell(run, done: int, total: int) -> None:
+    how = "kept from an earlier call" if run.kept else f"{run.seconds:.0f} s"
+    score = f"mean IoU {100 * run.scores.mean_iou:.2f}"
+    print(f"[{done}/{total}] {run.variant}, seed {run.seed}: {score} ({how})", file=sys.stderr, flush=True)
+
+
+def _report(args: argparse.Namespace, summary, costs, budget) -> None:
+    from zoo.ablation import report
+    from zoo.training.strategy import is_chief
+
+    words = _words(args, len(budget.training))
+    print(report.text(summary, costs, recipe=words))
+    if args.output is None or not is_chief(budget.strategy):
+        return
+    document = report.to_dict(summary, costs, recipe=budget.recipe)
+    path = args.output / summary.comparison.name
+    _write(path.with_suffix(".json"), json.dumps(document, indent=2) + "\n")
+    _write(path.with_suffix(".md"), report.markdown(summary, costs, recipe=words))
+
+
+def _words(args: argparse.Namespace, images: int) -> str:
+    """The recipe in words: what the table is of, and which options are not the usual ones."""
+    parser = argparse.ArgumentParser()
+    recipe.add_options(parser)
+    usual, named = vars(parser.parse_args([])), ("epochs", "batch_size", "crop", "learning_rate")
+    others = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in _deciding(args).items()
+        if name not in named and value != usual[name]
+    ]
+    others += [f"{name} {value}" for name, value in args.set]
+    start = "ImageNet weights" if args.weights == "imagenet" else "random weights"
+    size = "x".join(map(str, args.crop))
+    parts = [
+        f"{args.epochs} epochs of {images} images from {start}",
+        f"batches of {args.batch_size} crops of {size}",
+        f"learning rate {args.learning_rate:g}",
+        *others,
+    ]
+    return ", ".join(parts)
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
