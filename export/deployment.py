@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import keras
@@ -13,7 +14,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 import zoo
 from zoo.errors import InputError
+from zoo.export.deploy import Rewrite, rewrite
 from zoo.export.metadata import INPUT_NAME, OUTPUT_NAME, Metadata
+from zoo.heads.classifier import AUXILIARY, LOGITS, without_auxiliary
 from zoo.layers import forward_only
 from zoo.resize import SegmentationLogits, label_set_of
 
@@ -26,20 +29,24 @@ class Deployment:
     """A model, checked and cut to the requested head, with the description that its artifact will carry.
 
     Attributes:
-        network: From images to the head's output; shares the model's weights.
+        original: From images to the head's output; shares the model's weights.
+        network: The same, rewritten for deployment: what is written.
         metadata: Of the artifact to be.
         domain: What its output is compared as, see `zoo.export.parity.compare`.
+        rewrites: What became of each rewrite.
     """
 
+    original: keras.Model
     network: keras.Model
     metadata: Metadata
     domain: str
+    rewrites: tuple[Rewrite, ...]
 
     def reference(self, images: np.ndarray) -> np.ndarray:
         """What the Keras model itself computes for ``(height, width, 3)`` or a batch of it."""
         batch = np.asarray(images, np.float32)
         batch = batch if batch.ndim == 4 else batch[None]
-        return keras.ops.convert_to_numpy(self.network(batch, training=False))
+        return keras.ops.convert_to_numpy(self.original(batch, training=False))
 
 
 def fingerprint(model: keras.Model) -> str:
@@ -84,14 +91,28 @@ def _cut(model: keras.Model, head: str) -> tuple[keras.Model, str]:
     return keras.Model(model.input, last.input[0], name=f"{model.name}_small"), "logits"
 
 
-def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc") -> Deployment:
-    """Check a model and the settings of an export.
+def _single_output(model: keras.Model) -> keras.Model:
+    """The model without an auxiliary head, which only training has a use for."""
+    has_auxiliary = isinstance(model.output, dict) and set(model.output) == {LOGITS, AUXILIARY}
+    return without_auxiliary(model) if has_auxiliary else model
+
+
+def prepare(
+    model,
+    *,
+    input_size=None,
+    head: str = "logits",
+    layout: str = "nhwc",
+    rewrites: Iterable[str] | None = None,
+) -> Deployment:
+    """Check a model and the settings of an export, and rewrite the model for it.
 
     Args:
         model: A zoo model.
         input_size: (height, width), or `None` for the size the model was built for (any, mostly).
         head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride.
         layout: ``"nhwc"`` or ``"nchw"``.
+        rewrites: Names in `zoo.export.deploy.REWRITES`; `None` for all.
 
     Raises:
         InputError: Not a zoo model with one input and one output, or a setting outside of the above.
@@ -99,6 +120,8 @@ def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc
     if not isinstance(model, keras.Model):
         raise InputError(f"an export takes a keras.Model, not {type(model).__name__}")
     label_set = label_set_of(model)
+    source = getattr(model, "zoo_source", None)
+    model = _single_output(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError(
             f"an export takes a model with one input and one output; {model.name!r} has"
@@ -108,7 +131,7 @@ def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
     metadata = Metadata(
         model=model.name,
-        source=getattr(model, "zoo_source", None),
+        source=source,
         label_set=label_set,
         head=head,
         layout=layout,
@@ -116,8 +139,9 @@ def prepare(model, *, input_size=None, head: str = "logits", layout: str = "nhwc
         fingerprint=fingerprint(model),
         producer=f"atrous-zoo {zoo.__version__}",
     )
-    network, domain = _cut(model, head)
-    return Deployment(network=network, metadata=metadata, domain=domain)
+    original, domain = _cut(model, head)
+    network, done = rewrite(original, input_size=metadata.input_size, rewrites=rewrites)
+    return Deployment(original=original, network=network, metadata=metadata, domain=domain, rewrites=done)
 
 
 def serving_function(deployment: Deployment, *, depthwise: str):

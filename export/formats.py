@@ -18,6 +18,7 @@ from zoo.export.report import ExportReport, describe
 from zoo.export.staging import check_target, report_path, staged, writing
 
 Images = Iterable[np.ndarray] | None
+Rewrites = Iterable[str] | None
 
 
 def to_saved_model(
@@ -26,6 +27,7 @@ def to_saved_model(
     *,
     input_size: tuple[int, int] | None = None,
     head: str = "logits",
+    rewrites: Rewrites = None,
     images: Images = None,
 ) -> ExportReport:
     """Export to a SavedModel folder that TensorFlow runs without Keras and without the zoo.
@@ -43,6 +45,8 @@ def to_saved_model(
         input_size: (height, width) in pixels, or `None` for any size.
         head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride, the input
             of the last resize.
+        rewrites: Names of the exact rewrites before the export, see `zoo.export.deploy.REWRITES`; `None` for
+            all, ``()`` for none. They need not apply; the report says which did, and what they saved.
         images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones, in
             three sizes where any size is taken.
 
@@ -56,7 +60,7 @@ def to_saved_model(
     from zoo.export.writers import saved_model
 
     target = check_target(path, format="saved_model")
-    deployment = prepare(model, input_size=input_size, head=head)
+    deployment = prepare(model, input_size=input_size, head=head, rewrites=rewrites)
     return _publish(deployment, target, write=saved_model.write, images=images)
 
 
@@ -66,6 +70,7 @@ def to_tflite(
     *,
     input_size: tuple[int, int] | None,
     head: str = "logits",
+    rewrites: Rewrites = None,
     images: Images = None,
 ) -> ExportReport:
     """Export to a float32 TFLite file with a static ``(1, height, width, 3)`` input and builtin operations.
@@ -79,7 +84,7 @@ def to_tflite(
     from zoo.export.writers import tflite
 
     target = check_target(path, format="tflite")
-    deployment = prepare(model, input_size=input_size, head=head)
+    deployment = prepare(model, input_size=input_size, head=head, rewrites=rewrites)
     return _publish(deployment, target, write=tflite.write, images=images)
 
 
@@ -91,6 +96,7 @@ def to_onnx(
     head: str = "logits",
     layout: str = "nhwc",
     opset: int = 18,
+    rewrites: Rewrites = None,
     images: Images = None,
 ) -> ExportReport:
     """Export to an ONNX file in which a dilated convolution is one Conv with its ``dilations``.
@@ -109,13 +115,14 @@ def to_onnx(
         head: ``"logits"`` or ``"small_logits"``.
         layout: Of the input and the output: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
         opset: Version of the ONNX operators.
+        rewrites: As in `to_saved_model`.
         images: For the comparison.
     """
     from zoo.export.writers import onnx
 
     target = check_target(path, format="onnx")
     onnx.check_opset(opset)
-    deployment = prepare(model, input_size=input_size, head=head, layout=layout)
+    deployment = prepare(model, input_size=input_size, head=head, layout=layout, rewrites=rewrites)
     write = functools.partial(onnx.write, opset=opset)
     return _publish(deployment, target, write=write, images=images)
 
@@ -133,7 +140,7 @@ def _publish(
         artifact = open_artifact(work)
         parity = _measure(artifact, deployment, images)
         require(parity, what=target.name)
-        report = describe(artifact, path=target, parity=parity)
+        report = describe(artifact, path=target, parity=parity, rewrites=deployment.rewrites)
         with writing(report_path(target)):
             report_path(work).write_text(report.to_json(), encoding="utf-8")
     return report
@@ -165,4 +172,4 @@ def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None
     """
     artifact = open_artifact(path)
     size, head = artifact.input_size, artifact.metadata.head
-    return _measure(artifact, prepare(model, input_size=size, head=head), images)
+    return _measure(artifact, prepare(model, input_size=size, head=head, rewrites=()), images)

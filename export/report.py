@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zoo.export.artifacts.base import Artifact, Port
+from zoo.export.deploy import Rewrite
 from zoo.export.parity import Parity
 
 _DISTRIBUTIONS = {
@@ -41,7 +42,8 @@ class ExportReport:
         labels: Class names in the order of the logits' channels.
         opset: Of an ONNX file, else `None`.
         operations: How often each operation stands in the artifact.
-        parity: Against the Keras model.
+        parity: Against the Keras model as it was given.
+        rewrites: What became of each rewrite of the model before the export.
         versions: Of the software that took part.
     """
 
@@ -60,6 +62,7 @@ class ExportReport:
     opset: int | None
     operations: dict[str, int]
     parity: Parity
+    rewrites: tuple[Rewrite, ...]
     versions: dict[str, str | None]
 
     def to_dict(self) -> dict:
@@ -105,7 +108,9 @@ def digest(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def describe(artifact: Artifact, *, path: Path, parity: Parity) -> ExportReport:
+def describe(
+    artifact: Artifact, *, path: Path, parity: Parity, rewrites: tuple[Rewrite, ...]
+) -> ExportReport:
     """The report on an opened artifact whose final place is `path`; all facts are read from the artifact."""
     metadata = artifact.metadata
     return ExportReport(
@@ -124,5 +129,6 @@ def describe(artifact: Artifact, *, path: Path, parity: Parity) -> ExportReport:
         opset=artifact.opset,
         operations=artifact.operations(),
         parity=parity,
+        rewrites=rewrites,
         versions={name: _version(of) for name, of in _DISTRIBUTIONS.items()},
     )

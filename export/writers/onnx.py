@@ -126,11 +126,25 @@ def _widen_scalars(graph: tf.compat.v1.GraphDef) -> None:
                 node.input[index] = wide.name
 
 
+def _state_sums(graph: tf.compat.v1.GraphDef) -> None:
+    """Call a BiasAdd whose bias is computed what it is, a sum.
+
+    Keras adds a map of one cell as a bias. tf2onnx moves any bias into the convolution before it, also into
+    one that has a bias already.
+    """
+    constants = {node.name for node in graph.node if node.op == "Const"}
+    for node in [n for n in graph.node if n.op == "BiasAdd"]:
+        if node.input[1].removesuffix(":0") not in constants:
+            node.op = "AddV2"
+            del node.attr["data_format"]
+
+
 def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
     function = frozen_function(deployment)
     source, target = function.inputs[0].name, function.outputs[0].name
     graph = function.graph.as_graph_def()
     _widen_scalars(graph)
+    _state_sums(graph)
     channels_first = deployment.metadata.layout == "nchw"
     model, _ = tf2onnx.convert.from_graph_def(
         graph,

@@ -42,8 +42,23 @@ def add_parser(subparsers) -> None:
     )
     parser.add_argument("--layout", metavar="LAYOUT", help="onnx only: nhwc (default) or nchw")
     parser.add_argument("--opset", type=int, metavar="N", help="onnx only: operator set, 18 by default")
+    add_rewrite_option(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="file or folder to write")
     parser.set_defaults(run=run)
+
+
+def add_rewrite_option(parser: argparse.ArgumentParser) -> None:
+    """``--no-rewrite``, for one rewrite at a time or all of them."""
+    from zoo.export.deploy import REWRITES
+
+    parser.add_argument(
+        "--no-rewrite",
+        action="append",
+        default=[],
+        choices=[*REWRITES, "all"],
+        metavar="NAME",
+        help=f"leave a rewrite of the model out, or all: {', '.join(REWRITES)}",
+    )
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -124,11 +139,24 @@ def run(args: argparse.Namespace) -> int:
     consent = {"allow_unverified": args.allow_unverified}
     model = load_model(args.model, args.weights or "default", classes=args.classes, **consent)
     tell(f"exporting to {args.format} and comparing with the model")
+    options["rewrites"] = _rewrites(args.no_rewrite)
     report = _export(args.format)(
         model, args.output, input_size=size, head=args.head, images=images, **options
     )
     print(report.to_json() if args.json else _summary(report), end="" if args.json else "\n")
     return 0
+
+
+def _rewrites(left_out: list[str]) -> list[str]:
+    from zoo.export.deploy import REWRITES
+
+    return [name for name in REWRITES if name not in left_out and "all" not in left_out]
+
+
+def _rewrite_text(rewrite) -> str:
+    """``fold_batch_norm 57 (12720 parameters)``."""
+    saved = ", ".join(f"{number:,} {what.replace('_', '-')}" for what, number in rewrite.saved.items())
+    return f"{rewrite.name} {rewrite.places}" + (f" ({saved})" if saved else "")
 
 
 def _export(format: str):
@@ -152,6 +180,7 @@ def _summary(report) -> str:
         ("output", shape_text(report.outputs[0])),
         ("parity", str(report.parity)),
         ("operations", operations),
+        ("rewrites", "; ".join(_rewrite_text(r) for r in report.rewrites if r.applied) or "none applied"),
     ]
     width = max(len(name) for name, _ in rows[1:])
     first, *rest = rows
