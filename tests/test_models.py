@@ -84,8 +84,8 @@ def test_fit_learns(name):
     x = image(32, 32, batch=2) * np.array([0.3, 1.0], "float32").reshape(2, 1, 1, 1)
     y = np.stack([np.zeros((32, 32), "int32"), np.ones((32, 32), "int32")])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # Tracing the training step of a large network takes longer than the three steps.
-    eager = zoo.info(name).parameters > 30_000_000
+    # Tracing a training step takes longer than three steps, so that one network stands for all here.
+    eager = name != "deeplabv3_aspp_mobilenet_v2"
     small.compile(keras.optimizers.Adam(1e-4), loss, jit_compile=False, run_eagerly=eager)
     history = small.fit(x, y, epochs=3, batch_size=2, verbose=0).history["loss"]
     assert history[-1] < history[0]
