@@ -315,3 +315,15 @@ def test_packed_weights_that_are_damaged(tmp_path, content):
         np.savez(path, **known, **{"a/kernel": array})
     with pytest.raises(FormatError, match=r"x\.npz"):
         zoo.load(MODEL, path)
+
+
+def test_the_same_classes_keep_the_classifier(tmp_path):
+    names = named(("ground", "square"))
+    model = zoo.load(MODEL, weights=None, classes=names)
+    model.save(tmp_path / "mine.keras")
+    assert_same_weights(zoo.load(MODEL, tmp_path / "mine.keras", classes=names), model)
+    otherwise = zoo.load(MODEL, tmp_path / "mine.keras", classes=names, output_stride=8)
+    assert_same_weights(otherwise, model)
+    others = zoo.load(MODEL, tmp_path / "mine.keras", classes=named(("ground", "circle")))
+    fresh = others.get_layer("classifier").kernel.numpy()
+    assert np.abs(fresh - model.get_layer("classifier").kernel.numpy()).max() > 0

@@ -58,7 +58,8 @@ def load(
             ``.caffemodel`` of this architecture, or ``.keras`` of another one on the same backbone, whose
             head is then fresh.
         classes: Number of classes, or the label set, of a fresh classifier on top of the loaded features;
-            what was kept is logged in one line. `None` keeps the classifier of the weights.
+            what was kept is logged in one line. `None` keeps the classifier of the weights, and so does the
+            very label set that they were trained on.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
         output_stride: 8, 16 or 32 instead of what the weights were trained at.
         auxiliary: Give the model a second output for training, where its architecture has one: the model
@@ -156,6 +157,7 @@ def _from_entry(spec, entry, classes, build, allow_unverified) -> keras.Model:
     arrays, stated = split_settings(arrays)
     stated.pop("classes", None)  # the entry's labels say more
     key = spec.labels if entry.model == spec.backbone else entry.labels
+    classes = None if key == entry.labels and classes == labels.resolve(key) else classes
     model = _build(spec, label_set=_label_set(key, classes), **{**entry.settings, **stated, **build})
     return _give(model, spec, arrays, classes=classes, name_map=name_map, source=entry.tag)
 
@@ -223,6 +225,8 @@ def _from_keras(spec, path, classes, build) -> keras.Model:
     From a model of another architecture on the same backbone come the backbone's weights.
     """
     saved = read_keras(path)
+    if saved.name == spec.name and classes == label_set_of(saved):
+        classes = None
     if saved.name == spec.name and build == {"input_shape": (None, None, 3)}:
         model = saved if classes is None else with_classes(saved, classes)
         return _remember(model, spec, str(path))
@@ -254,6 +258,7 @@ def _from_npz(spec: ModelSpec, path: Path, classes: LabelSet | None, build: dict
     ]
     count = stated["classes"]
     found = next((s for s in known if len(s) == count), None) or labels.numbered(count)
+    classes = None if classes == found else classes
     model = _build(spec, label_set=found if classes is None else classes, **build)
     return _give(model, spec, arrays, classes=classes, name_map=ZOO, source=path.name)
 
