@@ -378,7 +378,7 @@ def test_bad_arguments_are_one_line_and_leave_nothing(data, capsys, more, messag
     assert cli.main(command(data.parent, *more)) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("zoo: error:") == 1
-    assert not (data.parent / "out" / "runs").exists()
+    assert not (data.parent / "out").exists()
 
 
 # --- smaller images -------------------------------------------------------------------------------------

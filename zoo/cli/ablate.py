@@ -78,8 +78,6 @@ def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, and print the table."""
     comparison = resolve(args.comparison).only(args.variants)
     training, validation = _data(args)
-    if args.output is not None:
-        _make_folder(args.output)
     import_tensorflow()
     # Each run traces a new model, which TensorFlow takes for one function that is traced again and again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -144,13 +142,6 @@ def _deciding(args: argparse.Namespace) -> dict[str, object]:
     """The options of the recipe that decide what a network becomes, but for the seed."""
     without = ("seed", "strategy", "patience", "validate_every", "auxiliary")
     return {name: value for name, value in recipe.options(args).items() if name not in without}
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
 
 
 def _tell(run, done: int, total: int) -> None:
