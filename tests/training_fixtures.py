@@ -1,6 +1,7 @@
 """A tiny model, its data, and programs that train it in processes of their own.
 
 ``python training_fixtures.py resumable FOLDER STEPS`` writes a run and its final weights to FOLDER;
+``python training_fixtures.py cluster FOLDER STEPS`` does so as one of the workers that ``TF_CONFIG`` names;
 ``python training_fixtures.py STRATEGY FILE tiny|real`` writes losses and weights to FILE.
 """
 
@@ -120,8 +121,23 @@ def resumable(folder: str, steps: int) -> None:
     np.savez(os.path.join(folder, "weights.npz"), **weights_of(model))
 
 
+def clustered(folder: str, steps: int) -> None:
+    strategy = make_strategy("auto")
+    with strategy.scope():
+        model = tiny_model(dropout=0.0)
+    settings = tiny_settings(steps, average=0.9, checkpoint_steps=3)
+    options = {"loss": pixel_loss, "validate": pixel_accuracy, "output": folder, "strategy": strategy}
+    history = fit(model, slow_batches(), settings=settings, **options)
+    print(history.stopped, history.step, flush=True)
+    worker = strategy.cluster_resolver.task_id if strategy.cluster_resolver else 0
+    np.savez(os.path.join(folder, f"weights{worker}.npz"), **weights_of(model))
+
+
 def main() -> None:
     mode, output, what = sys.argv[1:]
+    if mode == "cluster":
+        clustered(output, int(what))
+        return
     if mode == "resumable":
         resumable(output, int(what))
         return

@@ -31,3 +31,7 @@ class ParityError(ZooError, ArithmeticError):
 
 class DivergedError(ZooError, ArithmeticError):
     """Training whose loss or gradient is no longer finite; says at which step and what to try."""
+
+
+class WorkerLostError(ZooError, RuntimeError):
+    """Training on several workers of which one has ended; says from where the others can go on."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from zoo.errors import DivergedError, InputError
+from zoo.errors import DivergedError, InputError, WorkerLostError
+from zoo.heads.classifier import without_auxiliary
 from zoo.resize import label_set_of
 from zoo.training.averaging import WeightAverage
 from zoo.training.checkpoints import Checkpoints, RunState, write_model
@@ -31,6 +32,7 @@ from zoo.training.step import FIRST_SCALE, StepResult, TrainStep
 from zoo.training.strategy import Batches, distributed_iterator, is_chief
 
 Validate = Callable[[keras.Model], Mapping[str, float]]
+Report = Callable[[Row, Row], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,7 @@ def fit(
     validate: Validate | None = None,
     output: Path | str | None = None,
     examples: tuple[np.ndarray, ...] = (),
+    report: Report | None = None,
 ) -> History:
     """Train a model; with an output folder, go on where an earlier run of the same call was stopped.
 
@@ -123,8 +126,13 @@ def fit(
     and ``best.keras``, the model of the best validation. A run that was killed at any step goes on from its
     last checkpoint and ends with the weights of an uninterrupted one; on one device to the bit, if
     TensorFlow's operations are deterministic (``tf.config.experimental.enable_op_determinism()``). Ctrl-C
-    finishes the step, saves and returns; a second one raises KeyboardInterrupt at once. Several workers need
-    one folder that all see.
+    finishes the step, saves and returns; a second one raises KeyboardInterrupt at once.
+
+    Several workers need one folder that all see. A worker that dies ends the run of the others: they wait for
+    it in the step that runs, until TensorFlow notices that it is gone (half a minute at most, on an idle
+    machine), and raise WorkerLostError. Start all of them again, as a cluster manager does that restarts a
+    job of which a task has failed: their addresses may be others, and all go on from the last checkpoint. One
+    worker alone cannot return to a cluster that runs.
 
     Args:
         model: A zoo model, built under the scope of `strategy`; it is trained in place.
@@ -134,9 +142,12 @@ def fit(
         loss: Called with the mask and the model's outputs; gives the mean over the pixels that count.
         settings: Everything else.
         strategy: From `zoo.training.strategy.make_strategy`; one device by default.
-        validate: Called with the model at the end of each epoch, on every worker; gives the scores.
+        validate: Called with the model at the end of each epoch, on every worker; gives the scores. A model
+            with an auxiliary output is scored without it, and so it stands in ``best.keras``.
         output: Folder, made if missing, or `None` to write nothing.
         examples: Images ``(height, width, 3)`` uint8 whose overlays go to TensorBoard at each validation.
+        report: Called at the end of each epoch, on the chief, with the new rows of `History.training` and
+            `History.validation`; the latter is empty without a validation.
 
     Returns:
         The history; the model has the final weights, averaged if that is set.
@@ -144,6 +155,7 @@ def fit(
     Raises:
         InputError: Settings, a model or a folder that do not go together; data that end too early.
         DivergedError: A loss or gradient that is not finite.
+        WorkerLostError: Another worker has ended.
     """
     strategy = strategy or tf.distribute.get_strategy()
     _check_scope(model, strategy)
@@ -153,7 +165,7 @@ def fit(
     with ExitStack() as stack:
         flags = stack.enter_context(frozen(model, settings.freeze))
         stack.enter_context(computing(model, precision=settings.precision, synchronized=synchronized))
-        run = _Run(model, loss, settings, strategy, validate, output, examples, flags)
+        run = _Run(model, loss, settings, strategy, validate, output, examples, report, flags)
         stack.callback(run.close)
         return run.train(batches)
 
@@ -168,14 +180,15 @@ def _check_scope(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
 class _Run:
     """One call of `fit`: the parts of a run, and its loop."""
 
-    def __init__(self, model, loss, settings: Settings, strategy, validate, output, examples, flags):
-        self.flags = flags
+    def __init__(self, model, loss, settings: Settings, strategy, validate, output, examples, report, flags):
+        self.report, self.flags = report, flags
         self.model, self.settings, self.strategy = model, settings, strategy
         self.validate, self.examples = validate, examples
         self.chief = is_chief(strategy)
         self.folder = _made(output)
         _seed_dropout(model, settings.seed)
         with strategy.scope():
+            self.trained = without_auxiliary(model)  # what is scored and kept
             self.optimizer = make_optimizer(settings.optimizer, model.trainable_variables)
             momentum = settings.average
             self.average = None if momentum is None else WeightAverage(model, momentum=momentum)
@@ -227,7 +240,7 @@ class _Run:
         if state.step < settings.steps and stopped == "finished":
             start = state.step * settings.accumulate
             iterator = distributed_iterator(batches, strategy=self.strategy, start=start)
-            with Interruption() as interruption, self._bar() as bar:
+            with Interruption() as interruption, self._bar() as bar, self._naming_lost_workers():
                 stopped = self._loop(iterator, interruption, bar)
         if self.average is not None:
             self.average.exchange()
@@ -240,6 +253,18 @@ class _Run:
             state.step,
             stopped,
         )
+
+    @contextmanager
+    def _naming_lost_workers(self) -> Iterator[None]:
+        """Say what an operation means that waited for a worker in vain."""
+        try:
+            yield
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+            if self.strategy.cluster_resolver is None:
+                raise
+            kept = f" from the last checkpoint in {self.folder / 'checkpoints'}" if self.folder else ""
+            after = f"another worker has ended after step {self.state.step}"
+            raise WorkerLostError(f"{after}; start all workers again to go on{kept}") from error
 
     def _bar(self) -> tqdm:
         """Steps and time left, on standard error."""
@@ -261,6 +286,7 @@ class _Run:
                 seconds = time.perf_counter() - since
                 self._log(result, batches_per_second=images / seconds)
                 self._validated()
+                self._tell()
                 images, since = 0, time.perf_counter()
             if epoch_ends or result.stop or self._checkpoint_due():
                 self._save()
@@ -334,7 +360,7 @@ class _Run:
         if self.validate is None:
             return
         with self.average.applied() if self.average else nullcontext():
-            scores = {name: float(value) for name, value in self.validate(self.model).items()}
+            scores = {name: float(value) for name, value in self.validate(self.trained).items()}
             if self.settings.monitor not in scores:
                 known = ", ".join(scores)
                 raise InputError(
@@ -356,15 +382,19 @@ class _Run:
         if self.folder is not None and self.chief:
             plain = computing(self.model, precision="float32", synchronized=False)
             with plain, trainable_flags(self.model, self.flags):
-                write_model(self.model, self.folder / "best.keras")
+                write_model(self.trained, self.folder / "best.keras")
 
     def _draw_examples(self) -> None:
         if self.folder is None or not self.chief or not self.examples:
             return
-        label_set = label_set_of(self.model)
+        label_set = label_set_of(self.trained)
         for index, image in enumerate(self.examples):
-            drawn = model_overlay(self.model, image, label_set)
+            drawn = model_overlay(self.trained, image, label_set)
             self.events.image(f"examples/{index}", drawn, step=self.state.step)
+
+    def _tell(self) -> None:
+        if self.report is not None and self.chief:
+            self.report(self.training.rows[-1], self.validation.rows[-1] if self.validate else {})
 
     def _save(self) -> None:
         if self.checkpoints is not None:

@@ -126,6 +126,5 @@ class Events:
 
 def model_overlay(model: keras.Model, image: np.ndarray, label_set: LabelSet) -> np.ndarray:
     """An image ``(height, width, 3)`` uint8 under the classes that a model gives it, with a legend."""
-    outputs = model(image[np.newaxis].astype("float32"), training=False)
-    logits = outputs["logits"] if isinstance(outputs, dict) else outputs
+    logits = model(image[np.newaxis].astype("float32"), training=False)
     return overlay(image, np.argmax(logits[0], axis=-1), label_set)
