@@ -15,10 +15,11 @@ trainIds are meant. Prints the share of each class and a weight for the loss, 1/
 """
 _EPILOG = """\
 kinds (told from the folders unless --kind says it):
-  camvid      train.txt, train/, trainannot/ and so on, as in the SegNet tutorial
-  voc2012     VOCdevkit; with SegmentationClassAug/ also the split train_aug
-  cityscapes  leftImg8bit/ and gtFine/
-  folder      images/ and masks/, paired by name; classes.txt with one name a line
+  camvid           train.txt, train/, trainannot/ and so on, as in the SegNet tutorial
+  camvid_original  images and labels *_L.png in 32 colours; train.txt and so on if there are any
+  voc2012          VOCdevkit; with SegmentationClassAug/ also the split train_aug
+  cityscapes       leftImg8bit/ and gtFine/
+  folder           images/ and masks/, paired by name; classes.txt with one name a line
 
 exit status: 0 nothing is wrong, 1 problems were found, 2 the data set cannot be checked
 
@@ -47,7 +48,7 @@ def add_parser(subparsers) -> None:
     )
     add = check.add_argument
     add("data", metavar="DIR", type=Path, help="folder of the data set")
-    add("--kind", metavar="KIND", help="camvid, voc2012, cityscapes or folder")
+    add("--kind", metavar="KIND", help="camvid, camvid_original, voc2012, cityscapes or folder")
     add("--split", metavar="NAME", action="append", help="look at this split only; may be repeated")
     add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
     add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, DIR then holds the images")

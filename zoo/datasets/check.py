@@ -15,7 +15,7 @@ from zoo.datasets import readers
 from zoo.datasets.cityscapes import LAST_ID
 from zoo.datasets.dataset import INVALID, Dataset, describe_values, size_of
 from zoo.errors import InputError, ZooError
-from zoo.images import read_image, read_mask
+from zoo.images import read_image
 from zoo.labels import CITYSCAPES19, LabelSet, numbered
 
 _MOST_CLASSES = 255
@@ -107,7 +107,7 @@ def check(
     Args:
         data: Folder of the data set.
         kind: One of `zoo.datasets.KINDS`; by default told from the folders.
-        splits: Which ones to look at, by default all; of a ``folder`` without lists everything at once.
+        splits: Which ones to look at, by default all; without lists everything at once.
         classes: For ``folder``, as for `zoo.datasets.open_dataset`. If there are none, the largest value that
             occurs gives their number, and every value below 255 counts as a class.
         masks: For ``folder``, as for `zoo.datasets.open_dataset`.
@@ -123,7 +123,8 @@ def check(
     kind = readers.detect_kind(data) if kind is None and masks is None else kind or "folder"
     known = readers.splits_of(kind, data)
     if splits is None:
-        splits = (known[:-1] if _has_lists(data, known) else known[-1:]) if kind == "folder" else known
+        everything = known[-1:] == ("all",)
+        splits = (known[:-1] if _has_lists(data, known) else known[-1:]) if everything else known
     # Without a split the reader says that none was found.
     names = tuple(dict.fromkeys(splits)) or ("train",)
     counted = kind == "folder" and classes is None and not (data / "classes.txt").is_file()
@@ -131,7 +132,8 @@ def check(
     scans = []
     for name in names:
         listing = readers.list_files(kind, data, split=name, classes=given, masks=masks)
-        scans.append((listing, [_scan(pair) for pair in progress(listing.dataset.pairs)]))
+        read = listing.dataset.read_values
+        scans.append((listing, [_scan(pair, read) for pair in progress(listing.dataset.pairs)]))
     datasets = [listing.dataset for listing, _ in scans]
     if counted:
         labels = numbered(_largest(scan for _, found in scans for scan in found) + 1)
@@ -157,10 +159,10 @@ class _Scan:
     histogram: np.ndarray | None
 
 
-def _scan(pair: tuple[Path, Path]) -> _Scan:
+def _scan(pair: tuple[Path, Path], read_values: Callable) -> _Scan:
     problems: list[Problem] = []
     image = _read(read_image, pair[0], problems)
-    mask = _read(read_mask, pair[1], problems)
+    mask = _read(read_values, pair[1], problems)
     if image is not None and mask is not None and image.shape[:2] != mask.shape:
         message = f"{size_of(mask)} pixels, but its image has {size_of(image)}"
         problems.append(Problem(pair[1], "size", message))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import InputError
+from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
-from zoo.labels import LabelSet
+from zoo.labels import Color, LabelSet
 
 INVALID = -1  # in a table of mask values: one that must not occur
 
@@ -29,6 +30,8 @@ class Dataset:
         table: Label of each of the 256 values that a mask file can hold, `INVALID` (-1) where the value must
             not occur. `None`: files hold the labels themselves.
         ids: Whether the files hold Cityscapes label ids.
+        colors: RGB colours that stand in the mask files instead of values; a pixel's value is the position of
+            its colour here. `None`: files hold values.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Dataset:
     pairs: tuple[Pair, ...] = field(repr=False)
     table: tuple[int, ...] | None = field(default=None, repr=False)
     ids: bool = False
+    colors: tuple[Color, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         ignore = self.label_set.ignore_label
@@ -77,7 +81,7 @@ class Dataset:
             FormatError: A damaged file.
         """
         image_path, mask_path = self.pairs[self._checked(index)]
-        image, raw = read_image(image_path), read_mask(mask_path)
+        image, raw = read_image(image_path), self.read_values(mask_path)
         if image.shape[:2] != raw.shape:
             raise InputError(f"{mask_path}: {size_of(raw)} pixels, but its image has {size_of(image)}")
         mask = self.values()[raw]
@@ -85,6 +89,17 @@ class Dataset:
             found = np.unique(raw[mask == INVALID])
             raise InputError(f"{mask_path}: {describe_values(found)} no class of {self.label_set.key}")
         return image, mask
+
+    def read_values(self, path: Path) -> np.ndarray:
+        """``(height, width)`` uint8: what a mask file holds, before `values` makes labels of it.
+
+        Raises:
+            InputError: There is no such file.
+            FormatError: A damaged file, or a colour that is none of `colors`.
+        """
+        if self.colors is None:
+            return read_mask(path)
+        return _positions(read_image(path), self.colors, path)
 
     def as_tf(self, **options):
         """Batches as a ``tf.data.Dataset``; the options are those of `zoo.datasets.batches`."""
@@ -100,6 +115,21 @@ class Dataset:
         if not 0 <= index < len(self):
             raise InputError(f"index {index} is outside of 0…{len(self) - 1}")
         return index
+
+
+def _positions(pixels: np.ndarray, colors: Sequence[Color], path: Path) -> np.ndarray:
+    """Position in `colors` of each pixel of a mask ``(height, width, 3)``."""
+    weights = np.array([1 << 16, 1 << 8, 1])
+    known = np.array(colors) @ weights
+    order = np.argsort(known)
+    codes = pixels @ weights
+    at = np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)
+    found = order[at].astype(np.uint8)
+    wrong = known[found] != codes
+    if wrong.any():
+        color = tuple(map(int, pixels[wrong][0]))
+        raise FormatError(f"{path}: {int(wrong.sum())} pixels have a colour of no class, such as {color}")
+    return found
 
 
 def size_of(array: np.ndarray) -> str:

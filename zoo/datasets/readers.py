@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from zoo.datasets import camvid, cityscapes, folder, voc2012
+from zoo.datasets import camvid, camvid_original, cityscapes, folder, voc2012
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.listing import Listing
 from zoo.errors import InputError
@@ -14,6 +14,7 @@ from zoo.labels import LabelSet
 
 _LAYOUTS: Mapping[str, object] = {
     "camvid": camvid,
+    "camvid_original": camvid_original,
     "voc2012": voc2012,
     "cityscapes": cityscapes,
     "folder": folder,
@@ -37,13 +38,16 @@ def open_dataset(
 
     Args:
         kind: ``"camvid"``: the layout of the SegNet tutorial, with lists ``train.txt``, ``val.txt`` and
-            ``test.txt`` of image and annotation paths, 11 classes. ``"voc2012"``: ``VOCdevkit``, splits
-            ``train``, ``val``, ``trainval``, and ``train_aug`` with SBD's folder ``SegmentationClassAug``.
+            ``test.txt`` of image and annotation paths, 11 classes. ``"camvid_original"``: images with labels
+            ``*_L.png`` in the colours of 32 classes, which are merged to the same 11. ``"voc2012"``:
+            ``VOCdevkit``, splits ``train``, ``val``, ``trainval``, and ``train_aug`` with SBD's folder
+            ``SegmentationClassAug``.
             ``"cityscapes"``: ``leftImg8bit`` and ``gtFine`` with label ids or trainIds. ``"folder"``:
             ``images`` and ``masks`` with files of the same stem; the pixels of a mask are class indices
             (grey or palette PNG), 255 is ignored.
         data: Folder of the data set. With `masks` the folder of the images.
-        split: Part of the data set. For ``folder``: ``"train"`` and ``"val"`` by the lists of stems
+        split: Part of the data set. For ``camvid_original``: those that have a list, such as SegNet's
+            ``train.txt``, and ``"all"``. For ``folder``: ``"train"`` and ``"val"`` by the lists of stems
             ``train.txt`` and so on in `data` if there are any, or by a seeded choice otherwise; ``"all"`` is
             everything.
         classes: For ``folder``: names, number or `LabelSet` of the classes, or a text file with one name a
