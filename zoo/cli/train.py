@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from zoo.cli import add_unverified_option, import_tensorflow, recipe
+from zoo.errors import InputError
 
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
 other weights are where training starts. After each epoch the model is scored on the validation
 part. The output folder receives best.keras (the model of the best score), final.keras,
 checkpoints, training.csv, validation.csv and events for TensorBoard. The same command again goes
-on from the last checkpoint.
+on from the last checkpoint. Standard error has a progress bar, or, where it is no terminal, a line
+after each validation.
 """
 _EPILOG = """\
 examples:
@@ -47,14 +50,18 @@ def add_parser(subparsers) -> None:
         metavar="NAME=VALUE",
         help="argument of the model's builder, such as separable=true; repeatable",
     )
+    add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
+    if args.examples < 0:
+        raise InputError(f"--examples must be 0 or more, not {args.examples}")
     training, validation = recipe.open_data(args)
     import_tensorflow()
+    from zoo.heads.classifier import without_auxiliary
     from zoo.training.checkpoints import write_model
     from zoo.training.engine import fit
     from zoo.training.strategy import is_chief, make_strategy
@@ -72,9 +79,11 @@ def run(args: argparse.Namespace) -> int:
         strategy=strategy,
         validate=None if validation is None else lambda model: _score(model, validation),
         output=args.output,
+        examples=_examples(args, validation),
+        report=None if sys.stderr.isatty() else _Report(settings, epochs=args.epochs),
     )
     if history.stopped != "interrupted" and is_chief(strategy):
-        write_model(model, args.output / "final.keras")
+        write_model(without_auxiliary(model), args.output / "final.keras")
     return _tell(args, history)
 
 
@@ -97,6 +106,47 @@ def _score(model, validation) -> dict[str, float]:
 
     evaluation = evaluate(model, validation)
     return {"miou": evaluation.mean_iou, "pixel_accuracy": evaluation.pixel_accuracy}
+
+
+def _examples(args: argparse.Namespace, validation) -> tuple:
+    """The first images of the validation part."""
+    count = 0 if validation is None else min(args.examples, len(validation))
+    return tuple(validation.read(index)[0] for index in range(count))
+
+
+class _Report:
+    """A line on standard error at the end of each epoch, for logs."""
+
+    def __init__(self, settings, *, epochs: int):
+        self.settings, self.epochs = settings, epochs
+        self.before: tuple[int, float] | None = None  # step and time of the last line
+
+    def __call__(self, trained: dict[str, float], scored: dict[str, float]) -> None:
+        step, steps = trained["step"], self.settings.steps
+        parts = [
+            f"epoch {step * self.epochs / steps:.4g}/{self.epochs} step {step}/{steps}",
+            f"loss {trained['loss']:.4f}",
+            f"rate {trained['learning_rate']:.2e}",
+        ]
+        if scored:
+            parts.append(f"mIoU {100 * scored['miou']:.2f}")
+        parts.append(f"{_duration(self._seconds_left(trained))} left")
+        print(", ".join(parts), file=sys.stderr, flush=True)
+
+    def _seconds_left(self, trained: dict[str, float]) -> float:
+        """By the time since the last line; the first line knows only the time of training itself."""
+        step, now = trained["step"], time.monotonic()
+        seconds = self.settings.accumulate / trained["batches_per_second"]
+        if self.before is not None:
+            seconds = (now - self.before[1]) / (step - self.before[0])
+        self.before = step, now
+        return seconds * (self.settings.steps - step)
+
+
+def _duration(seconds: float) -> str:
+    """``H:MM:SS``."""
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
 def _tell(args: argparse.Namespace, history) -> int:
