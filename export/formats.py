@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterable
@@ -11,9 +12,13 @@ import keras
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.export import quantized_parity
 from zoo.export.artifacts import open_artifact
+from zoo.export.calibration import Source
 from zoo.export.deployment import Deployment, prepare
 from zoo.export.parity import Parity, compare, default_images, require
+from zoo.export.quantization import Quantization
+from zoo.export.quantized_parity import QuantizedParity
 from zoo.export.report import ExportReport, describe
 from zoo.export.staging import check_target, report_path, staged, writing
 
@@ -33,8 +38,11 @@ def to_saved_model(
     """Export to a SavedModel folder that TensorFlow runs without Keras and without the zoo.
 
     The signature ``serving_default`` takes ``image``, float32 RGB in 0…255 ``(batch, height, width, 3)`` with
-    any batch, and gives ``logits`` ``(batch, height, width, classes)``. Normalization is part of the graph,
-    dropout is not. The labels are the asset ``assets/atrous_zoo.json``.
+    any batch, and gives ``logits`` ``(batch, height, width, classes)``. The signature ``serving_bytes`` takes
+    ``image_bytes`` ``(batch,)``, the content of JPEG or PNG files, which it resizes to a static `input_size`;
+    else those of one batch must be of one size. It does not turn images by their EXIF orientation.
+    Normalization is part of the graph, dropout is not. The labels are the assets ``labels.txt`` and
+    ``atrous_zoo.json``.
 
     The artifact is run and compared with the model before it appears under its name; after any failure
     nothing is left, and an older artifact stays as it was.
@@ -71,21 +79,58 @@ def to_tflite(
     input_size: tuple[int, int] | None,
     head: str = "logits",
     rewrites: Rewrites = None,
+    quantization: str | None = None,
+    calibration: Source | None = None,
+    max_drop: float | None = None,
     images: Images = None,
 ) -> ExportReport:
-    """Export to a float32 TFLite file with a static ``(1, height, width, 3)`` input and builtin operations.
+    """Export to a TFLite file with a static ``(1, height, width, 3)`` input and builtin operations.
 
     Input ``image``, output ``logits``, also as the signature ``serving_default``; labels and origin are the
-    JSON text in the metadata buffer ``atrous_zoo``. A dilated convolution is one operation.
+    JSON text in the metadata buffer ``atrous_zoo``, and TFLite Metadata for MediaPipe Tasks and Android. A
+    dilated convolution is one operation, in quantized files too.
 
-    Arguments, result and errors as in `to_saved_model`; `input_size` may be `None` only for a model that was
-    built for one size. `path` must end in ``.tflite``.
+    Other arguments, result and errors as in `to_saved_model`; `input_size` may be `None` only for a model
+    that was built for one size. `path` must end in ``.tflite``.
+
+    Args:
+        model: A zoo model.
+        path: File to write.
+        input_size: (height, width) in pixels.
+        head: As in `to_saved_model`.
+        rewrites: As in `to_saved_model`.
+        quantization: `None` for float32; ``"float16"`` weights; ``"dynamic"``: int8 weights, layers quantize
+            what they are given while they run; or ``"int8"``: integers throughout, uint8 images and logits,
+            a scale for each channel of the weights. A quantized file is held to other limits, see
+            `zoo.export.quantized_parity`.
+        calibration: Images like those that the model will see, see `zoo.export.calibration.read_calibration`.
+            Needed for int8; measured on for all kinds.
+        max_drop: How much the share of calibration pixels with the float model's class may fall below 1, or,
+            where `calibration` is a data set, how much mean IoU may fall. An int8 file that misses the bound
+            gets layers in float, in the order of their measured error and as few as keep it.
+        images: For the comparison; `None` for the calibration images, or synthetic ones without any.
+
+    Raises:
+        InputError: As in `to_saved_model`; too few images or none for int8, or settings that do not go
+            together.
+        FormatError: A calibration image that cannot be read.
+        ParityError: The file misses its limits or `max_drop`.
     """
+    from zoo.export.quantization import plan as plan_quantization
     from zoo.export.writers import tflite
 
     target = check_target(path, format="tflite")
     deployment = prepare(model, input_size=input_size, head=head, rewrites=rewrites)
-    return _publish(deployment, target, write=tflite.write, images=images)
+    settings = {"calibration": calibration, "max_drop": max_drop}
+    plan = plan_quantization(quantization, deployment=deployment, **settings)
+    if plan is None:
+        return _publish(deployment, target, write=tflite.write, images=images)
+    described = dataclasses.replace(deployment.metadata, quantization=plan.stored())
+    deployment = dataclasses.replace(deployment, metadata=described)
+    if images is None and plan.calibration is not None:
+        images = plan.calibration.images
+    write = functools.partial(tflite.write, plan=plan)
+    return _publish(deployment, target, write=write, images=images)
 
 
 def to_onnx(
@@ -131,29 +176,36 @@ def _publish(
     deployment: Deployment,
     target: Path,
     *,
-    write: Callable[[Deployment, Path], None],
+    write: Callable[[Deployment, Path], Quantization | None],
     images: Images,
 ) -> ExportReport:
     """Write, prove, report, and only then move to `target`."""
     with staged(target) as work:
-        write(deployment, work)
+        quantization = write(deployment, work)
         artifact = open_artifact(work)
         parity = _measure(artifact, deployment, images)
         require(parity, what=target.name)
-        report = describe(artifact, path=target, parity=parity, rewrites=deployment.rewrites)
+        report = describe(
+            artifact, path=target, parity=parity, rewrites=deployment.rewrites, quantization=quantization
+        )
         with writing(report_path(target)):
             report_path(work).write_text(report.to_json(), encoding="utf-8")
     return report
 
 
-def _measure(artifact, deployment: Deployment, images: Images) -> Parity:
+def _measure(artifact, deployment: Deployment, images: Images) -> Parity | QuantizedParity:
     images = default_images(artifact.input_size) if images is None else list(images)
     if not images:
         raise InputError("the comparison needs at least one image")
-    return compare(artifact.predict, deployment.reference, images, domain=deployment.domain)
+    pair, domain = (artifact.predict, deployment.reference), deployment.domain
+    quantization = artifact.metadata.quantization
+    if quantization is None:
+        return compare(*pair, images, domain=domain)
+    kind, bound = quantization["kind"], quantization["max_disagreement"]
+    return quantized_parity.compare(*pair, images, quantization=kind, domain=domain, max_drop=bound)
 
 
-def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None) -> Parity:
+def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None) -> Parity | QuantizedParity:
     """Compare an existing artifact with its Keras model again.
 
     Args:

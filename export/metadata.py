@@ -16,6 +16,8 @@ SIGNATURE = "serving_default"
 # The second signature of a SavedModel. Servers take an input that ends in "_bytes" as base64 from JSON.
 BYTES_SIGNATURE = "serving_bytes"
 BYTES_NAME = "image_bytes"
+# Kinds of quantized TFLite files.
+QUANTIZATIONS = ("float16", "dynamic", "int8")
 # Class names for other software, one a line.
 LABEL_FILE = "labels.txt"
 SCHEMA = 1
@@ -34,6 +36,8 @@ class Metadata:
         input_size: (height, width), or `None` when any size is taken.
         fingerprint: Of the exported model, see `zoo.export.deployment.fingerprint`.
         producer: Software that wrote the artifact.
+        quantization: Kind and bound of a quantized file, see `zoo.export.quantization.Plan.stored`; `None`
+            for float32.
     """
 
     model: str
@@ -44,6 +48,7 @@ class Metadata:
     input_size: tuple[int, int] | None
     fingerprint: str
     producer: str
+    quantization: dict | None = None
 
     def to_json(self) -> str:
         """The JSON text that is stored in the artifact."""
@@ -51,9 +56,13 @@ class Metadata:
             **vars(self),
             "schema": SCHEMA,
             "label_set": self.label_set.to_config(),
-            "input": "float32 RGB in 0..255; normalization is part of the graph",
+            "input": f"{self._input_type} RGB in 0..255; normalization is part of the graph",
         }
         return json.dumps(content, sort_keys=True)
+
+    @property
+    def _input_type(self) -> str:
+        return "uint8" if self.quantization and self.quantization["kind"] == "int8" else "float32"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, path) -> Metadata:
@@ -68,6 +77,7 @@ class Metadata:
                 label_set=LabelSet.from_config(content["label_set"]),
                 input_size=None if size is None else (int(size[0]), int(size[1])),
                 fingerprint=str(content["fingerprint"]),
+                quantization=content.get("quantization"),  # files from before there was one have none
             )
         except (ValueError, KeyError, TypeError, IndexError) as error:
             if isinstance(error, FormatError):

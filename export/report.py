@@ -11,6 +11,8 @@ from pathlib import Path
 from zoo.export.artifacts.base import Artifact, Port
 from zoo.export.deploy import Rewrite
 from zoo.export.parity import Parity
+from zoo.export.quantization import Quantization
+from zoo.export.quantized_parity import QuantizedParity
 
 _DISTRIBUTIONS = {
     "zoo": "atrous-zoo",
@@ -42,8 +44,9 @@ class ExportReport:
         labels: Class names in the order of the logits' channels.
         opset: Of an ONNX file, else `None`.
         operations: How often each operation stands in the artifact.
-        parity: Against the Keras model as it was given.
+        parity: Against the Keras model as it was given; a `QuantizedParity` for a quantized file.
         rewrites: What became of each rewrite of the model before the export.
+        quantization: How a TFLite file was quantized; `None` for float32.
         versions: Of the software that took part.
     """
 
@@ -61,8 +64,9 @@ class ExportReport:
     labels: tuple[str, ...]
     opset: int | None
     operations: dict[str, int]
-    parity: Parity
+    parity: Parity | QuantizedParity
     rewrites: tuple[Rewrite, ...]
+    quantization: Quantization | None
     versions: dict[str, str | None]
 
     def to_dict(self) -> dict:
@@ -109,7 +113,12 @@ def digest(path: Path) -> str:
 
 
 def describe(
-    artifact: Artifact, *, path: Path, parity: Parity, rewrites: tuple[Rewrite, ...]
+    artifact: Artifact,
+    *,
+    path: Path,
+    parity: Parity | QuantizedParity,
+    rewrites: tuple[Rewrite, ...],
+    quantization: Quantization | None = None,
 ) -> ExportReport:
     """The report on an opened artifact whose final place is `path`; all facts are read from the artifact."""
     metadata = artifact.metadata
@@ -130,5 +139,6 @@ def describe(
         operations=artifact.operations(),
         parity=parity,
         rewrites=rewrites,
+        quantization=quantization,
         versions={name: _version(of) for name, of in _DISTRIBUTIONS.items()},
     )

@@ -14,6 +14,7 @@ from zoo.export.artifacts.base import Artifact, Port
 from zoo.export.metadata import KEY, Metadata, missing
 
 _IDENTIFIER = b"TFL3"
+_FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
 _OPERATORS = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
 
 
@@ -39,6 +40,47 @@ def operator_name(code: schema.OperatorCode) -> str:
     return _OPERATORS[builtin]
 
 
+def float_operations(content: bytes) -> list[tuple[str, str]]:
+    """Name and output tensor of each operation that computes in floating point, in the order of execution.
+
+    Those that only convert between integers and floats do not count.
+    """
+    model = schema.Model.GetRootAs(content)
+    found = []
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            name = operator_name(model.OperatorCodes(operator.OpcodeIndex()))
+            output = graph.Tensors(operator.Outputs(0))
+            if name != "DEQUANTIZE" and output.Type() in _FLOATS:
+                found.append((name, output.Name().decode()))
+    return found
+
+
+def _to_stored(values: np.ndarray, details: dict) -> np.ndarray:
+    """Real values as the tensor stores them: integers are ``value / scale + zero point``."""
+    dtype, (scale, zero_point) = details["dtype"], details["quantization"]
+    if not np.issubdtype(dtype, np.integer):
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values / (scale or 1) + zero_point), limits.min, limits.max).astype(dtype)
+
+
+def _to_real(values: np.ndarray, details: dict) -> np.ndarray:
+    """The inverse of `_to_stored`, but for rounding; integers without a scale are what they are."""
+    scale, zero_point = details["quantization"]
+    if not scale:
+        return values
+    return (values.astype(np.float32) - zero_point) * np.float32(scale)
+
+
+def run_once(interpreter: Interpreter, image: np.ndarray) -> np.ndarray:
+    """Run an allocated interpreter on ``(1, height, width, 3)`` in 0…255; real values whatever it stores."""
+    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.set_tensor(source["index"], _to_stored(image, source))
+    interpreter.invoke()
+    return _to_real(interpreter.get_tensor(target["index"]), target)
+
+
 class TFLiteArtifact(Artifact):
     """See `zoo.export.open_artifact`."""
 
@@ -61,13 +103,7 @@ class TFLiteArtifact(Artifact):
         self.metadata = Metadata.from_json(_embedded(self._model, path), path=path)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        return np.concatenate([self._run_one(image[None]) for image in batch])
-
-    def _run_one(self, image: np.ndarray) -> np.ndarray:
-        interpreter = self._interpreter
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        return np.concatenate([run_once(self._interpreter, image[None]) for image in batch])
 
     def operations(self) -> dict[str, int]:
         """Operations of all subgraphs."""

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import flatbuffers
 import numpy as np
-import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import InputError
-from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.deployment import Deployment
 from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, SIGNATURE, Metadata
+from zoo.export.quantization import Plan, Quantization, quantize_integers, quantize_weights
 from zoo.export.staging import writing
 from zoo.export.writers import tflite_metadata
 from zoo.export.writers.tflite_metadata import licence_of
+from zoo.export.writers.tflite_quantized import float_converter
 
 _IDENTIFIER = b"TFL3"
 # What the schema asks for (`force_align`), so that kernels may map weights in place.
@@ -29,15 +30,6 @@ class _AlignedBuffer(schema.BufferT):
         if self.data is not None:
             builder.Prep(_ALIGNMENT, len(self.data))
         return super().Pack(builder)
-
-
-def _convert(deployment: Deployment) -> bytes:
-    # Without a module the converter takes its deprecated path; the weights are constants already.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [frozen_function(deployment)], trackable_obj=tf.Module()
-    )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    return bytes(converter.convert())
 
 
 def _name_ends(model: schema.ModelT) -> None:
@@ -75,11 +67,21 @@ def annotate(content: bytes, metadata: Metadata) -> bytes:
     return tflite_metadata.attach_files(bytes(builder.Output()), metadata)
 
 
-def write(deployment: Deployment, path: Path) -> None:
-    """Write the file `path`."""
+def write(deployment: Deployment, path: Path, *, plan: Plan | None = None) -> Quantization | None:
+    """Write the file `path`; what was done where it is quantized."""
     metadata = deployment.metadata
     if metadata.input_size is None:
         raise InputError("a tflite artifact has a static size: pass input_size=(height, width)")
-    content = annotate(_convert(deployment), metadata)
+    content, done = _convert(deployment, plan)
+    content = annotate(content, metadata)
     with writing(path):
         path.write_bytes(content)
+    return done
+
+
+def _convert(deployment: Deployment, plan: Plan | None) -> tuple[bytes, Quantization | None]:
+    if plan is None:
+        return bytes(float_converter(deployment).convert()), None
+    if plan.kind == "int8":
+        return quantize_integers(deployment, plan)
+    return quantize_weights(deployment, plan)

@@ -12,9 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from zoo.cli import add_unverified_option, import_tensorflow
+from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
 
 FORMATS = ("saved_model", "tflite", "onnx")
+
+
+_EPILOG = """\
+example:
+  zoo export deeplabv3_aspp --format tflite --input-size 360x480 --output m.tflite
+  zoo export deeplabv3_aspp --format tflite --input-size 360x480 --quantization int8 --calibration photos/ \\
+    --max-drop 0.01 --output m.tflite
+"""
 
 
 def add_parser(subparsers) -> None:
@@ -24,7 +33,7 @@ def add_parser(subparsers) -> None:
         help="write a model as SavedModel, TFLite or ONNX",
         description="Write a model for deployment, run it, compare it with the Keras model, and report. "
         "Nothing is left where the two differ.",
-        epilog="example:\n  zoo export deeplabv3_aspp --format tflite --input-size 360x480 --output m.tflite",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="name of a model, or of an architecture")
@@ -43,6 +52,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument("--layout", metavar="LAYOUT", help="onnx only: nhwc (default) or nchw")
     parser.add_argument("--opset", type=int, metavar="N", help="onnx only: operator set, 18 by default")
     add_rewrite_option(parser)
+    add_quantization_options(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="file or folder to write")
     parser.set_defaults(run=run)
 
@@ -130,19 +140,25 @@ def run(args: argparse.Namespace) -> int:
     options = {k: v for k, v in (("layout", args.layout), ("opset", args.opset)) if v is not None}
     if options and args.format != "onnx":
         raise InputError(f"--{next(iter(options))} is for --format onnx, not {args.format}")
+    options.update(quantization_settings(args))
     quiet_tensorflow()
+    from zoo.export import quantization
     from zoo.export.staging import check_target
 
     check_target(args.output, format=args.format)  # before the minutes that loading may take
+    if "quantization" in options:
+        wanted = {name: options[name] for name in ("calibration", "max_drop")}
+        quantization.check(options["quantization"], **wanted)
     images = read_images(args.image, size=size)
     tell(f"loading {args.model}")
     consent = {"allow_unverified": args.allow_unverified}
     model = load_model(args.model, args.weights or "default", classes=args.classes, **consent)
     tell(f"exporting to {args.format} and comparing with the model")
     options["rewrites"] = _rewrites(args.no_rewrite)
-    report = _export(args.format)(
-        model, args.output, input_size=size, head=args.head, images=images, **options
-    )
+    with native_output_hidden():
+        report = _export(args.format)(
+            model, args.output, input_size=size, head=args.head, images=images, **options
+        )
     print(report.to_json() if args.json else _summary(report), end="" if args.json else "\n")
     return 0
 
@@ -180,6 +196,7 @@ def _summary(report) -> str:
         ("output", shape_text(report.outputs[0])),
         ("parity", str(report.parity)),
         ("operations", operations),
+        *([("quantization", str(report.quantization))] if report.quantization else []),
         ("rewrites", "; ".join(_rewrite_text(r) for r in report.rewrites if r.applied) or "none applied"),
     ]
     width = max(len(name) for name, _ in rows[1:])

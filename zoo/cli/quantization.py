@@ -1,0 +1,114 @@
+"""Options of ``zoo export`` that quantize a TFLite file."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from zoo.errors import InputError
+from zoo.export.metadata import QUANTIZATIONS
+
+LIMIT = 100
+
+
+def add_quantization_options(parser: argparse.ArgumentParser) -> None:
+    """Options for TFLite files only."""
+    group = parser.add_argument_group("quantization (tflite only)")
+    add = group.add_argument
+    add(
+        "--quantization",
+        "--quantize",
+        choices=QUANTIZATIONS,
+        metavar="KIND",
+        help="float16 (weights), dynamic (8-bit weights), or int8 (integers throughout)",
+    )
+    add("--calibration", nargs="+", metavar="PATH", help="images, folders or globs to calibrate on (int8)")
+    add("--dataset", metavar="KIND", help="layout of --calibration where it is a data set with masks")
+    add("--split", metavar="NAME", help="part of the data set (train)")
+    add(
+        "--calibration-limit",
+        type=int,
+        default=LIMIT,
+        metavar="N",
+        help=f"use so many of the images at most, evenly chosen ({LIMIT})",
+    )
+    add(
+        "--max-drop",
+        type=float,
+        metavar="SHARE",
+        help="leave int8 layers in float until agreement with the float model (mean IoU with --dataset) falls"
+        " by no more than this",
+    )
+
+
+def quantization_settings(args: argparse.Namespace) -> dict:
+    """Arguments for `zoo.export.to_tflite`; finds the images, but reads none.
+
+    Raises:
+        InputError: Options that do not go together, or images that are not there.
+    """
+    given = {
+        "--quantization": args.quantization,
+        "--calibration": args.calibration,
+        "--dataset": args.dataset,
+        "--split": args.split,
+        "--max-drop": args.max_drop,
+    }
+    given = [name for name, value in given.items() if value is not None]
+    if given and args.format != "tflite":
+        raise InputError(f"{given[0]} is for --format tflite, not {args.format}")
+    if args.split is not None and args.dataset is None:
+        raise InputError("--split is a part of a data set: name its --dataset")
+    if args.dataset is not None and args.calibration is None:
+        raise InputError("--dataset tells the layout of --calibration: give its folder")
+    if args.calibration_limit < 1:
+        raise InputError(f"--calibration-limit takes a positive number, not {args.calibration_limit}")
+    if not given:
+        return {}
+    settings = {"quantization": args.quantization, "max_drop": args.max_drop}
+    return {**settings, "calibration": _calibration(args) if args.calibration else None}
+
+
+def _calibration(args: argparse.Namespace):
+    """A data set, or the paths of images."""
+    if args.dataset is None:
+        from zoo.images import find_images
+
+        return _chosen(find_images(args.calibration), args.calibration_limit)
+    from zoo.datasets import open_dataset
+
+    if len(args.calibration) != 1:
+        raise InputError("with --dataset, --calibration takes one folder")
+    data = open_dataset(args.dataset, Path(args.calibration[0]), split=args.split or "train")
+    return dataclasses.replace(data, pairs=tuple(_chosen(data.pairs, args.calibration_limit)))
+
+
+def _chosen(items: Sequence, limit: int) -> list:
+    """At most `limit` items, evenly spread over all."""
+    count = min(limit, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
+
+
+@contextlib.contextmanager
+def native_output_hidden() -> Iterator[None]:
+    """Without what libraries print past Python, such as the quantizer its settings at each conversion.
+
+    For a process that is a command; `sys.stderr` still reaches the terminal.
+    """
+    sys.stderr.flush()
+    shown, python = os.dup(2), sys.stderr
+    try:
+        with open(os.devnull, "w") as nowhere, os.fdopen(os.dup(shown), "w") as stream:
+            os.dup2(nowhere.fileno(), 2)
+            # A test's or a caller's own stream is no file and needs no other.
+            sys.stderr = stream if python is sys.__stderr__ else python
+            yield
+    finally:
+        sys.stderr = python
+        os.dup2(shown, 2)
+        os.close(shown)
