@@ -129,7 +129,7 @@ def fit(
     finishes the step, saves and returns; a second one raises KeyboardInterrupt at once.
 
     Several workers need one folder that all see. A worker that dies ends the run of the others: they wait for
-    it in the step that runs, until TensorFlow notices that it is gone (half a minute at most, on an idle
+    it in the step that runs, until TensorFlow notices that it is gone (about half a minute on an idle
     machine), and raise WorkerLostError. Start all of them again, as a cluster manager does that restarts a
     job of which a task has failed: their addresses may be others, and all go on from the last checkpoint. One
     worker alone cannot return to a cluster that runs.
