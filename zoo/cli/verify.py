@@ -63,5 +63,6 @@ def run(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(f"{'equal' if parity.passed else 'differs'}: {parity}")
+        same = "within its limits" if artifact.metadata.quantization else "equal"
+        print(f"{same if parity.passed else 'differs'}: {parity}")
     return 0 if parity.passed else 1
