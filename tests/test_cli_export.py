@@ -9,6 +9,7 @@ from PIL import Image
 import zoo.loading
 from zoo.cli import export, verify
 from zoo.errors import InputError
+from zoo.export.deploy import REWRITES
 from zoo.labels import named
 from zoo.layers import DilatedConv2D
 from zoo.resize import SegmentationLogits
@@ -93,6 +94,25 @@ def test_onnx_options(tmp_path, capsys):
     assert report["opset"] == 17
     assert report["inputs"][0]["shape"] == [1, 3, 24, 32]
     assert report["head"] == "small_logits"
+
+
+def test_rewrites_can_be_left_out(tmp_path, capsys):
+    path = tmp_path / "m.onnx"
+    arguments = ("export", "small", "--format", "onnx", "--input-size", "2x2", "--output", path)
+
+    def enabled(*options):
+        assert run(*arguments, *options, "--json") == 0
+        return {entry["name"]: entry["enabled"] for entry in json.loads(capsys.readouterr().out)["rewrites"]}
+
+    assert enabled() == dict.fromkeys(REWRITES, True)
+    two = ("--no-rewrite", "drop_dead_taps", "--no-rewrite", "fold_batch_norm")
+    assert [name for name, on in enabled(*two).items() if not on] == ["fold_batch_norm", "drop_dead_taps"]
+    assert enabled("--no-rewrite", "all") == dict.fromkeys(REWRITES, False)
+    assert run(*arguments) == 0  # at rate 2, a map of 2x2 is seen by the centre alone
+    assert "drop_dead_taps 1 (8 taps, 48 parameters, 192 multiply-adds)" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run(*arguments, "--no-rewrite", "taps")
+    assert "invalid choice: 'taps'" in capsys.readouterr().err
 
 
 def test_verify_needs_weights_that_can_be_loaded_again(tmp_path, capsys):
