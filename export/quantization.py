@@ -20,6 +20,9 @@ from zoo.training.metrics import ConfusionMatrix
 # What `max_drop` bounds: without true masks, and with them.
 AGREEMENT, MEAN_IOU = "argmax_agreement", "mean_iou"
 
+# Operations in float that the one-line summary names; the report has them all.
+_SHOWN = 6
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -107,8 +110,9 @@ class Quantization:
             bound = "" if self.max_drop is None else f", may fall by {self.max_drop:g}"
             parts.append(f"{self.metric} {self.score:.4f} (float {self.float_score:.4f}{bound})")
         if self.kind == "int8":
-            left = ", ".join(f"{op.operation} {op.layer}" for op in self.float_operations)
-            parts.append(f"in float: {left or 'nothing'}")
+            left = [f"{op.operation} {op.layer}" for op in self.float_operations]
+            more = f", and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+            parts.append(f"in float: {', '.join(left[:_SHOWN]) + more if left else 'nothing'}")
         return "; ".join(parts)
 
 

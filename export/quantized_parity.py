@@ -99,16 +99,20 @@ class QuantizedParity:
     def __str__(self) -> str:
         limits = LIMITS[self.quantization]
         asked = (
-            f"off borders {self.inner_agreement:.4%} (at least {limits.agreement:.0%})"
+            f"off borders {_percent(self.inner_agreement)} (at least {limits.agreement:.0%})"
             if self.max_drop is None
-            else f"at least {1 - self.max_drop:.4%} asked for, off borders {self.inner_agreement:.4%}"
+            else f"at least {1 - self.max_drop:.4%} asked for, off borders {_percent(self.inner_agreement)}"
         )
         return (
             f"{self.quantization}: arg-max agreement {self.argmax_agreement:.4%} of {self.pixels} pixels,"
-            f" {asked}, within {self.border} pixels of them {self.border_agreement:.4%};"
+            f" {asked}, within {self.border} pixels of them {_percent(self.border_agreement)};"
             f" relative logit error {self.relative_error:.3f} (limit {limits.relative_error}),"
             f" mean {self.mean_error:.2e}, max {self.max_error:.2e}, largest logit {self.max_logit:.3g}"
         )
+
+
+def _percent(share: float) -> str:
+    return "(no pixels)" if share != share else f"{share:.4%}"
 
 
 class _Sums:

@@ -21,7 +21,7 @@ from zoo.export import quantized_parity
 from zoo.export.calibration import read_calibration
 from zoo.export.deployment import prepare
 from zoo.export.parity import synthetic_image
-from zoo.export.quantization import fewest, plan
+from zoo.export.quantization import FloatOperation, Quantization, fewest, plan
 from zoo.export.writers import tflite as tflite_writer
 from zoo.export.writers.tflite_ends import with_integer_ends
 from zoo.export.writers.tflite_quantized import IntegerConverter
@@ -370,6 +370,18 @@ def test_pixels_near_borders_are_counted_apart():
     assert parity.mean_iou == pytest.approx(18 / 22)
 
 
+def test_a_picture_that_is_all_borders_has_no_share_off_them():
+    logits = np.zeros((1, 6, 6, 2))
+    logits[:, :3, :, 0] = logits[:, 3:, :, 1] = 4
+    parity = quantized_parity.compare(
+        lambda _: logits + 0.1, lambda _: logits, [np.zeros((6, 6, 3))], quantization="int8"
+    )
+    assert parity.border_pixels == parity.pixels == 36
+    assert parity.to_dict()["inner_agreement"] is None
+    assert "off borders (no pixels)" in str(parity)
+    assert parity.passed
+
+
 def test_own_bound_stands_in_place_of_the_usual_limit():
     few = np.zeros((1, 40, 40, 2))
     few[:, :2, :10, 1] = 10  # 20 of 1600 pixels
@@ -377,6 +389,17 @@ def test_own_bound_stands_in_place_of_the_usual_limit():
     assert measured(lambda x: x + few, max_drop=0.02).passed
     assert not measured(lambda x: x + few, max_drop=0.01).passed
     assert "at least 99.0000% asked for" in str(measured(lambda x: x + few, max_drop=0.01))
+
+
+def test_summary_names_the_first_float_operations():
+    left = [
+        FloatOperation(
+            operation="ADD", layer=f"add{i}", tensor=f"m/add{i}/Add", relative_error=None, reason="max_drop"
+        )
+        for i in range(9)
+    ]
+    text = str(Quantization(kind="int8", calibration_images=8, float_operations=tuple(left)))
+    assert text.endswith("in float: ADD add0, ADD add1, ADD add2, ADD add3, ADD add4, ADD add5, and 3 more")
 
 
 def test_wrong_weights_leave_nothing(photos, model, tmp_path, monkeypatch):
