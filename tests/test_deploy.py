@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_export import deeplab, seeded, tiny
+from test_export import seeded, tiny
 
 from zoo import export
 from zoo.architectures.context_aggregation import context_aggregation_mobilenet_v2, context_aggregation_vgg16
@@ -205,7 +205,7 @@ def test_larger_kernels_lose_their_outer_taps():
 @pytest.mark.parametrize("kernel_size", [2, 3, (5, 4), 7])
 def test_strides_keep_their_padding(layer, padding, kernel_size):
     """TF SAME pads one side more than the other; what remains must read the same cells."""
-    for size in ((7, 7), (8, 9), (7, 8), (20, 33)):
+    for size in ((7, 8), (8, 7), (20, 33)):
         model = one_layer(layer(kernel_size=kernel_size, padding=padding, use_bias=True, name="c"))
         rewritten(model, size, "static_shapes", "drop_dead_taps")
 
@@ -260,7 +260,7 @@ def test_split_image_pooling(pool_first, rates, batch_norm):
     x = keras.layers.Rescaling(1 / 255)(image)
     x = aspp(x, rates=rates, norm=norm, channels=5, pool_first=pool_first, dropout=0.5)
     model = seeded(keras.Model(image, x))
-    for size in ((9, 9), (8, 12), (1, 1), (7, 1)):
+    for size in ((9, 8), (1, 1)):
         for names in (("split_image_pooling",), tuple(REWRITES)):
             new, done = rewritten(model, size, *names)
             assert BroadcastLike not in kinds(new)
@@ -321,11 +321,11 @@ def test_drop_training_only():
 
 
 def test_static_shapes():
-    model = deeplab("torchvision", 16, width=0.25)
+    model = tiny()
     new, done = rewritten(model, (65, 49), "static_shapes")
     assert new.input_shape == (None, 65, 49, 3)
     assert all(None not in layer.output.shape[1:] for layer in new.layers)
-    assert done["static_shapes"].places > 100
+    assert done["static_shapes"].places == len(model.layers)
     assert model.input_shape == (None, None, None, 3)
 
 
@@ -334,7 +334,6 @@ def test_static_shapes():
 CONTEXT = {"label_set": LABELS, "width": 1 / 32}
 NETWORKS = {
     "deeplabv3_aspp_mobilenet_v2": lambda: mobile(deeplabv3_aspp_mobilenet_v2, aspp_channels=16),
-    "deeplabv3_aspp_mobilenet_v2 separable": lambda: mobile(deeplabv3_aspp_mobilenet_v2, separable=True),
     "deeplabv3_aspp_mobilenet_v2 tf_deeplab": lambda: mobile(
         deeplabv3_aspp_mobilenet_v2, convention="tf_deeplab", output_stride=8, rates=()
     ),
