@@ -127,10 +127,12 @@ def to_tflite(
         return _publish(deployment, target, write=tflite.write, images=images)
     described = dataclasses.replace(deployment.metadata, quantization=plan.stored())
     deployment = dataclasses.replace(deployment, metadata=described)
+    bound = None
     if images is None and plan.calibration is not None:
-        images = plan.calibration.images
+        # On other images the bound says nothing.
+        images, bound = plan.calibration.images, plan.max_disagreement
     write = functools.partial(tflite.write, plan=plan)
-    return _publish(deployment, target, write=write, images=images)
+    return _publish(deployment, target, write=write, images=images, bound=bound)
 
 
 def to_onnx(
@@ -178,12 +180,13 @@ def _publish(
     *,
     write: Callable[[Deployment, Path], Quantization | None],
     images: Images,
+    bound: float | None = None,
 ) -> ExportReport:
     """Write, prove, report, and only then move to `target`."""
     with staged(target) as work:
         quantization = write(deployment, work)
         artifact = open_artifact(work)
-        parity = _measure(artifact, deployment, images)
+        parity = _measure(artifact, deployment, images, bound=bound)
         require(parity, what=target.name)
         report = describe(
             artifact, path=target, parity=parity, rewrites=deployment.rewrites, quantization=quantization
@@ -193,7 +196,9 @@ def _publish(
     return report
 
 
-def _measure(artifact, deployment: Deployment, images: Images) -> Parity | QuantizedParity:
+def _measure(
+    artifact, deployment: Deployment, images: Images, *, bound: float | None = None
+) -> Parity | QuantizedParity:
     images = default_images(artifact.input_size) if images is None else list(images)
     if not images:
         raise InputError("the comparison needs at least one image")
@@ -201,8 +206,8 @@ def _measure(artifact, deployment: Deployment, images: Images) -> Parity | Quant
     quantization = artifact.metadata.quantization
     if quantization is None:
         return compare(*pair, images, domain=domain)
-    kind, bound = quantization["kind"], quantization["max_disagreement"]
-    return quantized_parity.compare(*pair, images, quantization=kind, domain=domain, max_drop=bound)
+    settings = {"quantization": quantization["kind"], "max_drop": bound}
+    return quantized_parity.compare(*pair, images, domain=domain, **settings)
 
 
 def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None) -> Parity | QuantizedParity:

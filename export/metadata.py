@@ -36,8 +36,8 @@ class Metadata:
         input_size: (height, width), or `None` when any size is taken.
         fingerprint: Of the exported model, see `zoo.export.deployment.fingerprint`.
         producer: Software that wrote the artifact.
-        quantization: Kind and bound of a quantized file, see `zoo.export.quantization.Plan.stored`; `None`
-            for float32.
+        quantization: ``kind`` and ``max_drop`` of a quantized file, see `zoo.export.to_tflite`; `None` for
+            float32.
     """
 
     model: str

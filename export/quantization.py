@@ -51,7 +51,7 @@ class Plan:
 
     def stored(self) -> dict:
         """What the artifact tells of it."""
-        return {"kind": self.kind, "max_disagreement": self.max_disagreement}
+        return {"kind": self.kind, "max_drop": self.max_drop}
 
 
 @dataclass(frozen=True, kw_only=True)

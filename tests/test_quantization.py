@@ -126,7 +126,7 @@ def test_report_and_metadata_tell_the_quantization(int8):
     assert parity["border_agreement"] <= parity["argmax_agreement"] <= parity["inner_agreement"]
     assert 0 < parity["mean_error"] < parity["max_error"]
     metadata = export.open_artifact(path).metadata
-    assert metadata.quantization == {"kind": "int8", "max_disagreement": None}
+    assert metadata.quantization == {"kind": "int8", "max_drop": None}
     assert "uint8 RGB" in metadata.to_json()
     assert export.open_artifact(path).labels == LABELS.names
 
@@ -182,6 +182,8 @@ def test_max_drop_leaves_the_worst_layers_in_float(model, tmp_path):
     assert report.parity.max_drop == 0.005
     assert report.parity.argmax_agreement >= 0.995
     assert report.inputs[0].dtype == "uint8"
+    # On other images the bound says nothing: verifying only tells damage.
+    assert export.verify(path, model, images=[synthetic_image(*SIZE, seed=9)]).max_drop is None
     # The errors that were measured decide: no layer that stayed in integers has a larger one.
     deployment = prepare(model, input_size=SIZE)
     errors = IntegerConverter(deployment, IMAGES).errors()
