@@ -137,7 +137,7 @@ def test_junk_files_give_one_clear_error(tmp_path, name):
     "arguments, message",
     [
         ({"name": "deeplabv3_asp"}, "did you mean 'deeplabv3_aspp'"),
-        ({"name": MODEL, "weights": "ade20k"}, "available: voc2012, voc2012_w050, imagenet"),
+        ({"name": MODEL, "weights": "ade20k"}, "available: camvid, voc2012, voc2012_w050, imagenet"),
         ({"name": MODEL, "weights": "absent.pth"}, "no such weights file"),
         ({"name": MODEL, "weights": None, "classes": 1}, "classes must be an integer from 2"),
         ({"name": MODEL, "weights": None, "output_stride": 5}, "output_stride must be"),

@@ -161,6 +161,13 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         name_map="torchvision_mobilenet_v2",
         settings={"convention": "torchvision"},
     ),
+    _camvid(
+        "deeplabv3_aspp_mobilenet_v2",
+        size=5_012_515,
+        sha256="eb3b163257c541d10b08d19bc97f9598214af7e1d75f90bae2fd6df9e46daede",
+        score=74.03,
+        settings={"separable": True, "output_stride": 8},
+    ),
     WeightsEntry(
         model="deeplabv3_aspp_mobilenet_v2",
         tag="voc2012",

@@ -105,7 +105,7 @@ MODELS: tuple[ModelSpec, ...] = (
         paper=DEEPLABV3,
         builder="zoo.architectures.deeplabv3_aspp:deeplabv3_aspp_mobilenet_v2",
         labels="voc21",
-        default_weights="voc2012",
+        default_weights="camvid",
     ),
     ModelSpec(
         name="deeplabv3_aspp_mobilenet_v3_large",
