@@ -275,7 +275,8 @@ def test_a_single_sample_cannot_be_split(tmp_path):
 
 
 def test_unknown_kind_folder_and_option(tmp_path):
-    with pytest.raises(InputError, match="'coco'; known: camvid, camvid_original, voc2012, cityscapes, folder"):
+    known = "camvid, camvid_original, voc2012, cityscapes, folder"
+    with pytest.raises(InputError, match=f"'coco'; known: {known}"):
         open_dataset("coco", tmp_path)
     with pytest.raises(InputError, match="no such folder"):
         open_dataset("camvid", tmp_path / "absent")
