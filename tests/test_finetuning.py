@@ -15,7 +15,7 @@ from zoo.resize import label_set_of
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "transfer_learning.py"
 
-# Of the form 16 n + 1, which the default weights (corners aligned) were trained at.
+# Of the form 16 n + 1, which the VOC weights (corners aligned) were trained at.
 SIZE = 193
 
 
@@ -33,7 +33,7 @@ def offline(data_dir, tmp_path, monkeypatch):
 def test_twenty_images_are_enough_for_two_classes(offline, tmp_path, capsys):
     data = draw_folder(tmp_path / "data", count=20, size=SIZE, seed=1)
     unseen = draw_folder(tmp_path / "unseen", count=8, size=SIZE, seed=2)
-    command = f"train deeplabv3_aspp --dataset folder --data {data} --output {tmp_path}/run"
+    command = f"train deeplabv3_aspp --weights voc2012 --dataset folder --data {data} --output {tmp_path}/run"
     recipe = (
         f"--output-stride 8 --epochs 8 --batch-size 4 --crop {SIZE} --scale 0.8,1.25 --learning-rate 5e-4"
     )
