@@ -143,6 +143,14 @@ def test_region_losses(kind, terms_of, per_image):
     assert float(kind(per_image=per_image)(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("kind", [Dice, LovaszSoftmax])
+def test_region_losses_of_some_pixels(kind):
+    labels, logits = example()
+    some = float(kind(every=2)(labels, logits))
+    assert some == pytest.approx(float(kind()(labels[:, ::2, ::2], logits[:, ::2, ::2])), rel=1e-6)
+    assert some != pytest.approx(float(kind()(labels, logits)), rel=1e-3)
+
+
 def test_lovasz_of_hard_predictions_is_one_minus_iou():
     labels = np.array([[[0, 0, 0, 1, 1, 1, 1, 255]]])
     pred = np.array([0, 0, 1, 1, 1, 1, 0, 0])
@@ -265,6 +273,7 @@ def test_a_channel_of_one_in_the_labels_is_dropped():
         (lambda: OnlineHardExamples(keep_ratio=0.5, threshold=0.5), "either keep_ratio or threshold"),
         (lambda: OnlineHardExamples(keep_ratio=0), "keep_ratio must be a number above 0 to 1"),
         (lambda: OnlineHardExamples(threshold=0.5, min_kept=0), "min_kept must be"),
+        (lambda: Dice(every=0), "every must be a whole number of 1 or more, not 0"),
         (lambda: WeightedSum([Dice()], []), "1 losses and 0 weights"),
         (lambda: WithAuxiliary(Dice(), weight=-1), "weight of the auxiliary loss"),
     ],

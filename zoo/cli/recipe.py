@@ -45,6 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TERMS",
         help="such as cross-entropy, ohem or cross-entropy+0.5*lovasz; terms: " + ", ".join(LOSSES),
     )
+    add("--region-every", type=int, default=1, metavar="N", help="dice, lovasz: rows, columns apart (1)")
     add("--label-smoothing", type=float, default=0.0, metavar="S", help="share of the other classes (0)")
     add("--balance", action="store_true", help="weigh classes by 1 / ln(1.10 + share)")
     add("--auxiliary", action="store_true", help="train a second head as well, dropped at the end")
@@ -216,9 +217,11 @@ def loss(args: argparse.Namespace, training, *, class_weights: tuple[float, ...]
             class_weights=class_weights, label_smoothing=args.label_smoothing, **ignore
         ),
         "ohem": lambda: OnlineHardExamples(keep_ratio=_HARD_SHARE, **ignore),
-        "dice": lambda: Dice(**ignore),
-        "lovasz": lambda: LovaszSoftmax(**ignore),
+        "dice": lambda: Dice(every=args.region_every, **ignore),
+        "lovasz": lambda: LovaszSoftmax(every=args.region_every, **ignore),
     }
+    if args.region_every != 1 and not {"dice", "lovasz"} & set(args.loss):
+        raise InputError("--region-every belongs to dice and lovasz, which --loss leaves out")
     if "cross-entropy" not in args.loss and (class_weights is not None or args.label_smoothing):
         raise InputError("--balance and --label-smoothing belong to cross-entropy, which --loss leaves out")
     terms = [makers[name]() for name in args.loss]
