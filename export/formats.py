@@ -19,7 +19,7 @@ from zoo.export.deployment import Deployment, prepare
 from zoo.export.parity import Parity, compare, default_images, require
 from zoo.export.quantization import Quantization
 from zoo.export.quantized_parity import QuantizedParity
-from zoo.export.report import ExportReport, describe
+from zoo.export.report import ExportReport, describe, rewrites_of
 from zoo.export.staging import check_target, report_path, staged, writing
 
 Images = Iterable[np.ndarray] | None
@@ -186,14 +186,23 @@ def _publish(
     with staged(target) as work:
         quantization = write(deployment, work)
         artifact = open_artifact(work)
+        images = default_images(artifact.input_size) if images is None else list(images)
         parity = _measure(artifact, deployment, images, bound=bound)
-        require(parity, what=target.name)
+        require(parity, what=target.name, where=lambda: _place(artifact, deployment, images, parity, write))
         report = describe(
             artifact, path=target, parity=parity, rewrites=deployment.rewrites, quantization=quantization
         )
         with writing(report_path(target)):
             report_path(work).write_text(report.to_json(), encoding="utf-8")
     return report
+
+
+def _place(artifact, deployment: Deployment, images, parity: Parity | QuantizedParity, write) -> str:
+    """Where a file that fails its gate goes wrong, as far as it can be told."""
+    from zoo.export.first_difference import explain_export
+
+    folder = artifact.path.parent / "parts"
+    return explain_export(artifact, deployment, images[0], parity=parity, write=write, folder=folder)
 
 
 def _measure(
@@ -228,5 +237,38 @@ def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None
         ParityError: Logits of another shape, so that there is nothing to compare.
     """
     artifact = open_artifact(path)
+    return _measure(artifact, _deployment_of(artifact, model, rewrites=()), images)
+
+
+def find_difference(path: str | os.PathLike, model: keras.Model, *, images: Images = None):
+    """Where an existing artifact goes another way than a Keras model: which layer is the first that differs.
+
+    Tensors of the file that are named after layers are compared with what Keras computes there, on the first
+    image. The network is rewritten as for the export, by the report beside the artifact if there is one.
+
+    Args:
+        path: Of the artifact.
+        model: The model.
+        images: As for `verify`.
+
+    Returns:
+        A `zoo.export.first_difference.FirstDifference`; of a quantized file a `NoisiestLayer`, where the
+        signal-to-noise ratio falls most; `None` where there is no difference or no layer can be told.
+
+    Raises:
+        InputError: As for `verify`.
+        FormatError: As for `verify`.
+        ParityError: As for `verify`.
+    """
+    from zoo.export.first_difference import explain_artifact
+
+    artifact = open_artifact(path)
+    deployment = _deployment_of(artifact, model, rewrites=rewrites_of(artifact.path))
+    images = default_images(artifact.input_size) if images is None else list(images)
+    parity = _measure(artifact, deployment, images[:1])
+    return explain_artifact(artifact, deployment, images[0], parity=parity)
+
+
+def _deployment_of(artifact, model: keras.Model, *, rewrites: Rewrites) -> Deployment:
     size, head = artifact.input_size, artifact.metadata.head
-    return _measure(artifact, prepare(model, input_size=size, head=head, rewrites=()), images)
+    return prepare(model, input_size=size, head=head, rewrites=rewrites)

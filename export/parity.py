@@ -285,7 +285,8 @@ def tolerance_of(max_logit: float) -> float:
     return MAX_ERROR * float(np.maximum(1.0, max_logit / USUAL_LOGIT))
 
 
-def require(parity: Comparison, *, what: str) -> None:
-    """Raise a `ParityError` that names `what` unless the gates hold."""
+def require(parity: Comparison, *, what: str, where: Callable[[], str] | None = None) -> None:
+    """Raise a `ParityError` that names `what` unless the gates hold; `where` tells more on the damage."""
     if not parity.passed:
-        raise ParityError(f"{what} does not compute what its model computes: {parity}")
+        place = f"; {where()}" if where else ""
+        raise ParityError(f"{what} does not compute what its model computes: {parity}{place}")

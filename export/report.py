@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zoo.export.artifacts.base import Artifact, Port
-from zoo.export.deploy import Rewrite
+from zoo.export.deploy import REWRITES, Rewrite
 from zoo.export.parity import Parity
 from zoo.export.quantization import Quantization
 from zoo.export.quantized_parity import QuantizedParity
+from zoo.export.staging import report_path
 
 _DISTRIBUTIONS = {
     "zoo": "atrous-zoo",
@@ -110,6 +111,16 @@ def digest(path: Path) -> str:
         return _file_digest(path)
     lines = (f"{_file_digest(f)}  {f.relative_to(path).as_posix()}\n" for f in files_of(path))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def rewrites_of(path: Path) -> tuple[str, ...] | None:
+    """Names of the rewrites that the report beside an artifact says were asked for; `None` without one."""
+    try:
+        stored = json.loads(report_path(path).read_text(encoding="utf-8"))["rewrites"]
+        names = tuple(entry["name"] for entry in stored if entry["enabled"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return tuple(name for name in names if name in REWRITES)
 
 
 def describe(

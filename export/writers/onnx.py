@@ -162,7 +162,7 @@ def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
 def _dimensions(deployment: Deployment) -> tuple[list, list]:
     """Declared axes of the input and the output, NHWC: sizes, or symbols that the two share."""
     metadata = deployment.metadata
-    classes = len(metadata.label_set)
+    classes = deployment.network.output_shape[-1]
     if metadata.input_size is not None:
         output = deployment.network.compute_output_shape((1, *metadata.input_size, 3))
         return [1, *metadata.input_size, 3], [1, *output[1:3], classes]

@@ -1,0 +1,386 @@
+"""Which layer is the first that an artifact computes differently from its model.
+
+Two ways to see what a file computes in its middle. While an export runs, the network is cut behind a layer
+and the cut one is written in the same format: that sees every layer by itself. Of a finished file, the
+tensors that it names after layers are read (`zoo.export.intermediates`); layers that the file merges into one
+operation then stand together.
+
+The search is that of ``git bisect`` on a history with merges: each step looks behind the layer that divides
+the layers under suspicion most evenly. A layer that is right clears all that it depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo.export.artifacts import Artifact, open_artifact
+from zoo.export.deploy import rewrite
+from zoo.export.deploy.graph import Graph, is_readable, read
+from zoo.export.deployment import Deployment
+from zoo.export.intermediates import keras_outputs, layer_outputs, output_of
+from zoo.export.parity import MAX_ERROR, USUAL_LOGIT, Parity
+from zoo.export.quantized_parity import QuantizedParity
+
+# What 8 bits hold of a signal that fills their range; a layer is not blamed for noise below that.
+_BEST_RATIO = 50.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstDifference:
+    """The first layer whose output differs, though what it is given does not.
+
+    Attributes:
+        layer: Its name.
+        kind: Its class.
+        merged: Layers before it whose own output could not be seen; the difference may be one of theirs.
+        max_error: Largest absolute difference of its output; NaN where not even the shape is right.
+        max_value: Largest absolute value that the model computes there.
+        limit: Of `max_error`: the share of the largest value that the artifact's gate allows the logits.
+        compared: Number of layers that were compared.
+        layers: Number of layers of the network, as it was rewritten for deployment.
+        method: How, in words.
+    """
+
+    layer: str
+    kind: str
+    merged: tuple[str, ...]
+    max_error: float
+    max_value: float
+    limit: float
+    compared: int
+    layers: int
+    method: str
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        return {k: None if v != v else v for k, v in asdict(self).items()}
+
+    def __str__(self) -> str:
+        merged = f", or in {', '.join(map(repr, self.merged))} before it" if self.merged else ""
+        size = (
+            f"error {self.max_error:.1e} of values up to {self.max_value:.3g} (limit {self.limit:.1e})"
+            if self.max_error == self.max_error
+            else "not a number, or another shape"
+        )
+        return (
+            f"first differs in layer {self.layer!r} ({self.kind}){merged}: {size};"
+            f" compared: {self.compared} of {self.layers} layers, {self.method}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoisiestLayer:
+    """The layer that rounding harms most: signal-to-noise ratios of its output and of what it is given.
+
+    Attributes:
+        layer: Its name.
+        kind: Its class.
+        before: Ratio in dB of the worst of its inputs that could be seen, 50 (8 bits) at most.
+        after: Ratio in dB of its output.
+        compared: Number of layers that were compared.
+        layers: Number of layers of the network.
+    """
+
+    layer: str
+    kind: str
+    before: float
+    after: float
+    compared: int
+    layers: int
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        return {k: None if v != v or v in (np.inf, -np.inf) else v for k, v in asdict(self).items()}
+
+    def __str__(self) -> str:
+        return (
+            f"the signal-to-noise ratio falls most in layer {self.layer!r} ({self.kind}): from"
+            f" {self.before:.1f} to {self.after:.1f} dB; compared: {self.compared} of {self.layers} layers,"
+            f" tensors of the file"
+        )
+
+
+# --- the search -------------------------------------------------------------------------------------------
+
+
+def bisect(graph: Graph, differs: Callable[[str], bool | None]) -> tuple[str, list[str]]:
+    """The first layer that differs, where the output does.
+
+    Args:
+        graph: Of the network.
+        differs: Whether a layer's output does; `None` where that cannot be seen.
+
+    Returns:
+        Key of the layer, and keys of those before it that could not be seen and were not cleared.
+    """
+    order = [key for key, _ in graph.walk() if key != graph.input]
+    above: dict[str, frozenset[str]] = {}
+    for key in order:
+        parents = (ref.node for ref in graph.nodes[key].inputs if ref.node in above)
+        above[key] = frozenset({key}).union(*(above[parent] for parent in parents))
+    end = graph.output.node
+    suspects, unseen = above[end] - {end}, set()
+    while candidates := [key for key in order if key in suspects and key not in unseen]:
+        half = min(candidates, key=lambda key: abs(2 * len(above[key] & suspects) - len(suspects)))
+        verdict = differs(half)
+        if verdict is None:
+            unseen.add(half)
+        elif verdict:
+            end, suspects = half, (above[half] & suspects) - {half}
+        else:
+            suspects -= above[half]
+    return end, [key for key in order if key in suspects]
+
+
+class _Layers:
+    """Compares layers of a network and remembers the numbers."""
+
+    def __init__(self, graph: Graph, share: float):
+        self.graph, self.share = graph, share
+        self.seen: dict[str, tuple[float, float]] = {}
+
+    def differs(self, key: str, got: np.ndarray, want: np.ndarray) -> bool:
+        """Whether the output of a layer exceeds the limit."""
+        same = got.shape == want.shape
+        error = float(np.abs(got.astype(np.float64) - want).max()) if same else float("nan")
+        self.seen[key] = (error, float(np.abs(want).max()))
+        return not error <= self.limit(key)
+
+    def limit(self, key: str) -> float:
+        return self.share * self.seen[key][1]
+
+    def found(self, key: str, merged: list[str], *, method: str) -> FirstDifference:
+        error, value = self.seen[key]
+        return FirstDifference(
+            layer=key,
+            kind=self.graph.nodes[key].unit.kind.__name__,
+            merged=tuple(merged),
+            max_error=error,
+            max_value=value,
+            limit=self.limit(key),
+            compared=len(self.seen),
+            layers=len(list(self.graph.walk())) - 1,
+            method=method,
+        )
+
+
+def _share(parity: Parity) -> float:
+    """What the gate allows the logits, as a share of the largest."""
+    if parity.tolerance is None or not parity.max_logit > 0:
+        return MAX_ERROR / USUAL_LOGIT
+    return parity.tolerance / parity.max_logit
+
+
+# --- an export that fails its gate ------------------------------------------------------------------------
+
+
+def explain_export(
+    artifact: Artifact,
+    deployment: Deployment,
+    image: np.ndarray,
+    *,
+    parity: Parity | QuantizedParity,
+    write: Callable[[Deployment, Path], object],
+    folder: Path,
+) -> str:
+    """One clause on where a file that was just written goes wrong; it never raises.
+
+    Args:
+        artifact: The file.
+        deployment: What it was written from.
+        image: ``(height, width, 3)`` in 0…255.
+        parity: That failed.
+        write: The writer of the format, for networks that end in a layer.
+        folder: For the files of these.
+    """
+    # Whatever goes wrong here must not hide what it is to explain.
+    try:
+        batch = _batch(image)
+        if isinstance(parity, QuantizedParity):
+            return str(noisiest_layer(artifact, deployment, batch) or "no layer can be told from the others")
+        broken = _broken_rewrite(deployment, batch, share=_share(parity))
+        if broken:
+            return f"the rewrite {broken!r} changes what the network computes, before anything is written"
+        return str(_in_prefixes(artifact, deployment, batch, parity=parity, write=write, folder=folder))
+    except Exception as error:
+        return f"the layer could not be found ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+
+
+def _batch(image: np.ndarray) -> np.ndarray:
+    image = np.asarray(image, np.float32)
+    return image if image.ndim == 4 else image[None]
+
+
+def _run(network: keras.Model, batch: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(network(batch, training=False))
+
+
+def _compared(output: np.ndarray, domain: str) -> np.ndarray:
+    """The output of a network as `zoo.export.parity` compares it."""
+    return np.exp(output) if domain == "probabilities" else output
+
+
+def _broken_rewrite(deployment: Deployment, batch: np.ndarray, *, share: float) -> str | None:
+    """The first rewrite after which Keras itself computes something else."""
+    if deployment.domain == "mask":  # a few winners among nearly equal ones may always change
+        return None
+    want = _compared(deployment.reference(batch), deployment.domain)
+    limit = share * float(np.abs(want).max())
+
+    def differs(network: keras.Model) -> bool:
+        got = _compared(_run(network, batch), deployment.domain)
+        return not float(np.abs(got.astype(np.float64) - want).max()) <= limit
+
+    if not differs(deployment.network):
+        return None
+    names = [entry.name for entry in deployment.rewrites if entry.enabled]
+    size = deployment.metadata.input_size
+    for count in range(1, len(names) + 1):
+        network, _ = rewrite(deployment.original, input_size=size, rewrites=names[:count])
+        if differs(network):
+            return names[count - 1]
+    return None  # the network is not what the rewrites make: the search of layers tells more
+
+
+def _in_prefixes(
+    artifact: Artifact,
+    deployment: Deployment,
+    batch: np.ndarray,
+    *,
+    parity: Parity,
+    write: Callable[[Deployment, Path], object],
+    folder: Path,
+) -> FirstDifference | str:
+    network = deployment.network
+    if not is_readable(network):
+        return "the layer cannot be found: the network is no functional graph"
+    graph = read(network)
+    layers = _Layers(graph, _share(parity))
+    end, ends = graph.output.node, (artifact.predict(batch), _run(network, batch))
+    if not layers.differs(end, *(_compared(x, deployment.domain) for x in ends)):
+        return "on the first image no layer differs by more than rounding"
+
+    def differs(key: str) -> bool | None:
+        target = output_of(network, key)
+        if target is None:
+            return None
+        prefix = keras.Model(network.input, target, name=network.name)
+        try:
+            got = _written(prefix, deployment, batch, write=write, path=folder / artifact.path.name)
+        except Exception:  # a converter that cannot do this part has errors of any class
+            return None
+        return layers.differs(key, got, _run(prefix, batch))
+
+    found = bisect(graph, differs)
+    method = f"the network cut behind each, written as {artifact.format} and run beside Keras"
+    return layers.found(*found, method=method)
+
+
+def _written(
+    prefix: keras.Model,
+    deployment: Deployment,
+    batch: np.ndarray,
+    *,
+    write: Callable[[Deployment, Path], object],
+    path: Path,
+) -> np.ndarray:
+    """What the network's beginning computes as a file of the same format."""
+    # As for logits at the network's stride: of any size and number of channels.
+    metadata = replace(deployment.metadata, head="small_logits")
+    path.parent.mkdir(exist_ok=True)
+    write(replace(deployment, network=prefix, original=prefix, metadata=metadata), path)
+    return open_artifact(path).predict(batch)
+
+
+# --- a finished file --------------------------------------------------------------------------------------
+
+
+def explain_artifact(
+    artifact: Artifact, deployment: Deployment, image: np.ndarray, *, parity: Parity | QuantizedParity
+) -> FirstDifference | NoisiestLayer | None:
+    """Where a finished file goes another way than a model.
+
+    Args:
+        artifact: The file.
+        deployment: Of the model, with the rewrites of the file.
+        image: ``(height, width, 3)`` in 0…255.
+        parity: That failed.
+
+    Returns:
+        Of a float32 file the first layer that differs; of a quantized one the layer with the largest fall of
+        the signal-to-noise ratio; `None` where the file names no layers, or none differs on this image.
+    """
+    batch = _batch(image)
+    if isinstance(parity, QuantizedParity):
+        return noisiest_layer(artifact, deployment, batch)
+    graph, want, got = _outputs(artifact, deployment, batch)
+    layers = _Layers(graph, _share(parity))
+    end = graph.output.node
+    if not layers.differs(end, *(_compared(x[end], deployment.domain) for x in (got, want))):
+        return None
+
+    def differs(key: str) -> bool | None:
+        return layers.differs(key, got[key], want[key]) if key in got else None
+
+    return layers.found(*bisect(graph, differs), method="tensors that the file names after layers")
+
+
+def _outputs(
+    artifact: Artifact, deployment: Deployment, batch: np.ndarray
+) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    network = deployment.network
+    graph = read(network)
+    want = keras_outputs(network, graph, batch)
+    # The output may have another rank than a map of features, such as a mask.
+    want[graph.output.node] = _run(network, batch)
+    return graph, want, layer_outputs(artifact, batch, graph=graph, wanted=want)
+
+
+def noisiest_layer(artifact: Artifact, deployment: Deployment, batch: np.ndarray) -> NoisiestLayer | None:
+    """The layer with the largest fall of the signal-to-noise ratio; `None` where none falls.
+
+    The ratio is that of the mean square of the model's values to that of the differences, in dB. A layer
+    whose inputs cannot be seen is measured against the nearest layers before it that can.
+    """
+    if not is_readable(deployment.network):
+        return None
+    graph, want, got = _outputs(artifact, deployment, batch)
+    ratios = {key: _decibels(got[key], want[key]) for key in got}
+    at: dict[str, float] = {graph.input: _BEST_RATIO}
+    falls = {}
+    for key, node in graph.walk():
+        if key == graph.input:
+            continue
+        before = min((at[ref.node] for ref in node.inputs), default=_BEST_RATIO)
+        at[key] = min(before, _BEST_RATIO) if key not in ratios else min(ratios[key], _BEST_RATIO)
+        if key in ratios:
+            falls[key] = (before - at[key], before, ratios[key])
+    if not falls:
+        return None
+    worst = max(falls, key=lambda key: falls[key][0])
+    fall, before, after = falls[worst]
+    if fall <= 0:
+        return None
+    return NoisiestLayer(
+        layer=worst,
+        kind=graph.nodes[worst].unit.kind.__name__,
+        before=before,
+        after=after,
+        compared=len(ratios),
+        layers=len(list(graph.walk())) - 1,
+    )
+
+
+def _decibels(got: np.ndarray, want: np.ndarray) -> float:
+    if got.shape != want.shape:
+        return float("-inf")
+    noise = float(np.square(got.astype(np.float64) - want).mean())
+    signal = float(np.square(want.astype(np.float64)).mean())
+    if noise == 0:
+        return float("inf")
+    return 10 * np.log10(signal / noise) if signal > 0 and noise == noise else float("-inf")
