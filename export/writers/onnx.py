@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,9 @@ from tf2onnx import constants as tf2onnx_constants
 
 from zoo.errors import InputError
 from zoo.export.deployment import Deployment, frozen_function
-from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, Metadata
+from zoo.export.metadata import INPUT_NAME
 from zoo.export.staging import writing
-from zoo.export.writers import onnx_passes
+from zoo.export.writers import onnx_names, onnx_passes, onnx_properties
 
 MIN_OPSET = 13
 _NHWC_TO_NCHW = [0, 3, 1, 2]
@@ -40,11 +39,13 @@ def _resize_bilinear(context, node, name, args) -> None:
         target = [shape[0], shape[3], *node.inputs[1].get_tensor_value()]
         sizes = context.make_const(f"{name}_sizes", _int64(target)).output[0]
     else:
-        sizes = _dynamic_sizes(context, nchw=nchw, size=size)
+        sizes = _dynamic_sizes(context, nchw=nchw, size=size, name=name)
     output, out_shape = node.output[0], context.get_shape(node.output[0])
     context.remove_node(node.name)
     attributes = {"mode": "linear", "coordinate_transformation_mode": centers}
-    resized = context.make_node("Resize", [nchw, "", "", sizes], attr=attributes).output[0]
+    resized = context.make_node(
+        "Resize", [nchw, "", "", sizes], attr=attributes, name=f"{name}/resize"
+    ).output[0]
     context.make_node(
         "Transpose",
         [resized],
@@ -60,13 +61,18 @@ def _int64(values) -> np.ndarray:
     return np.asarray(values, np.int64)
 
 
-def _dynamic_sizes(context, *, nchw: str, size: str) -> str:
+def _dynamic_sizes(context, *, nchw: str, size: str, name: str) -> str:
     """[batch, channels, *size] as an int64 tensor."""
-    shape = context.make_node("Shape", [nchw]).output[0]
+
+    def node(kind: str, inputs: list[str], **attributes) -> str:
+        part = f"{name}/{kind.lower()}"
+        return context.make_node(kind, inputs, attr=attributes, name=part).output[0]
+
+    shape = node("Shape", [nchw])
     bounds = [context.make_const(f"{nchw}_{i}", _int64([i])).output[0] for i in (0, 2)]
-    kept = context.make_node("Slice", [shape, *bounds]).output[0]
-    size = context.make_node("Cast", [size], attr={"to": onnx.TensorProto.INT64}).output[0]
-    return context.make_node("Concat", [kept, size], attr={"axis": 0}).output[0]
+    kept = node("Slice", [shape, *bounds])
+    size = node("Cast", [size], to=onnx.TensorProto.INT64)
+    return node("Concat", [kept, size], axis=0)
 
 
 def _floor_mod(context, node, name, args) -> None:
@@ -140,19 +146,20 @@ def _state_sums(graph: tf.compat.v1.GraphDef) -> None:
 
 
 def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
-    function = frozen_function(deployment)
+    function = frozen_function(deployment, products=True)
     source, target = function.inputs[0].name, function.outputs[0].name
     graph = function.graph.as_graph_def()
     _widen_scalars(graph)
     _state_sums(graph)
-    channels_first = deployment.metadata.layout == "nchw"
+    metadata = deployment.metadata
+    channels_first = metadata.layout == "nchw"
     model, _ = tf2onnx.convert.from_graph_def(
         graph,
         input_names=[source],
         output_names=[target],
         inputs_as_nchw=[source] if channels_first else None,
-        outputs_as_nchw=[target] if channels_first else None,
-        tensors_to_rename={source: INPUT_NAME, target: OUTPUT_NAME},
+        outputs_as_nchw=[target] if channels_first and not metadata.gives_mask else None,
+        tensors_to_rename={source: INPUT_NAME, target: metadata.output_name},
         custom_op_handlers=dict(_HANDLERS),
         opset=min(opset, max(tf2onnx_constants.OPSET_TO_IR_VERSION)),
     )
@@ -162,6 +169,9 @@ def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
 def _dimensions(deployment: Deployment) -> tuple[list, list]:
     """Declared axes of the input and the output, NHWC: sizes, or symbols that the two share."""
     metadata = deployment.metadata
+    if metadata.gives_mask:
+        shape = ["batch", "height", "width"] if metadata.input_size is None else [1, *metadata.input_size]
+        return [*shape, 3], shape
     classes = deployment.network.output_shape[-1]
     if metadata.input_size is not None:
         output = deployment.network.compute_output_shape((1, *metadata.input_size, 3))
@@ -175,37 +185,28 @@ def _declare(model: onnx.ModelProto, deployment: Deployment) -> None:
     dimensions = _dimensions(deployment)
     for value, index in ends:
         axes = dimensions[index]
-        if deployment.metadata.layout == "nchw":
+        if deployment.metadata.layout == "nchw" and len(axes) == 4:
             axes = [axes[i] for i in _NHWC_TO_NCHW]
-        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, axes))
+        kind = value.type.tensor_type.elem_type
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, axes))
 
 
-def _describe(model: onnx.ModelProto, metadata: Metadata) -> None:
-    labels = metadata.label_set
-    model.doc_string = (
-        f"{metadata.model}: float32 RGB images in 0..255 ({metadata.layout}) to logits of"
-        f" {len(labels)} classes ({metadata.head})"
-    )
-    model.graph.name = metadata.model
-    properties = {
-        KEY: metadata.to_json(),
-        "model": metadata.model,
-        "labels": "\n".join(labels.names),
-        "palette": json.dumps([list(color) for color in labels.palette]),
-    }
-    onnx.helper.set_model_props(model, properties)
+def float_model(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
+    """The graph in float32, with its names and declared sizes, not described yet."""
+    model = _convert(deployment, opset=opset)
+    onnx_passes.simplify(model)
+    _declare(model, deployment)
+    onnx_names.rename(model, layers={layer.name for layer in deployment.network.layers})
+    if opset > max(tf2onnx_constants.OPSET_TO_IR_VERSION):
+        model = version_converter.convert_version(model, opset)
+    return model
 
 
 def write(deployment: Deployment, path: Path, *, opset: int) -> None:
     """Write the file `path`, checked with full shape inference."""
-    model = _convert(deployment, opset=check_opset(opset))
-    onnx_passes.simplify(model)
-    _declare(model, deployment)
-    if opset > max(tf2onnx_constants.OPSET_TO_IR_VERSION):
-        model = version_converter.convert_version(model, opset)
+    model = float_model(deployment, opset=check_opset(opset))
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
-    model.producer_name, model.producer_version = "atrous-zoo", deployment.metadata.producer.split()[-1]
-    _describe(model, deployment.metadata)
+    onnx_properties.describe(model, deployment.metadata)
     onnx.checker.check_model(model, full_check=True)
     with writing(path):
         onnx.save(model, path)

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import flatbuffers
 import numpy as np
 
-from zoo.errors import InputError
 from zoo.export.metadata import INPUT_NAME, LABEL_FILE, OUTPUT_NAME, Metadata, label_lines
-from zoo.weights import catalog
+from zoo.export.origin import catalog_entry
 
 # Name of the metadata entry, and the identifier of its flatbuffer.
 KEY = "TFLITE_METADATA"
@@ -140,13 +139,8 @@ def _segmenter_options() -> _Table:
 
 def licence_of(metadata: Metadata) -> str | None:
     """Licence of the catalog's weights that an artifact holds; `None` for weights of another origin."""
-    source = metadata.source or {}
-    if not source.get("model") or not source.get("weights"):
-        return None
-    try:
-        return catalog.find(source["model"], source["weights"]).licence
-    except InputError:  # loaded from a file
-        return None
+    entry = catalog_entry(metadata)
+    return entry and entry.licence
 
 
 def describe(metadata: Metadata, *, output_size: tuple[int, int], licence: str | None) -> bytes:
