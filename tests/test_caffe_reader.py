@@ -185,9 +185,9 @@ import sys, time
 from zoo.weights.readers.caffe_file import read_caffe
 def peak():
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) * 1024
-before, start = peak(), time.perf_counter()
+before, start = peak(), time.process_time()
 arrays = read_caffe(sys.argv[1])
-print(sum(a.nbytes for a in arrays.values()), time.perf_counter() - start, peak() - before)
+print(sum(a.nbytes for a in arrays.values()), time.process_time() - start, peak() - before)
 """
 
 
