@@ -7,9 +7,11 @@ import keras
 import numpy as np
 import pytest
 
+from zoo.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
 from zoo.backbones.mobilenet_v2 import mobilenet_v2, scaled
 from zoo.conventions import TF_DEEPLAB_FOLDED, TORCHVISION
 from zoo.errors import InputError
+from zoo.labels import numbered
 from zoo.preprocessing import Normalize
 from zoo.weights import name_maps
 from zoo.weights.convert import assign, convert_file
@@ -109,3 +111,17 @@ def test_parameters_are_the_published_count():
 def test_bad_arguments(options):
     with pytest.raises(InputError):
         backbone(**options)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 49), (20, 39)])
+def test_tf_deeplab_at_any_size_is_the_image_extended_with_the_mean(size):
+    """To a multiple of the output stride plus 1, where cells and corners fall on pixels."""
+    keras.utils.set_random_seed(0)
+    model = deeplabv3_aspp_mobilenet_v2(
+        label_set=numbered(3), convention="tf_deeplab", width=0.25, aspp_channels=8, rates=()
+    )
+    image = np.random.default_rng(0).uniform(0, 255, (1, *size, 3)).astype(np.float32)
+    missing = [(0, 0), *((0, (1 - side) % 16) for side in size), (0, 0)]
+    extended = np.pad(image, missing, constant_values=128)
+    wanted = model(extended)[:, : size[0], : size[1]]
+    np.testing.assert_allclose(model(image), wanted, atol=1e-6)

@@ -70,6 +70,15 @@ def test_a_factor_keeps_the_place_of_every_pixel(size):
     np.testing.assert_array_equal(got, whole[:, : size[0], : size[1]])
 
 
+@pytest.mark.parametrize("size", [(9, 17), (6, 16), (8, 10)])
+def test_a_factor_with_aligned_corners_keeps_cells_at_its_multiples(size):
+    x = scores(3, 5)
+    got = logits_layer(convention="align_corners", factor=4)([x, np.zeros((1, *size, 3), np.float32)])
+    whole = resize_bilinear(x, (9, 17), convention="align_corners")
+    np.testing.assert_array_equal(got, whole[:, : size[0], : size[1]])
+    np.testing.assert_allclose(got[:, ::4, ::4], x[:, : (size[0] + 3) // 4, : (size[1] + 3) // 4], rtol=1e-6)
+
+
 def test_it_survives_saving(tmp_path):
     image, x = keras.Input((None, None, 3)), keras.Input((None, None, 3))
     model = keras.Model([x, image], logits_layer(domain="probabilities", factor=2)([x, image]))
@@ -99,3 +108,5 @@ def test_shapes_that_cannot_be():
         logits_layer(2)([scores(4, 4), np.zeros((1, 4, 4, 3), np.float32)])
     with pytest.raises(InputError, match=r"2 times .* does not cover"):
         logits_layer(factor=2)([scores(4, 4), np.zeros((1, 9, 8, 3), np.float32)])
+    with pytest.raises(InputError, match=r"2 times .* does not cover"):
+        logits_layer(convention="align_corners", factor=2)([scores(4, 4), np.zeros((1, 7, 8, 3), np.float32)])

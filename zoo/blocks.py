@@ -6,8 +6,17 @@ from dataclasses import dataclass
 
 import keras
 
+from zoo.conventions import Convention
 from zoo.errors import InputError
-from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D, FusedBatchNormalization, HardSigmoid, HardSwish
+from zoo.layers import (
+    DilatedConv2D,
+    DilatedDepthwiseConv2D,
+    FusedBatchNormalization,
+    HardSigmoid,
+    HardSwish,
+    PadToMultiple,
+)
+from zoo.preprocessing import Normalize
 
 # PyTorch's default of 0.1 for the new value, as Keras counts: the share that is kept.
 BATCH_NORM_MOMENTUM = 0.9
@@ -23,6 +32,33 @@ class Norm:
     epsilon: float
     enabled: bool = True
     scale: float = 1.0
+
+
+def image_on_grid(
+    input_shape: tuple[int | None, int | None, int], *, convention: Convention, output_stride: int
+):
+    """The input, the same as the first convolution takes it, and the exact enlargement of the scores.
+
+    TF-DeepLab's networks were made for sides of a multiple of the output stride plus 1 (513 = 32 · 16 + 1): a
+    cell then stands exactly at every 16th pixel, first and last included. At other sizes TensorFlow's
+    ``"same"`` padding moves the cells by up to 15 pixels and aligning corners stretches the map. The authors
+    extend images with the mean to such a size (``export_model.py``); so does this one, with zeros behind
+    the normalization, by less than a cell.
+
+    Args:
+        input_shape: ``(height, width, 3)``; `None` where any size may come.
+        convention: What the source of the weights computes.
+        output_stride: Pixels of the image for each cell.
+
+    Returns:
+        The image as it comes, the normalized image, and by how much exactly the scores are to be enlarged:
+        the output stride for TF-DeepLab's conventions, else `None`, which is: to the image's size.
+    """
+    image = keras.Input(input_shape, name="image", dtype="float32")
+    x = Normalize(**vars(convention.normalization), name="normalize")(image)
+    if (convention.padding, convention.resize) != ("same", "align_corners"):
+        return image, x, None
+    return image, PadToMultiple(multiple=output_stride, remainder=1, name="pad")(x), output_stride
 
 
 def activation(x, kind: str | None, *, name: str):

@@ -51,26 +51,56 @@ class Resize(keras.layers.Layer):
 
     Args:
         convention: See `resize_bilinear`; there is no default, because sources of weights differ.
+        factor: Enlarge exactly so many times and keep the top left part that the second input covers, for a
+            map that was computed on a padded image; `None` resizes to that input's own size. Where corners
+            are aligned, n cells become ``factor · (n − 1) + 1`` pixels: as many between two cells.
         **kwargs: ``name`` of a Keras layer.
+
+    Raises:
+        InputError: An unknown convention, a factor below 1, or a map that, enlarged, is smaller than the
+            second input.
     """
 
-    def __init__(self, *, convention: str, **kwargs):
+    def __init__(self, *, convention: str, factor: int | None = None, **kwargs):
         # Logits leave the network in float32 under any mixed-precision policy.
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.convention = check_convention(convention)
+        if factor is not None and (isinstance(factor, bool) or not isinstance(factor, int) or factor < 1):
+            raise InputError(f"factor must be a positive integer or None, not {factor!r}")
+        self.factor = factor
+
+    def build(self, input_shape):
+        x, like = (shape[1:3] for shape in input_shape)
+        if self.factor is None or None in (*x, *like):
+            return
+        if any(self._enlarged(cells) < pixels for cells, pixels in zip(x, like, strict=True)):
+            raise InputError(f"{self.factor} times {x} does not cover an image of {like}")
+
+    def _enlarged(self, cells):
+        """Pixels that so many cells become, with a factor."""
+        return self.factor * (cells - 1) + 1 if self.convention == "align_corners" else self.factor * cells
 
     def call(self, inputs):
-        x, like = inputs
-        static = like.shape[1:3]
-        size = static if static.is_fully_defined() else tf.shape(like)[1:3]
-        return resize_bilinear(x, size, convention=self.convention)
+        return self._resized(*inputs)
+
+    def _resized(self, x, like):
+        if self.factor is None:
+            static = like.shape[1:3]
+            size = static if static.is_fully_defined() else tf.shape(like)[1:3]
+            return resize_bilinear(x, size, convention=self.convention)
+        if self.factor > 1:
+            x = resize_bilinear(x, self._enlarged(tf.shape(x)[1:3]), convention=self.convention)
+        if x.shape[1:3].is_fully_defined() and x.shape[1:3] == like.shape[1:3]:
+            return x
+        size = tf.shape(like)
+        return tf.ensure_shape(x[:, : size[1], : size[2]], (None, *like.shape[1:3], x.shape[-1]))
 
     def compute_output_shape(self, input_shape):
         x, like = input_shape
         return (x[0], *like[1:3], x[-1])
 
     def get_config(self):
-        return {**super().get_config(), "convention": self.convention}
+        return {**super().get_config(), "convention": self.convention, "factor": self.factor}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -88,53 +118,37 @@ class SegmentationLogits(Resize):
             enlarge them. That differs from ``"logits"``, which are resized as they are: between a sure cell
             and an unsure one of another class, the mean probability follows both and the mean logit the sure
             one. Probabilities below 1e-30 count as 1e-30.
-        factor: Enlarge exactly so many times and keep the top left part that the image covers, for a map
-            that was computed on a padded image; `None` resizes to the image's own size.
+        factor: See `Resize`.
         **kwargs: ``name`` of a Keras layer.
 
     Raises:
-        InputError: An unknown convention or domain, a factor below 1, a number of channels other than that of
-            the labels, or a map that, enlarged, is smaller than the image.
+        InputError: As from `Resize`, an unknown domain, or channels that are not as many as the labels.
     """
 
     def __init__(
         self, *, convention: str, label_set, domain: str = "logits", factor: int | None = None, **kwargs
     ):
-        super().__init__(convention=convention, **kwargs)
+        super().__init__(convention=convention, factor=factor, **kwargs)
         is_set = isinstance(label_set, LabelSet)
         self.label_set = label_set if is_set else LabelSet.from_config(label_set)
         if domain not in DOMAINS:
             raise InputError(f"domain must be one of {', '.join(DOMAINS)}, not {domain!r}")
-        if factor is not None and (not isinstance(factor, int) or factor < 1):
-            raise InputError(f"factor must be a positive integer or None, not {factor!r}")
         self.domain = domain
-        self.factor = factor
 
     def build(self, input_shape):
-        x, image = input_shape
-        if x[-1] != len(self.label_set):
-            raise InputError(f"{len(self.label_set)} labels for {x[-1]} channels of logits")
-        if self.factor is None or None in (*x[1:3], *image[1:3]):
-            return
-        if any(self.factor * cells < pixels for cells, pixels in zip(x[1:3], image[1:3], strict=True)):
-            raise InputError(f"{self.factor} times {x[1:3]} does not cover an image of {image[1:3]}")
+        channels = input_shape[0][-1]
+        if channels != len(self.label_set):
+            raise InputError(f"{len(self.label_set)} labels for {channels} channels of logits")
+        super().build(input_shape)
 
     def call(self, inputs):
         x, image = inputs
         if self.domain == "logits":
-            return self._to_image(x, image)
-        return tf.math.log(tf.maximum(self._to_image(tf.nn.softmax(x), image), FLOOR))
-
-    def _to_image(self, x, image):
-        if self.factor is None:
-            return super().call([x, image])
-        if self.factor > 1:
-            x = resize_bilinear(x, self.factor * tf.shape(x)[1:3], convention=self.convention)
-        size = tf.shape(image)
-        return tf.ensure_shape(x[:, : size[1], : size[2]], (None, *image.shape[1:3], len(self.label_set)))
+            return self._resized(x, image)
+        return tf.math.log(tf.maximum(self._resized(tf.nn.softmax(x), image), FLOOR))
 
     def get_config(self):
-        config = {"label_set": self.label_set.to_config(), "domain": self.domain, "factor": self.factor}
+        config = {"label_set": self.label_set.to_config(), "domain": self.domain}
         return {**super().get_config(), **config}
 
 

@@ -35,12 +35,11 @@ import keras
 from zoo.backbones.mobilenet_v2 import mobilenet_v2
 from zoo.backbones.mobilenet_v3 import mobilenet_v3_large
 from zoo.backbones.resnet import resnet
-from zoo.blocks import Norm, conv_bn_act
-from zoo.conventions import Convention, resolve
+from zoo.blocks import Norm, conv_bn_act, image_on_grid
+from zoo.conventions import resolve
 from zoo.heads.aspp import aspp
 from zoo.heads.classifier import outputs
 from zoo.labels import LabelSet
-from zoo.preprocessing import Normalize
 
 # Section 3.3: at output stride 16; doubled at 8, since a cell is then half as wide.
 RATES_AT_16 = (6, 12, 18)
@@ -53,11 +52,6 @@ MULTI_GRID = (1, 2, 4)
 def rates_at(output_stride: int, rates_at_16: tuple[int, ...] = RATES_AT_16) -> tuple[int, ...]:
     """ASPP rates at an output stride from those at 16: the paper's 6, 12, 18 become 12, 24, 36 at 8."""
     return tuple(max(1, rate * 16 // output_stride) for rate in rates_at_16)
-
-
-def _normalized_image(input_shape: tuple[int | None, int | None, int], source: Convention):
-    image = keras.Input(input_shape, name="image", dtype="float32")
-    return image, Normalize(**vars(source.normalization), name="normalize")(image)
 
 
 def deeplabv3_aspp_resnet(
@@ -87,7 +81,7 @@ def deeplabv3_aspp_resnet(
     """
     source = resolve(convention)
     norm = Norm(source.head_epsilon, source.batch_norm)
-    image, x = _normalized_image(input_shape, source)
+    image, x, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
     features = resnet(
         x,
         depth=depth,
@@ -109,8 +103,8 @@ def deeplabv3_aspp_resnet(
     if head_conv:
         x = conv_bn_act(x, aspp_channels, 3, norm=norm, name="head")
     second = features["c4"] if auxiliary else None
-    ends = {"label_set": label_set, "convention": source.resize, "norm": norm}
-    return keras.Model(image, outputs(x, image, auxiliary=second, **ends), name=name)
+    ends = {"label_set": label_set, "convention": source.resize, "norm": norm, "grid": grid}
+    return keras.Model(image, outputs(x, image, auxiliary=second, auxiliary_stride=16, **ends), name=name)
 
 
 def deeplabv3_aspp_mobilenet_v3_large(
@@ -139,7 +133,7 @@ def deeplabv3_aspp_mobilenet_v3_large(
     """
     source = resolve(convention)
     norm = Norm(source.head_epsilon, source.batch_norm)
-    image, x = _normalized_image(input_shape, source)
+    image, x, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
     features = mobilenet_v3_large(x, convention=source, output_stride=output_stride, width=width)
     x = aspp(
         features["c5"],
@@ -154,8 +148,8 @@ def deeplabv3_aspp_mobilenet_v3_large(
     if head_conv:
         x = conv_bn_act(x, aspp_channels, 3, norm=norm, name="head")
     second = features["c3_first"] if auxiliary else None
-    ends = {"label_set": label_set, "convention": source.resize, "norm": norm}
-    return keras.Model(image, outputs(x, image, auxiliary=second, **ends), name=name)
+    ends = {"label_set": label_set, "convention": source.resize, "norm": norm, "grid": grid}
+    return keras.Model(image, outputs(x, image, auxiliary=second, auxiliary_stride=8, **ends), name=name)
 
 
 def deeplabv3_aspp_mobilenet_v2(
@@ -186,7 +180,7 @@ def deeplabv3_aspp_mobilenet_v2(
     """
     source = resolve(convention)
     norm = Norm(source.head_epsilon, source.batch_norm)
-    image, x = _normalized_image(input_shape, source)
+    image, x, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
     features = mobilenet_v2(
         x, convention=source, output_stride=output_stride, width=width, multi_grid=multi_grid
     )
@@ -201,5 +195,5 @@ def deeplabv3_aspp_mobilenet_v2(
         dropout=dropout,
     )
     second = features["c4"] if auxiliary else None
-    ends = {"label_set": label_set, "convention": source.resize, "norm": norm}
-    return keras.Model(image, outputs(x, image, auxiliary=second, **ends), name=name)
+    ends = {"label_set": label_set, "convention": source.resize, "norm": norm, "grid": grid}
+    return keras.Model(image, outputs(x, image, auxiliary=second, auxiliary_stride=16, **ends), name=name)

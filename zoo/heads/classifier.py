@@ -32,10 +32,14 @@ def _scores(x, classes: int, *, name: str):
     )(x)
 
 
-def classify(x, image, *, label_set: LabelSet, convention: str):
-    """1×1 convolution with bias to one channel a class, then resize to the size of `image`."""
+def classify(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None):
+    """1×1 convolution with bias to one channel a class, then resize to the size of `image`.
+
+    With a `factor` the resize is one by exactly so much, and a crop; see `zoo.resize.Resize`.
+    """
     x = _scores(x, len(label_set), name=CLASSIFIER)
-    return SegmentationLogits(convention=convention, label_set=label_set, name=LOGITS)([x, image])
+    last = SegmentationLogits(convention=convention, label_set=label_set, factor=factor, name=LOGITS)
+    return last([x, image])
 
 
 def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
@@ -44,13 +48,23 @@ def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
     return keras.layers.Dropout(dropout, name=f"{AUXILIARY}.dropout")(x)
 
 
-def classify_auxiliary(x, image, *, classes: int, convention: str):
+def classify_auxiliary(x, image, *, classes: int, convention: str, factor: int | None = None):
     """Scores of the auxiliary features, resized to the size of `image`, as float32."""
     x = _scores(x, classes, name=AUXILIARY_CLASSIFIER)
-    return Resize(convention=convention, name=f"{AUXILIARY}.{LOGITS}")([x, image])
+    return Resize(convention=convention, factor=factor, name=f"{AUXILIARY}.{LOGITS}")([x, image])
 
 
-def outputs(x, image, *, label_set: LabelSet, convention: str, auxiliary=None, norm: Norm):
+def outputs(
+    x,
+    image,
+    *,
+    label_set: LabelSet,
+    convention: str,
+    norm: Norm,
+    grid: int | None = None,
+    auxiliary=None,
+    auxiliary_stride: int = 16,
+):
     """What a model gives: logits, or ``{"logits", "auxiliary"}`` where an auxiliary loss is wanted.
 
     The second output supervises an earlier stage while training (Zhao et al. 2017, section 3.3, with weight
@@ -61,14 +75,18 @@ def outputs(x, image, *, label_set: LabelSet, convention: str, auxiliary=None, n
         image: The model's input.
         label_set: Classes of the logits.
         convention: See `zoo.resize.Resize`.
-        auxiliary: Features of the earlier stage, or `None` for a model with one output.
         norm: Batch normalization's settings in the auxiliary head.
+        grid: Output stride, where the features are those of an image padded to whole cells by
+            `zoo.blocks.image_on_grid`.
+        auxiliary: Features of the earlier stage, or `None` for a model with one output.
+        auxiliary_stride: Pixels of the image for each position of those, unless the output stride is less.
     """
-    logits = classify(x, image, label_set=label_set, convention=convention)
+    logits = classify(x, image, label_set=label_set, convention=convention, factor=grid)
     if auxiliary is None:
         return logits
     x = auxiliary_features(auxiliary, norm=norm)
-    second = classify_auxiliary(x, image, classes=len(label_set), convention=convention)
+    factor = None if grid is None else min(grid, auxiliary_stride)
+    second = classify_auxiliary(x, image, classes=len(label_set), convention=convention, factor=factor)
     return {LOGITS: logits, AUXILIARY: second}
 
 

@@ -13,10 +13,12 @@ from zoo.layers.common import PACKAGE, pair, sides
 class PadToMultiple(keras.layers.Layer):
     """Pads zeros at the right and the bottom up to the next multiple of a number, at any size.
 
-    ``(batch, height, width, channels)`` → both sides rounded up to a multiple of `multiple`.
+    ``(batch, height, width, channels)`` → both sides rounded up to a multiple, plus the remainder.
 
     Args:
         multiple: What both sides shall be divisible by, usually the output stride.
+        remainder: What shall remain after the division. With 1 the cells' centres fall on the first pixel,
+            the last one, and every multiple between, which is what networks that align corners are made for.
         **kwargs: ``name`` and ``dtype`` of a Keras layer.
 
     Attributes:
@@ -24,29 +26,37 @@ class PadToMultiple(keras.layers.Layer):
             sides that are known only at run time.
     """
 
-    def __init__(self, *, multiple: int, **kwargs):
+    def __init__(self, *, multiple: int, remainder: int = 0, **kwargs):
         super().__init__(**kwargs)
         if not isinstance(multiple, int) or multiple < 1:
             raise InputError(f"multiple must be a positive integer, not {multiple!r}")
+        if not isinstance(remainder, int) or not 0 <= remainder < multiple:
+            raise InputError(f"remainder must be an integer from 0 to {multiple - 1}, not {remainder!r}")
         self.multiple = multiple
+        self.remainder = remainder
         self.padding = ((0, 0), (0, 0))
 
     def build(self, input_shape):
-        self.padding = tuple((0, -(n or 0) % self.multiple) for n in input_shape[1:3])
+        self.padding = tuple((0, 0 if n is None else self._missing(n)) for n in input_shape[1:3])
+
+    def _missing(self, side):
+        return (self.remainder - side) % self.multiple
 
     def call(self, x):
+        if self.compute_output_shape(x.shape) == tuple(x.shape) and None not in x.shape[1:3]:
+            return x
         sides = [s or d for s, d in zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]), strict=True)]
-        rows, columns = (-side % self.multiple for side in sides)
+        rows, columns = map(self._missing, sides)
         return tf.ensure_shape(
             tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]]), self.compute_output_shape(x.shape)
         )
 
     def compute_output_shape(self, input_shape):
-        sides = (None if n is None else n + -n % self.multiple for n in input_shape[1:3])
+        sides = (None if n is None else n + self._missing(n) for n in input_shape[1:3])
         return (input_shape[0], *sides, input_shape[-1])
 
     def get_config(self):
-        return {**super().get_config(), "multiple": self.multiple}
+        return {**super().get_config(), "multiple": self.multiple, "remainder": self.remainder}
 
 
 def mirrored_index(index: tf.Tensor, length: int | tf.Tensor) -> tf.Tensor:
