@@ -14,13 +14,13 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 import zoo
 from zoo.errors import InputError
+from zoo.export import mask_head
 from zoo.export.deploy import Rewrite, rewrite
-from zoo.export.metadata import INPUT_NAME, OUTPUT_NAME, Metadata
+from zoo.export.metadata import INPUT_NAME, Metadata, check_head
 from zoo.heads.classifier import AUXILIARY, LOGITS, without_auxiliary
 from zoo.layers import forward_only
 from zoo.resize import SegmentationLogits, label_set_of
 
-HEADS = ("logits", "small_logits")
 LAYOUTS = ("nhwc", "nchw")
 
 
@@ -29,11 +29,14 @@ class Deployment:
     """A model, checked and cut to the requested head, with the description that its artifact will carry.
 
     Attributes:
-        original: From images to the head's output; shares the model's weights.
-        network: The same, rewritten for deployment: what is written.
+        original: From images to logits, of the size that the head has; shares the model's weights.
+        network: The same, rewritten for deployment: what is written. For a mask it ends at the scores of the
+            cells.
         metadata: Of the artifact to be.
         domain: What its output is compared as, see `zoo.export.parity.compare`.
         rewrites: What became of each rewrite.
+        head: What follows the network where the artifact gives a mask.
+        scores: The original up to where the network ends, where the artifact gives a mask.
     """
 
     original: keras.Model
@@ -41,12 +44,28 @@ class Deployment:
     metadata: Metadata
     domain: str
     rewrites: tuple[Rewrite, ...]
+    head: mask_head.MaskHead | None = None
+    scores: keras.Model | None = None
 
     def reference(self, images: np.ndarray) -> np.ndarray:
-        """What the Keras model itself computes for ``(height, width, 3)`` or a batch of it."""
-        batch = np.asarray(images, np.float32)
-        batch = batch if batch.ndim == 4 else batch[None]
-        return keras.ops.convert_to_numpy(self.original(batch, training=False))
+        """What the Keras model itself computes for ``(height, width, 3)`` or a batch of it.
+
+        Logits, or a mask as of `Metadata.gives_mask`.
+        """
+        batch = _batch(images)
+        if self.metadata.head == "small_mask":
+            return self.head(self.scores(batch, training=False), batch).numpy()
+        logits = keras.ops.convert_to_numpy(self.original(batch, training=False))
+        return logits.argmax(-1).astype(np.uint8) if self.metadata.gives_mask else logits
+
+    def mask(self, images: np.ndarray) -> np.ndarray:
+        """Arg-max of the Keras model's logits at the size of the images, for a head that gives a mask."""
+        return keras.ops.convert_to_numpy(self.original(_batch(images), training=False)).argmax(-1)
+
+
+def _batch(images: np.ndarray) -> np.ndarray:
+    batch = np.asarray(images, np.float32)
+    return batch if batch.ndim == 4 else batch[None]
 
 
 def fingerprint(model: keras.Model) -> str:
@@ -82,9 +101,7 @@ def _check_size(model: keras.Model, input_size) -> tuple[int, int] | None:
 
 
 def _cut(model: keras.Model, head: str) -> tuple[keras.Model, str]:
-    """The network that ends at `head`, and the domain of its output."""
-    if head not in HEADS:
-        raise InputError(f"head must be one of {', '.join(HEADS)}, not {head!r}")
+    """The network that ends at `head`, one of logits, and the domain of its output."""
     last = next(x for x in reversed(model.layers) if isinstance(x, SegmentationLogits))
     if head == "logits":
         return model, last.domain
@@ -110,7 +127,8 @@ def prepare(
     Args:
         model: A zoo model.
         input_size: (height, width), or `None` for the size the model was built for (any, mostly).
-        head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride.
+        head: ``"logits"`` at the size of the image, ``"small_logits"`` at the network's stride, ``"mask"``
+            or ``"small_mask"``, see `zoo.export.mask_head`.
         layout: ``"nhwc"`` or ``"nchw"``.
         rewrites: Names in `zoo.export.deploy.REWRITES`; `None` for all.
 
@@ -133,39 +151,58 @@ def prepare(
         model=model.name,
         source=source,
         label_set=label_set,
-        head=head,
+        head=check_head(head),
         layout=layout,
         input_size=_check_size(model, input_size),
         fingerprint=fingerprint(model),
         producer=f"atrous-zoo {zoo.__version__}",
     )
+    if metadata.gives_mask:
+        return _prepare_mask(model, metadata, rewrites)
     original, domain = _cut(model, head)
     network, done = rewrite(original, input_size=metadata.input_size, rewrites=rewrites)
     return Deployment(original=original, network=network, metadata=metadata, domain=domain, rewrites=done)
 
 
-def serving_function(deployment: Deployment, *, depthwise: str):
-    """A `tf.function` from float32 NHWC images to ``{"logits": …}``, and the spec of its input.
+def _prepare_mask(model: keras.Model, metadata: Metadata, rewrites: Iterable[str] | None) -> Deployment:
+    scores, head = mask_head.split(model, small=metadata.head == "small_mask")
+    network, done = rewrite(scores, input_size=metadata.input_size, rewrites=rewrites)
+    return Deployment(
+        original=model,
+        network=network,
+        metadata=metadata,
+        domain="mask",
+        rewrites=done,
+        head=head,
+        scores=scores,
+    )
+
+
+def serving_function(deployment: Deployment, *, depthwise: str, products: bool = False):
+    """A `tf.function` from float32 NHWC images to ``{"logits": …}`` or ``{"mask": …}``, and its input's spec.
 
     The batch is 1 where the size is static (static shapes are what mobile converters and accelerators want),
-    and free where it is not. See `zoo.layers.forward_only` for `depthwise`.
+    and free where it is not. See `zoo.layers.forward_only` for `depthwise`, `MaskHead` for `products`.
     """
-    size = deployment.metadata.input_size
+    metadata = deployment.metadata
+    size = metadata.input_size
     shape = [None, None, None, 3] if size is None else [1, *size, 3]
 
     @tf.function(autograph=False)
     def serve(image):
         with forward_only(depthwise=depthwise):
-            return {OUTPUT_NAME: deployment.network(image, training=False)}
+            x = deployment.network(image, training=False)
+            x = deployment.head(x, image, products=products) if metadata.gives_mask else x
+            return {metadata.output_name: x}
 
     return serve, tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
 
 
-def frozen_function(deployment: Deployment):
+def frozen_function(deployment: Deployment, *, products: bool = False):
     """The graph with its weights as constants, for converters; dilated depthwise stays one operation.
 
     TensorFlow itself may not be able to run it (see `zoo.layers.forward_only`).
     """
-    serve, spec = serving_function(deployment, depthwise="native")
+    serve, spec = serving_function(deployment, depthwise="native", products=products)
     concrete = serve.get_concrete_function(spec)
     return convert_variables_to_constants_v2(concrete, lower_control_flow=False)

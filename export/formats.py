@@ -52,7 +52,9 @@ def to_saved_model(
         path: Folder to write; an existing SavedModel is replaced. The report stands at ``<path>.json``.
         input_size: (height, width) in pixels, or `None` for any size.
         head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride, the input
-            of the last resize.
+            of the last resize. ``"mask"``: the output is called ``mask`` and holds the arg-max of the former,
+            uint8 ``(batch, height, width)``, for at most 256 classes. ``"small_mask"``: the same cheaper, the
+            class of the nearest cell of the network; the report tells how many pixels that changes.
         rewrites: Names of the exact rewrites before the export, see `zoo.export.deploy.REWRITES`; `None` for
             all, ``()`` for none. They need not apply; the report says which did, and what they saved.
         images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones, in
@@ -86,9 +88,9 @@ def to_tflite(
 ) -> ExportReport:
     """Export to a TFLite file with a static ``(1, height, width, 3)`` input and builtin operations.
 
-    Input ``image``, output ``logits``, also as the signature ``serving_default``; labels and origin are the
-    JSON text in the metadata buffer ``atrous_zoo``, and TFLite Metadata for MediaPipe Tasks and Android. A
-    dilated convolution is one operation, in quantized files too.
+    Input ``image``, output ``logits`` or ``mask``, also as the signature ``serving_default``; labels and
+    origin are the JSON text in the metadata buffer ``atrous_zoo``, and TFLite Metadata for MediaPipe Tasks
+    and Android. A dilated convolution is one operation, in quantized files too.
 
     Other arguments, result and errors as in `to_saved_model`; `input_size` may be `None` only for a model
     that was built for one size. `path` must end in ``.tflite``.
@@ -148,9 +150,9 @@ def to_onnx(
 ) -> ExportReport:
     """Export to an ONNX file in which a dilated convolution is one Conv with its ``dilations``.
 
-    Input ``image``, output ``logits``. A static size is declared with a batch of 1; else the axes are the
-    symbols ``batch``, ``height`` and ``width``, which the two share (``rows`` and ``columns`` for the output
-    of ``head="small_logits"``). Properties: ``labels`` (one a line), ``palette``, ``model``, and
+    Input ``image``, output ``logits`` or ``mask``. A static size is declared with a batch of 1; else the axes
+    are the symbols ``batch``, ``height`` and ``width``, which the two share (``rows`` and ``columns`` for the
+    output of ``head="small_logits"``). Properties: ``labels`` (one a line), ``palette``, ``model``, and
     ``atrous_zoo`` (all of it as JSON).
 
     Arguments, result and errors as in `to_saved_model`; `path` must end in ``.onnx``.
@@ -159,8 +161,8 @@ def to_onnx(
         model: A zoo model.
         path: File to write.
         input_size: (height, width), or `None` for any size.
-        head: ``"logits"`` or ``"small_logits"``.
-        layout: Of the input and the output: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
+        head: As in `to_saved_model`.
+        layout: Of the input and of logits: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
         opset: Version of the ONNX operators.
         rewrites: As in `to_saved_model`.
         images: For the comparison.
@@ -189,9 +191,12 @@ def _publish(
         images = default_images(artifact.input_size) if images is None else list(images)
         parity = _measure(artifact, deployment, images, bound=bound)
         require(parity, what=target.name, where=lambda: _place(artifact, deployment, images, parity, write))
-        report = describe(
-            artifact, path=target, parity=parity, rewrites=deployment.rewrites, quantization=quantization
-        )
+        done = {"rewrites": deployment.rewrites, "quantization": quantization}
+        if deployment.metadata.head == "small_mask":
+            done["mask_agreement"] = compare(
+                artifact.predict, deployment.mask, images, domain="mask"
+            ).argmax_agreement
+        report = describe(artifact, path=target, parity=parity, **done)
         with writing(report_path(target)):
             report_path(work).write_text(report.to_json(), encoding="utf-8")
     return report

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from zoo.errors import FormatError
+from zoo.errors import FormatError, InputError
 from zoo.labels import LabelSet
 
 # Name of the SavedModel asset, the TFLite metadata buffer and the ONNX property that hold the JSON text.
 KEY = "atrous_zoo"
 INPUT_NAME = "image"
+# What may come out: scores, or class indices.
+LOGIT_HEADS = ("logits", "small_logits")
+MASK_HEADS = ("mask", "small_mask")
+HEADS = (*LOGIT_HEADS, *MASK_HEADS)
 OUTPUT_NAME = "logits"
+MASK_NAME = "mask"
 SIGNATURE = "serving_default"
 # The second signature of a SavedModel. Servers take an input that ends in "_bytes" as base64 from JSON.
 BYTES_SIGNATURE = "serving_bytes"
@@ -30,8 +35,9 @@ class Metadata:
     Attributes:
         model: Name of the Keras model.
         source: Catalog model and weights tag that it was loaded from, or `None`.
-        label_set: Names and colours of the logits' channels.
-        head: What comes out: ``"logits"`` or ``"small_logits"``.
+        label_set: Names and colours of the classes.
+        head: What comes out, one of `HEADS`: logits at the size of the image or at the network's stride, the
+            mask of the former, or that of the latter enlarged.
         layout: ``"nhwc"`` or ``"nchw"``, of the input and the output.
         input_size: (height, width), or `None` when any size is taken.
         fingerprint: Of the exported model, see `zoo.export.deployment.fingerprint`.
@@ -61,6 +67,16 @@ class Metadata:
         return json.dumps(content, sort_keys=True)
 
     @property
+    def gives_mask(self) -> bool:
+        """Whether class indices come out: uint8 ``(batch, height, width)`` at the size of the image."""
+        return self.head in MASK_HEADS
+
+    @property
+    def output_name(self) -> str:
+        """Name of the output in the artifact."""
+        return MASK_NAME if self.gives_mask else OUTPUT_NAME
+
+    @property
     def _input_type(self) -> str:
         return "uint8" if self.quantization and self.quantization["kind"] == "int8" else "float32"
 
@@ -83,6 +99,13 @@ class Metadata:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(f"{path}: damaged {KEY} metadata ({error!r})") from error
+
+
+def check_head(head: str) -> str:
+    """`head` itself, or an `InputError` with the known ones."""
+    if head not in HEADS:
+        raise InputError(f"head must be one of {', '.join(HEADS)}, not {head!r}")
+    return head
 
 
 def label_lines(label_set: LabelSet) -> str:

@@ -38,7 +38,7 @@ class ExportReport:
         model: Name of the Keras model.
         source: Catalog model and weights tag that it was loaded from, or `None`.
         fingerprint: Of the model, see `zoo.export.deployment.fingerprint`.
-        head: ``"logits"`` or ``"small_logits"``.
+        head: One of `zoo.export.metadata.HEADS`.
         layout: ``"nhwc"`` or ``"nchw"``.
         inputs: Name, shape and type of the inputs; a dynamic size is a name or `None`.
         outputs: The same of the outputs.
@@ -47,6 +47,8 @@ class ExportReport:
         operations: How often each operation stands in the artifact.
         parity: Against the Keras model as it was given; a `QuantizedParity` for a quantized file.
         rewrites: What became of each rewrite of the model before the export.
+        mask_agreement: Of the head ``"small_mask"``, the share of pixels with the class that the arg-max of
+            the model's full-size logits has; `None` for others, whose `parity` tells.
         quantization: How a TFLite file was quantized; `None` for float32.
         versions: Of the software that took part.
     """
@@ -68,6 +70,7 @@ class ExportReport:
     parity: Parity | QuantizedParity
     rewrites: tuple[Rewrite, ...]
     quantization: Quantization | None
+    mask_agreement: float | None
     versions: dict[str, str | None]
 
     def to_dict(self) -> dict:
@@ -130,6 +133,7 @@ def describe(
     parity: Parity | QuantizedParity,
     rewrites: tuple[Rewrite, ...],
     quantization: Quantization | None = None,
+    mask_agreement: float | None = None,
 ) -> ExportReport:
     """The report on an opened artifact whose final place is `path`; all facts are read from the artifact."""
     metadata = artifact.metadata
@@ -151,5 +155,6 @@ def describe(
         parity=parity,
         rewrites=rewrites,
         quantization=quantization,
+        mask_agreement=mask_agreement,
         versions={name: _version(of) for name, of in _DISTRIBUTIONS.items()},
     )

@@ -42,12 +42,12 @@ class Artifact:
 
     @property
     def label_set(self) -> LabelSet:
-        """Names and colours of the logits' channels."""
+        """Names and colours of the classes."""
         return self.metadata.label_set
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names in the order of the logits' channels."""
+        """Class names in the order of the logits' channels, or of a mask's values."""
         return self.label_set.names
 
     @property
@@ -56,20 +56,21 @@ class Artifact:
         return self.metadata.input_size
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Logits of one image or a batch.
+        """Logits of one image or a batch, or masks where the artifact gives these.
 
         Args:
             images: RGB in 0…255, ``(height, width, 3)`` or ``(batch, height, width, 3)``, integers or floats.
 
         Returns:
             float32 logits ``(batch, height, width, classes)``, also where the artifact itself is NCHW; a
-            single image is a batch of one. At the network's stride for ``head="small_logits"``.
+            single image is a batch of one. At the network's stride for ``head="small_logits"``. For the heads
+            ``"mask"`` and ``"small_mask"`` uint8 class indices ``(batch, height, width)``.
 
         Raises:
             InputError: Another rank, type, number of channels or size.
         """
         batch = self._batch(images)
-        return np.asarray(self._run(batch), np.float32)
+        return np.asarray(self._run(batch), np.uint8 if self.metadata.gives_mask else np.float32)
 
     def operations(self) -> dict[str, int]:
         """How often each operation stands in the artifact, most frequent first."""

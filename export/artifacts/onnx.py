@@ -60,8 +60,8 @@ class ONNXArtifact(Artifact):
         channels_first = self.metadata.layout == "nchw"
         if channels_first:
             batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
-        (logits,) = self._session.run([self.outputs[0].name], {self.inputs[0].name: batch})
-        return logits.transpose(0, 2, 3, 1) if channels_first else logits
+        (output,) = self._session.run([self.outputs[0].name], {self.inputs[0].name: batch})
+        return output.transpose(0, 2, 3, 1) if channels_first and output.ndim == 4 else output
 
     def operations(self) -> dict[str, int]:
         """Node types of the graph as stored, before ONNX Runtime optimizes it."""

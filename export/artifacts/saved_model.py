@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from zoo.errors import FormatError
 from zoo.export.artifacts.base import Artifact, Port
-from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, SIGNATURE, Metadata, missing
+from zoo.export.metadata import INPUT_NAME, KEY, SIGNATURE, Metadata, missing
 
 
 def _port(name: str, spec: tf.TensorSpec) -> Port:
@@ -34,12 +34,13 @@ class SavedModelArtifact(Artifact):
             self._function = self._loaded.signatures[SIGNATURE]
             spec = self._function.structured_input_signature[1][INPUT_NAME]
             self.inputs = (_port(INPUT_NAME, spec),)
-            self.outputs = (_port(OUTPUT_NAME, self._function.structured_outputs[OUTPUT_NAME]),)
+            name = self.metadata.output_name
+            self.outputs = (_port(name, self._function.structured_outputs[name]),)
         except (OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError) as error:
             raise FormatError(f"{path} cannot be loaded as a SavedModel: {error}") from error
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        return self._function(**{INPUT_NAME: tf.constant(batch)})[OUTPUT_NAME].numpy()
+        return self._function(**{INPUT_NAME: tf.constant(batch)})[self.metadata.output_name].numpy()
 
     def operations(self) -> dict[str, int]:
         """Operations of the signature, through the functions that it calls."""

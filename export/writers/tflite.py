@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from zoo.errors import InputError
 from zoo.export.deployment import Deployment
-from zoo.export.metadata import INPUT_NAME, KEY, OUTPUT_NAME, SIGNATURE, Metadata
+from zoo.export.metadata import INPUT_NAME, KEY, SIGNATURE, Metadata
 from zoo.export.quantization import Plan, Quantization, quantize_integers, quantize_weights
 from zoo.export.staging import writing
 from zoo.export.writers import tflite_metadata
@@ -32,11 +32,11 @@ class _AlignedBuffer(schema.BufferT):
         return super().Pack(builder)
 
 
-def _name_ends(model: schema.ModelT) -> None:
+def _name_ends(model: schema.ModelT, output_name: str) -> None:
     """Name the input and output, and offer them as a signature."""
     graph = model.subgraphs[0]
     maps = []
-    for name, indices in ((INPUT_NAME, graph.inputs), (OUTPUT_NAME, graph.outputs)):
+    for name, indices in ((INPUT_NAME, graph.inputs), (output_name, graph.outputs)):
         graph.tensors[indices[0]].name = name
         entry = schema.TensorMapT(name=name, tensorIndex=int(indices[0]))
         maps.append([entry])
@@ -50,7 +50,7 @@ def annotate(content: bytes, metadata: Metadata) -> bytes:
     label and colour files follow as a zip archive.
     """
     model = schema.ModelT.InitFromPackedBuf(content)
-    _name_ends(model)
+    _name_ends(model, metadata.output_name)
     model.description = f"{metadata.model}: {len(metadata.label_set)} classes"
     graph = model.subgraphs[0]
     size = tuple(int(n) for n in graph.tensors[graph.outputs[0]].shape[1:3])

@@ -59,7 +59,9 @@ class IntegerConverter:
         codes = [code for code, _ in operators]
         names = [name for _, name in operators]
         softmax = schema.BuiltinOperator.SOFTMAX
-        end = codes.index(softmax) if deployment.domain == "probabilities" else len(names)
+        # A mask may come from probabilities too.
+        behind = deployment.domain != "logits" and softmax in codes
+        end = codes.index(softmax) if behind else len(names)
         self.tail = tuple(names[end:])
         self.layers = tuple(names[:end])
 

@@ -14,6 +14,7 @@ import numpy as np
 from zoo.cli import add_unverified_option, import_tensorflow
 from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
+from zoo.export.metadata import check_head
 
 FORMATS = ("saved_model", "tflite", "onnx")
 
@@ -47,7 +48,8 @@ def add_parser(subparsers) -> None:
         "--head",
         default="logits",
         metavar="HEAD",
-        help="logits (size of the image, the default) or small_logits (the network's stride)",
+        help="logits (size of the image, the default), small_logits (the network's stride), mask (class"
+        " indices as bytes) or small_mask (cheaper: the class of the nearest cell)",
     )
     parser.add_argument("--layout", metavar="LAYOUT", help="onnx only: nhwc (default) or nchw")
     parser.add_argument("--opset", type=int, metavar="N", help="onnx only: operator set, 18 by default")
@@ -137,6 +139,7 @@ def tell(text: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export and print the report."""
     size = parse_size(args.input_size)
+    check_head(args.head)
     options = {k: v for k, v in (("layout", args.layout), ("opset", args.opset)) if v is not None}
     if options and args.format != "onnx":
         raise InputError(f"--{next(iter(options))} is for --format onnx, not {args.format}")
@@ -187,6 +190,11 @@ def shape_text(port) -> str:
     return f"{port.name} ({axes}) {port.dtype}"
 
 
+def _agreement_text(report) -> str:
+    """How far a small mask is from the arg-max at full size."""
+    return f"{report.mask_agreement:.4%} of the pixels have its class"
+
+
 def _summary(report) -> str:
     operations = ", ".join(f"{name} {count}" for name, count in report.operations.items())
     rows = [
@@ -195,6 +203,7 @@ def _summary(report) -> str:
         ("input", shape_text(report.inputs[0])),
         ("output", shape_text(report.outputs[0])),
         ("parity", str(report.parity)),
+        *([("exact mask", _agreement_text(report))] if report.mask_agreement is not None else []),
         ("operations", operations),
         *([("quantization", str(report.quantization))] if report.quantization else []),
         ("rewrites", "; ".join(_rewrite_text(r) for r in report.rewrites if r.applied) or "none applied"),
