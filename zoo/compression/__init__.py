@@ -1,0 +1,28 @@
+"""Smaller models: pruning, clustering and quantization-aware training, with or without a teacher.
+
+The methods are those of TensorFlow Model Optimization, which speaks tf_keras: a model is rebuilt there layer
+by layer, fine-tuned, and carried back. Importing this package loads neither; both come with
+``pip install "atrous-zoo[compression]"``.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+_HOMES = {
+    "Bridge": "zoo.compression.bridge",
+    "register_translation": "zoo.compression.bridge",
+    "to_tf_keras": "zoo.compression.bridge",
+}
+
+__all__ = ["Bridge", "register_translation", "to_tf_keras"]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
