@@ -1,5 +1,6 @@
 import argparse
 import json
+import re
 
 import keras
 import numpy as np
@@ -80,6 +81,61 @@ def test_verify_exits_1_when_they_differ(tmp_path, capsys):
     assert printed["weights"] == "other"
 
 
+def test_verify_names_the_layer_that_differs(tmp_path, capsys):
+    path = tmp_path / "m.onnx"
+    run("export", "small", "--format", "onnx", "--output", path)
+    capsys.readouterr()
+    run("verify", path, "--weights", "other")
+    assert "\nfirst differs in layer '" in capsys.readouterr().out
+    run("verify", path, "--weights", "other", "--json")
+    found = json.loads(capsys.readouterr().out)["first_difference"]
+    assert "classifier" in [found["layer"], *found["merged"]]
+    assert found["max_error"] > found["limit"]
+
+
+def test_verify_on_a_folder_of_images_and_on_a_data_set(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, values in (("images", (40, 60, 3)), ("masks", (40, 60))):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            pixels = rng.integers(0, 2 if name == "masks" else 256, values, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    (tmp_path / "names.txt").write_text("road\nsky\n")
+    path = tmp_path / "m.tflite"
+    run("export", "small", "--format", "tflite", "--input-size", "24x32", "--output", path)
+    capsys.readouterr()
+    data = ("--dataset", "folder", "--data", tmp_path, "--split", "all", "--classes", tmp_path / "names.txt")
+    assert run("verify", path, "--images", tmp_path / "images", *data) == 0
+    printed = capsys.readouterr().out
+    assert f"of {2 * 24 * 32} pixels" in printed
+    assert "all 40x60 single-scale tile 24x32: " in printed
+    assert "change +0.00 points" in printed
+    assert run("verify", path, "--images", tmp_path / "images", *data, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["first_difference"] is None
+    assert 0 < printed["border_pixels"] <= printed["pixels"] == 2 * 24 * 32
+    scores = printed["evaluation"]
+    assert 0.1 < scores["model_mean_iou"] == pytest.approx(scores["artifact_mean_iou"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--data", "x"), "--data is for a data set: name its layout with --dataset"),
+        (("--split", "val"), "--split is for a data set"),
+        (("--dataset", "folder"), "give its folder with --data"),
+        (("--images", "absent"), "no such file or folder"),
+    ],
+)
+def test_verify_refuses_options_before_it_loads_a_model(options, message, tmp_path, loads):
+    path = tmp_path / "m.onnx"
+    run("export", "small", "--format", "onnx", "--output", path)
+    del loads[:]
+    with pytest.raises(InputError, match=message):
+        run("verify", path, *options)
+    assert loads == []
+
+
 def test_export_prints_json(tmp_path, capsys):
     path = tmp_path / "m"
     assert run("export", "small", "--format", "saved_model", "--classes", 2, "--output", path, "--json") == 0
@@ -145,4 +201,4 @@ def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         run(command, "--help")
     assert stopped.value.code == 0
-    assert f"example:\n  zoo {command} " in capsys.readouterr().out
+    assert re.search(rf"examples?:\n  zoo {command} ", capsys.readouterr().out)

@@ -9,44 +9,68 @@ from pathlib import Path
 from zoo.cli.export import add_model_options, load_model, quiet_tensorflow, read_images, tell
 from zoo.errors import InputError, ParityError
 
+_DESCRIPTION = """\
+Run an artifact and its Keras model on the same images and compare: errors of the logits, arg-max
+agreement over all pixels and near class borders. Where they differ, the first layer that does is
+named (of a quantized file, the layer that rounding harms most), and the exit status is 1. With
+--dataset, both are evaluated on true masks by the same protocol, too.
+"""
+_EPILOG = """\
+examples:
+  zoo verify m.tflite
+  zoo verify m.tflite --images photos/ street.jpg
+  zoo verify q.tflite --dataset camvid --data camvid/ --split val
+"""
+
 
 def add_parser(subparsers) -> None:
     """Add the parser of ``verify``."""
     parser = subparsers.add_parser(
         "verify",
         help="compare an exported artifact with its model",
-        description="Run an artifact and its Keras model on the same images. Exit status 1 if they differ.",
-        epilog="example:\n  zoo verify m.tflite --image street.jpg",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help=".tflite, .onnx or SavedModel folder")
-    parser.add_argument("--model", metavar="NAME", help="the model; by default the one named in the artifact")
+    add = parser.add_argument
+    add("artifact", type=Path, metavar="ARTIFACT", help=".tflite, .onnx or SavedModel folder")
+    add("--model", metavar="NAME", help="the model; by default the one named in the artifact")
     add_model_options(parser)
+    add("--images", nargs="+", metavar="PATH", help="the same, and folders and globs of images")
+    add("--dataset", metavar="KIND", help="layout of --data, such as camvid or folder: compare mean IoU")
+    add("--data", metavar="DIR", type=Path, help="folder of the data set")
+    add("--split", metavar="NAME", help="part of the data set (val)")
+    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
     parser.set_defaults(run=run)
 
 
-def _origin(artifact, args: argparse.Namespace) -> tuple[str, str]:
-    """Name and weights of the model to compare with: as asked for, else as the artifact says."""
+def origin_of(artifact, *, model: str | None, weights: str | None) -> tuple[str, str]:
+    """Name and weights of the model to compare with: as asked for, else as the artifact says.
+
+    Raises:
+        InputError: Neither says.
+    """
     source = artifact.metadata.source or {}
-    name = args.model or source.get("model")
+    name = model or source.get("model")
     # The weights that the artifact names belong to the model that it names.
-    own = source.get("weights") if args.model in (None, source.get("model")) else "default"
-    weights = args.weights or own
+    own = source.get("weights") if model in (None, source.get("model")) else "default"
+    weights = weights or own
     if name is None:
-        raise InputError(f"{args.artifact} does not name its model: pass --model and --weights")
+        raise InputError(f"{artifact.path} does not name its model: pass --model and --weights")
     if weights is None:
-        raise InputError(f"{args.artifact} does not name the weights of {name}: pass --weights")
+        raise InputError(f"{artifact.path} does not name the weights of {name}: pass --weights")
     return name, weights
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print the numbers, and return 0 or 1."""
+    data = _dataset(args)
     quiet_tensorflow()
     from zoo import export
 
     artifact = export.open_artifact(args.artifact)
-    name, weights = _origin(artifact, args)
-    images = read_images(args.image, size=artifact.input_size)
+    name, weights = origin_of(artifact, model=args.model, weights=args.weights)
+    images = read_images(_image_paths(args), size=artifact.input_size)
     tell(f"loading {name}")
     model = load_model(name, weights, allow_unverified=args.allow_unverified)
     tell(f"comparing {args.artifact} with {name} ({weights})")
@@ -55,14 +79,67 @@ def run(args: argparse.Namespace) -> int:
     except ParityError as error:  # not even the shapes agree
         print(json.dumps({"passed": False, "error": str(error)}) if args.json else f"differs: {error}")
         return 1
+    place = None if parity.passed else export.find_difference(args.artifact, model, images=images)
+    scores = None if data is None else _scores(artifact, model, data)
     if args.json:
-        print(
-            json.dumps(
-                {"artifact": str(args.artifact), "model": name, "weights": weights, **parity.to_dict()},
-                indent=2,
-            )
-        )
+        origin = {"artifact": str(args.artifact), "model": name, "weights": weights}
+        found = {"first_difference": place and place.to_dict(), "evaluation": scores}
+        print(json.dumps({**origin, **parity.to_dict(), **found}, indent=2))
     else:
         same = "within its limits" if artifact.metadata.quantization else "equal"
         print(f"{same if parity.passed else 'differs'}: {parity}")
+        if not parity.passed:
+            print(place or "no layer of the file can be told from the others")
+        if scores is not None:
+            print(_score_line(scores))
     return 0 if parity.passed else 1
+
+
+def _image_paths(args: argparse.Namespace) -> list[Path]:
+    """Files of ``--image`` and what ``--images`` finds."""
+    from zoo.images import find_images
+
+    return [*(args.image or []), *(find_images(args.images) if args.images else [])]
+
+
+def _dataset(args: argparse.Namespace):
+    """The data set to evaluate on, or `None`; opened before anything slow is loaded."""
+    if args.dataset is None:
+        given = [
+            n for n, v in (("--data", args.data), ("--split", args.split), ("--classes", args.classes)) if v
+        ]
+        if given:
+            raise InputError(f"{given[0]} is for a data set: name its layout with --dataset")
+        return None
+    if args.data is None:
+        raise InputError("--dataset tells the layout of a data set: give its folder with --data")
+    from zoo.datasets import open_dataset
+
+    classes = int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
+    return open_dataset(args.dataset, args.data, split=args.split or "val", classes=classes)
+
+
+def _scores(artifact, model, data) -> dict:
+    """Mean IoU of the artifact and of the model, seen through the same windows."""
+    from zoo.evaluation import evaluate
+
+    tell(f"evaluating both on {len(data)} images")
+    own, size = evaluate(artifact, data), artifact.input_size
+    # An artifact of one size sees other images through windows, and then so must the model.
+    windows = size and own.protocol.endswith(f"tile {size[0]}x{size[1]}")
+    of_model = evaluate(model, data, tile=size if windows else None)
+    if own.protocol != of_model.protocol:
+        raise InputError(f"the protocols differ: {own.protocol} of the artifact, {of_model.protocol}")
+    return {
+        "protocol": own.protocol,
+        "model_mean_iou": of_model.mean_iou,
+        "artifact_mean_iou": own.mean_iou,
+        "change": own.mean_iou - of_model.mean_iou,
+    }
+
+
+def _score_line(scores: dict) -> str:
+    return (
+        f"mean IoU on {scores['protocol']}: {scores['artifact_mean_iou']:.2%} of the artifact,"
+        f" {scores['model_mean_iou']:.2%} of the model, change {100 * scores['change']:+.2f} points"
+    )
