@@ -17,6 +17,7 @@ COMMANDS = (
     "segment",
     "export",
     "verify",
+    "bench",
     "dilation",
     "weights",
     "dataset",

@@ -1,0 +1,325 @@
+"""`zoo.export.bench`: how long files take, side by side, and how much memory."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo import errors
+from zoo.errors import InputError
+from zoo.export.bench_operations import OperationTable, OperationTime
+from zoo.export.bench_runners import runner_class
+
+DEFAULT_SIZE = (513, 513)
+REPEATS, WARM_UP = 20, 3
+_PACKAGES = ("atrous-zoo", "tensorflow", "keras", "onnxruntime", "ai-edge-litert")
+
+Progress = Callable[[int, int], None] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """One file.
+
+    Attributes:
+        name: As it was given.
+        path: Of the file or folder.
+        format: ``"tflite"``, ``"onnx"``, ``"saved_model"`` or ``"keras"``.
+        bytes: Size of the file, or of all files of a folder.
+        seconds: Of every run, by the clock, in the order of the rounds.
+        cpu_seconds: The same of the process's processor time, over all its threads.
+        peak_bytes: Largest resident memory of the process that ran it; `None` where the system does not tell.
+        runtime_bytes: The part of it that the runtime took before the file was opened.
+        ratio: Median over the rounds of the first file's time divided by this one's in the same round: how
+            many times faster this is.
+        ratio_quartiles: Quartiles of the same.
+        operations: Times of its operations; `None` where they were not asked for.
+    """
+
+    name: str
+    path: str
+    format: str
+    bytes: int
+    seconds: tuple[float, ...] = field(repr=False)
+    cpu_seconds: tuple[float, ...] = field(repr=False)
+    peak_bytes: int | None
+    runtime_bytes: int | None
+    ratio: float
+    ratio_quartiles: tuple[float, float]
+    operations: OperationTable | None = field(default=None, repr=False)
+
+    @property
+    def median(self) -> float:
+        """Of the seconds."""
+        return statistics.median(self.seconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Between them lies the middle half of the seconds."""
+        return _quartiles(self.seconds)
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        return {**asdict(self), "median": self.median, "quartiles": self.quartiles}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Files that were timed in turns.
+
+    Attributes:
+        size: (height, width) of the image.
+        threads: Of each runtime.
+        repeats: Number of rounds.
+        warm_up: Number of runs of each before the first round.
+        timings: In the order they were given; the first is what `Timing.ratio` refers to.
+        versions: Of the packages that took part.
+        machine: Its processors, and how busy they were with other things before and after.
+    """
+
+    size: tuple[int, int]
+    threads: int
+    repeats: int
+    warm_up: int
+    timings: tuple[Timing, ...]
+    versions: dict[str, str | None]
+    machine: dict[str, Any]
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        return {**asdict(self), "timings": [timing.to_dict() for timing in self.timings]}
+
+    def to_json(self) -> str:
+        """The text of a JSON file."""
+        return json.dumps(self.to_dict(), indent=2) + "\n"
+
+
+def bench(
+    files: Iterable[Any] | Mapping[str, Any],
+    *,
+    threads: int = 2,
+    repeats: int = REPEATS,
+    warm_up: int = WARM_UP,
+    size: tuple[int, int] | None = None,
+    operations: bool = True,
+    progress: Progress = None,
+) -> Bench:
+    """Time files in turns: in every round each runs one image, and another one begins.
+
+    Each file has a process of its own with nothing but its runtime in it. Slow phases of a machine so fall on
+    all files, which is why the ratios are taken within a round.
+
+    Args:
+        files: Paths of ``.tflite``, ``.onnx`` and ``.keras`` files and of SavedModel folders, from the zoo or
+            from elsewhere, that take RGB images; Keras models, which run in a `tf.function`; by name, or
+            called by their paths.
+        threads: Of each runtime.
+        repeats: Rounds that count.
+        warm_up: Runs of each file before.
+        size: (height, width) of the image; by default the static one of the files, or 513×513.
+        operations: Whether to time operations, too, where the runtime can tell.
+        progress: Called as ``progress(done, total)`` after every round.
+
+    Returns:
+        Times, memory and ratios.
+
+    Raises:
+        InputError: No files, one that does not exist or has another size, or a number below 1.
+        FormatError: A damaged file.
+    """
+    for name, value, least in (("threads", threads, 1), ("repeats", repeats, 1), ("warm_up", warm_up, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
+    with ExitStack() as stack:
+        paths = _paths(files, stack)
+        load = [_load()]
+        workers = {name: stack.enter_context(_Process(path, threads=threads)) for name, path in paths.items()}
+        facts = {name: worker.ask("open") for name, worker in workers.items()}
+        size = _common_size(facts, paths, size)
+        for worker in workers.values():
+            worker.ask("prepare", size=size)
+            for _ in range(warm_up):
+                worker.ask("run")
+        runs = _rounds(workers, repeats, progress)
+        peaks = {name: worker.ask("memory")["peak_bytes"] for name, worker in workers.items()}
+        load.append(_load())
+        tables = {name: _table(worker) if operations else None for name, worker in workers.items()}
+        timings = _timings(paths, facts, runs, peaks, tables)
+    return Bench(
+        size=size,
+        threads=threads,
+        repeats=repeats,
+        warm_up=warm_up,
+        timings=timings,
+        versions={name: _version(name) for name in _PACKAGES},
+        machine={"processor": platform.machine(), "processors": os.cpu_count(), "load": load},
+    )
+
+
+def _load() -> float | None:
+    """Processes that want to run, over the last minute; other work than this shows in it."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _quartiles(values) -> tuple[float, float]:
+    if len(values) < 2:
+        return values[0], values[0]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+# --- what is given ----------------------------------------------------------------------------------------
+
+
+def _paths(files, stack: ExitStack) -> dict[str, Path]:
+    """Names and paths; Keras models are saved for the time of the measurement."""
+    if isinstance(files, str | os.PathLike):
+        files = [files]
+    named = list(files.items()) if isinstance(files, Mapping) else [(None, item) for item in files]
+    if not named:
+        raise InputError("nothing to time: give at least one file")
+    paths = {}
+    for name, item in named:
+        if isinstance(item, str | os.PathLike):
+            path = Path(item)
+        elif hasattr(item, "save"):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            path, name = folder / "model.keras", name or f"keras {item.name}"
+            item.save(path)
+        else:
+            raise InputError(f"bench takes paths and Keras models, not {type(item).__name__}")
+        runner_class(path)
+        name = name or str(path)
+        if name in paths:
+            raise InputError(f"{name} is given twice")
+        paths[name] = path
+    return paths
+
+
+def _common_size(facts: dict[str, dict], paths: dict[str, Path], size) -> tuple[int, int]:
+    static = {name: tuple(fact["size"]) for name, fact in facts.items() if fact["size"]}
+    if size is None:
+        size = next(iter(static.values()), DEFAULT_SIZE)
+    whole = isinstance(size, tuple | list) and all(isinstance(n, int) and n > 0 for n in size)
+    if not whole or len(size) != 2:
+        raise InputError(f"size must be (height, width) in pixels, not {size!r}")
+    for name, own in static.items():
+        if own != tuple(size):
+            raise InputError(
+                f"{name} takes images of {own[0]}x{own[1]}, not {size[0]}x{size[1]}:"
+                " files of different sizes cannot be compared"
+            )
+    return tuple(size)
+
+
+# --- the processes ----------------------------------------------------------------------------------------
+
+
+class _Process:
+    """One file in a process of its own, see `zoo.export.bench_worker`."""
+
+    def __init__(self, path: Path, *, threads: int):
+        self._path = path
+        command = [sys.executable, "-m", "zoo.export.bench_worker", str(path), str(threads)]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.terminate()
+        self._process.wait()
+
+    def ask(self, command: str, **arguments) -> dict:
+        """The answer to one command."""
+        try:
+            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            status = self._process.wait()
+            reason = f"killed by signal {-status}" if status < 0 else f"status {status}"
+            raise InputError(
+                f"{self._path}: the process that runs it has ended ({reason}); too little memory?"
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise getattr(errors, answer["error"])(answer["message"])
+        return answer
+
+
+def _rounds(workers: dict[str, _Process], repeats: int, progress: Progress) -> dict[str, list[dict]]:
+    runs: dict[str, list[dict]] = {name: [] for name in workers}
+    names = list(workers)
+    for index in range(repeats):
+        first = index % len(names)
+        for name in names[first:] + names[:first]:
+            runs[name].append(workers[name].ask("run"))
+        if progress is not None:
+            progress(index + 1, repeats)
+    return runs
+
+
+def _table(worker: _Process) -> OperationTable:
+    answer = worker.ask("operations")
+    times = tuple(OperationTime(**entry) for entry in answer["times"])
+    return OperationTable(method=answer["method"], times=times)
+
+
+def _timings(paths, facts, runs, peaks, tables) -> tuple[Timing, ...]:
+    base = [run["seconds"] for run in next(iter(runs.values()))]
+    timings = []
+    for name, path in paths.items():
+        seconds = tuple(run["seconds"] for run in runs[name])
+        ratios = [first / own for first, own in zip(base, seconds, strict=True)]
+        timings.append(
+            Timing(
+                name=name,
+                path=str(path),
+                format=facts[name]["format"],
+                bytes=_bytes_of(path),
+                seconds=seconds,
+                cpu_seconds=tuple(run["cpu_seconds"] for run in runs[name]),
+                peak_bytes=peaks[name],
+                runtime_bytes=facts[name]["runtime_bytes"],
+                ratio=statistics.median(ratios),
+                ratio_quartiles=_quartiles(ratios),
+                operations=tables[name],
+            )
+        )
+    return tuple(timings)
+
+
+def _bytes_of(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
