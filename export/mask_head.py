@@ -18,6 +18,8 @@ from zoo.layers import DepthToSpace
 from zoo.resize import Resize, SegmentationLogits
 
 MAX_CLASSES = 256  # of a uint8 mask
+# Of the head's operations in the artifact.
+SCOPE = "mask_head"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,18 @@ class MaskHead:
             image: What the network was given, ``(batch, height, width, 3)``; only its size counts.
             products: Interpolate by two matrix products instead of a resize operation.
         """
-        x = tf.cast(x, tf.float32)
+        with tf.name_scope(SCOPE):
+            return self._mask(tf.cast(x, tf.float32), image, products=products)
+
+    def _mask(self, x: tf.Tensor, image: tf.Tensor, *, products: bool) -> tf.Tensor:
         if self.small or self.factor == 1:
             return self._nearest(self._labels(x), image)
         # The logarithm and its floor change no winner.
         x = tf.nn.softmax(x) if self.probabilities else x
         if products:
             return _winners(self._product(x, image))
-        return _winners(Resize(convention=self.convention, factor=self.factor)([x, image]))
+        resize = Resize(convention=self.convention, factor=self.factor, name="resize")
+        return _winners(resize([x, image]))
 
     def _labels(self, x: tf.Tensor) -> tf.Tensor:
         """Winners of the cells, ``(batch, cell · rows, cell · columns)``."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
 from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.mask_head import SCOPE
 
 _VERIFY = "NumericVerify/"
 
@@ -43,7 +44,8 @@ class IntegerConverter:
     Attributes:
         layers: Names of the layers that can be left in float, in the order of execution.
         tail: Those that always are: softmax and logarithm behind the logits, whose 8-bit result would have
-            one value for most probabilities.
+            one value for most probabilities; and what makes a mask of the logits, where two classes that are
+            equal in 8 bits would be decided by their number.
     """
 
     def __init__(self, deployment: Deployment, images: Sequence[np.ndarray]):
@@ -59,9 +61,8 @@ class IntegerConverter:
         codes = [code for code, _ in operators]
         names = [name for _, name in operators]
         softmax = schema.BuiltinOperator.SOFTMAX
-        # A mask may come from probabilities too.
-        behind = deployment.domain != "logits" and softmax in codes
-        end = codes.index(softmax) if behind else len(names)
+        end = codes.index(softmax) if deployment.domain == "probabilities" else len(names)
+        end = next((index for index, name in enumerate(names) if name.startswith(f"{SCOPE}/")), end)
         self.tail = tuple(names[end:])
         self.layers = tuple(names[:end])
 
