@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
 from zoo.export.artifacts import Artifact
-from zoo.resize import SegmentationLogits
+from zoo.resize import FLOOR, SegmentationLogits
+
+# Softmax of a logit of 0 among these is 1: what a mask says of a pixel's class, it says for sure.
+_EXCLUDED = math.log(FLOOR)
 
 
 class _Runtime(keras.layers.Layer):
@@ -18,11 +23,16 @@ class _Runtime(keras.layers.Layer):
         self.artifact = artifact
 
     def call(self, images):
-        def run(image):
-            logits = tf.numpy_function(self.artifact.predict, [image[tf.newaxis]], tf.float32)[0]
-            return tf.ensure_shape(logits, (*image.shape[:2], len(self.artifact.label_set)))
+        metadata, classes = self.artifact.metadata, len(self.artifact.label_set)
+        dtype = tf.uint8 if metadata.gives_mask else tf.float32
 
-        return tf.map_fn(run, images)
+        def run(image):
+            output = tf.numpy_function(self.artifact.predict, [image[tf.newaxis]], dtype)[0]
+            if metadata.gives_mask:
+                output = tf.one_hot(output, classes, on_value=0.0, off_value=_EXCLUDED)
+            return tf.ensure_shape(output, (*image.shape[:2], classes))
+
+        return tf.map_fn(run, images, fn_output_signature=tf.float32)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], len(self.artifact.label_set))
@@ -32,18 +42,19 @@ def as_model(artifact: Artifact) -> keras.Model:
     """The artifact as a Keras model for inference; it has no weights and cannot be saved.
 
     Args:
-        artifact: One with full-size logits.
+        artifact: One with full-size logits, or with a mask.
 
     Returns:
-        A model as `zoo.load` gives, of the artifact's input size, or of any where it takes any.
+        A model as `zoo.load` gives, of the artifact's input size, or of any where it takes any. The class that
+        a mask names has all of the probability.
 
     Raises:
         InputError: An artifact with logits at the network's stride.
     """
-    if artifact.metadata.head != "logits":
+    if artifact.metadata.head == "small_logits":
         raise InputError(
             f"{artifact.path} gives {artifact.metadata.head!r}, smaller than the image;"
-            " export it with head='logits'"
+            " export it with head='logits' or 'mask'"
         )
     image = keras.Input((*(artifact.input_size or (None, None)), 3), name="image")
     # The size is that of the image already: this resizes nothing and states the labels.

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from zoo.cli import add_unverified_option, import_tensorflow
-from zoo.cli.segment import parse_scales, parse_tile
+from zoo.cli.segment import open_model, parse_scales, parse_tile
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from zoo.evaluation import evaluate
     from zoo.evaluation_report import table, to_dict
 
-    model = _model(args)
+    model = open_model(args)
     evaluation = evaluate(
         model,
         dataset,
@@ -94,20 +94,6 @@ def run(args: argparse.Namespace) -> int:
         (args.output / "evaluation.json").write_text(text, encoding="utf-8")
         _draw(args, dataset, evaluation)
     return 0
-
-
-def _model(args: argparse.Namespace):
-    """The loaded model, or the artifact in the form of one, which brings its weights along."""
-    from zoo.artifact_model import as_model
-    from zoo.evaluation import is_artifact
-    from zoo.export import open_artifact
-    from zoo.loading import load
-
-    if not is_artifact(args.model):
-        return load(args.model, args.weights or "default", allow_unverified=args.allow_unverified)
-    if args.weights is not None:
-        raise InputError(f"{args.model} is an artifact with weights of its own: --weights cannot change them")
-    return as_model(open_artifact(args.model))
 
 
 def _draw(args: argparse.Namespace, dataset, evaluation) -> None:

@@ -29,6 +29,7 @@ examples:
   zoo segment deeplabv3_aspp street.jpg --output out/
   zoo segment deeplabv3_aspp photos/ --scales 0.75,1,1.25 --flip --json
   zoo segment deeplabv3_aspp "photos/**/*.jpg" --tile 512x512
+  zoo segment m.tflite street.jpg --output out/
 """
 
 
@@ -42,9 +43,9 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", help="name of a model, or of an architecture")
+    add("model", metavar="MODEL", help="name of a model or architecture, or a .tflite, .onnx or SavedModel")
     add("images", metavar="IMAGE", nargs="+", help="file, folder, or glob in quotes")
-    add("--weights", metavar="TAG|PATH", default="default", help="tag of the weights, or a file")
+    add("--weights", metavar="TAG|PATH", help="tag of a named model's weights, or a file")
     add_unverified_option(parser)
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     add(
@@ -101,9 +102,8 @@ def run(args: argparse.Namespace) -> int:
 
     import_tensorflow()
     from zoo.inference import segment
-    from zoo.loading import load
 
-    model = load(args.model, args.weights, allow_unverified=args.allow_unverified)
+    model = open_model(args)
     names = _names(paths, args.output)
     _make_folder(args.output)
     done = []
@@ -122,6 +122,20 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_document(model, args, done, failed), indent=2))
     return 0 if not failed else 1 if done else 2
+
+
+def open_model(args: argparse.Namespace):
+    """The named model with its weights; or an artifact in the form of a model, which brings its own along."""
+    from zoo.artifact_model import as_model
+    from zoo.evaluation import is_artifact
+    from zoo.export import open_artifact
+    from zoo.loading import load
+
+    if not is_artifact(args.model):
+        return load(args.model, args.weights or "default", allow_unverified=args.allow_unverified)
+    if args.weights is not None:
+        raise InputError(f"{args.model} is an artifact with weights of its own: --weights cannot change them")
+    return as_model(open_artifact(args.model))
 
 
 def _found(patterns: Sequence[str]) -> tuple[list[Path], list[dict]]:
