@@ -38,7 +38,8 @@ class FirstDifference:
         layer: Its name.
         kind: Its class.
         merged: Layers before it whose own output could not be seen; the difference may be one of theirs.
-        max_error: Largest absolute difference of its output; NaN where not even the shape is right.
+        max_error: Largest absolute difference of its output; NaN where not even the shape is right, or
+            where it cannot be seen itself.
         max_value: Largest absolute value that the model computes there.
         limit: Of `max_error`: the share of the largest value that the artifact's gate allows the logits.
         compared: Number of layers that were compared.
@@ -65,7 +66,7 @@ class FirstDifference:
         size = (
             f"error {self.max_error:.1e} of values up to {self.max_value:.3g} (limit {self.limit:.1e})"
             if self.max_error == self.max_error
-            else "not a number, or another shape"
+            else "not a number, of another shape, or not to be seen"
         )
         return (
             f"first differs in layer {self.layer!r} ({self.kind}){merged}: {size};"
@@ -155,6 +156,7 @@ class _Layers:
         return self.share * self.seen[key][1]
 
     def found(self, key: str, merged: list[str], *, method: str) -> FirstDifference:
+        self.seen.setdefault(key, (float("nan"), float("nan")))
         error, value = self.seen[key]
         return FirstDifference(
             layer=key,
@@ -163,7 +165,7 @@ class _Layers:
             max_error=error,
             max_value=value,
             limit=self.limit(key),
-            compared=len(self.seen),
+            compared=sum(value == value for _, value in self.seen.values()),
             layers=len(list(self.graph.walk())) - 1,
             method=method,
         )
@@ -261,9 +263,6 @@ def _in_prefixes(
         return "the layer cannot be found: the network is no functional graph"
     graph = read(network)
     layers = _Layers(graph, _share(parity))
-    end, ends = graph.output.node, (artifact.predict(batch), _run(network, batch))
-    if not layers.differs(end, *(_compared(x, deployment.domain) for x in ends)):
-        return "on the first image no layer differs by more than rounding"
 
     def differs(key: str) -> bool | None:
         target = output_of(network, key)
@@ -276,6 +275,14 @@ def _in_prefixes(
             return None
         return layers.differs(key, got, _run(prefix, batch))
 
+    end = graph.output.node
+    if deployment.domain == "mask":  # its head follows the network
+        if differs(end) is False:
+            return "on the first image no layer before the mask differs by more than rounding"
+    elif not layers.differs(
+        end, *(_compared(x, deployment.domain) for x in (artifact.predict(batch), _run(network, batch)))
+    ):
+        return "on the first image no layer differs by more than rounding"
     found = bisect(graph, differs)
     method = f"the network cut behind each, written as {artifact.format} and run beside Keras"
     return layers.found(*found, method=method)
@@ -293,7 +300,7 @@ def _written(
     # As for logits at the network's stride: of any size and number of channels.
     metadata = replace(deployment.metadata, head="small_logits")
     path.parent.mkdir(exist_ok=True)
-    write(replace(deployment, network=prefix, original=prefix, metadata=metadata), path)
+    write(replace(deployment, network=prefix, original=prefix, metadata=metadata, head=None), path)
     return open_artifact(path).predict(batch)
 
 
@@ -321,7 +328,7 @@ def explain_artifact(
     graph, want, got = _outputs(artifact, deployment, batch)
     layers = _Layers(graph, _share(parity))
     end = graph.output.node
-    if not layers.differs(end, *(_compared(x[end], deployment.domain) for x in (got, want))):
+    if end in got and not layers.differs(end, *(_compared(x[end], deployment.domain) for x in (got, want))):
         return None
 
     def differs(key: str) -> bool | None:

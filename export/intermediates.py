@@ -45,7 +45,8 @@ def layer_outputs(
         if fitting:  # the last of the layers that one operation computes, the last operation of a layer
             _, layer, fitted = max(fitting, key=lambda item: item[0])
             found[layer] = fitted
-    found[graph.output.node] = artifact.predict(image)
+    if not artifact.metadata.gives_mask:
+        found[graph.output.node] = artifact.predict(image)
     return found
 
 

@@ -35,7 +35,7 @@ def model():
     return branched()
 
 
-def damaging(format, layer, monkeypatch):
+def damaging(format, layer, monkeypatch, *, factor=1.1):
     """Make the writer write that layer with other weights, wherever it stands in what is written."""
     right = WRITERS[format].write
 
@@ -44,7 +44,7 @@ def damaging(format, layer, monkeypatch):
         network.set_weights(deployment.network.get_weights())
         for part in network.layers:
             if part.name == layer:
-                part.kernel.assign(part.kernel * 1.1)
+                part.kernel.assign(part.kernel * factor)
         right(dataclasses.replace(deployment, network=network), path, **options)
 
     monkeypatch.setattr(WRITERS[format], "write", write_damaged)
@@ -97,6 +97,13 @@ def test_failed_export_names_the_layer(format, layer, model, tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_failed_export_of_a_mask_names_the_layer(model, tmp_path, monkeypatch):
+    damaging("onnx", "classifier", monkeypatch, factor=-1)
+    with pytest.raises(ParityError, match=r"first differs in layer 'classifier' \(DilatedConv2D\): error"):
+        write("onnx", model, tmp_path, input_size=SIZE, head="mask")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_failed_export_names_the_rewrite(tmp_path, monkeypatch):
     from zoo.export.deploy import batch_norm
 
@@ -146,6 +153,17 @@ def test_tensors_of_an_nchw_file_are_turned(model, tmp_path):
     found = export.find_difference(path, other)
     assert "classifier" in (found.layer, *found.merged)
     assert "concat" not in (found.layer, *found.merged)
+
+
+def test_finished_mask(model, tmp_path):
+    path = tmp_path / "m.tflite"
+    export.to_tflite(model, path, input_size=SIZE, head="mask")
+    assert export.find_difference(path, model) is None
+    other = branched()
+    other.get_layer("right").kernel.assign(-other.get_layer("right").kernel)
+    found = export.find_difference(path, other)
+    assert "right" in (found.layer, *found.merged)
+    assert found.max_error > found.limit > 0
 
 
 def test_file_without_names_has_only_its_end(model, tmp_path):
