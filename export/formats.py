@@ -17,7 +17,7 @@ from zoo.export.artifacts import open_artifact
 from zoo.export.calibration import Source
 from zoo.export.deployment import Deployment, prepare
 from zoo.export.parity import Parity, compare, default_images, require
-from zoo.export.quantization import Quantization
+from zoo.export.quantization import Plan, Quantization
 from zoo.export.quantized_parity import QuantizedParity
 from zoo.export.report import ExportReport, describe, rewrites_of
 from zoo.export.staging import check_target, report_path, staged, writing
@@ -125,16 +125,7 @@ def to_tflite(
     deployment = prepare(model, input_size=input_size, head=head, rewrites=rewrites)
     settings = {"calibration": calibration, "max_drop": max_drop}
     plan = plan_quantization(quantization, deployment=deployment, **settings)
-    if plan is None:
-        return _publish(deployment, target, write=tflite.write, images=images)
-    described = dataclasses.replace(deployment.metadata, quantization=plan.stored())
-    deployment = dataclasses.replace(deployment, metadata=described)
-    bound = None
-    if images is None and plan.calibration is not None:
-        # On other images the bound says nothing.
-        images, bound = plan.calibration.images, plan.max_disagreement
-    write = functools.partial(tflite.write, plan=plan)
-    return _publish(deployment, target, write=write, images=images, bound=bound)
+    return _publish_quantized(deployment, target, tflite.write, plan, images)
 
 
 def to_onnx(
@@ -146,14 +137,17 @@ def to_onnx(
     layout: str = "nhwc",
     opset: int = 18,
     rewrites: Rewrites = None,
+    quantization: str | None = None,
+    calibration: Source | None = None,
+    max_drop: float | None = None,
     images: Images = None,
 ) -> ExportReport:
     """Export to an ONNX file in which a dilated convolution is one Conv with its ``dilations``.
 
     Input ``image``, output ``logits`` or ``mask``. A static size is declared with a batch of 1; else the axes
     are the symbols ``batch``, ``height`` and ``width``, which the two share (``rows`` and ``columns`` for the
-    output of ``head="small_logits"``). Properties: ``labels`` (one a line), ``palette``, ``model``, and
-    ``atrous_zoo`` (all of it as JSON).
+    output of ``head="small_logits"``). Nodes are named after layers. The properties tell labels, colours,
+    conventions of the input, origin and licence, see `zoo.export.writers.onnx_properties`.
 
     Arguments, result and errors as in `to_saved_model`; `path` must end in ``.onnx``.
 
@@ -165,15 +159,42 @@ def to_onnx(
         layout: Of the input and of logits: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
         opset: Version of the ONNX operators.
         rewrites: As in `to_saved_model`.
-        images: For the comparison.
+        quantization: `None` for float32, or ``"int8"``: 8-bit activations and weights with a scale for each
+            channel, between QuantizeLinear and DequantizeLinear. Such a file has a static `input_size`; it
+            takes uint8 images, and gives float32 logits, since the last resize is computed in float.
+        calibration: As in `to_tflite`.
+        max_drop: As in `to_tflite`.
+        images: As in `to_tflite`.
+
+    Raises:
+        InputError: As in `to_tflite`.
+        FormatError: As in `to_tflite`.
+        ParityError: As in `to_tflite`.
     """
+    from zoo.export.quantization import plan_onnx
     from zoo.export.writers import onnx
 
     target = check_target(path, format="onnx")
     onnx.check_opset(opset)
     deployment = prepare(model, input_size=input_size, head=head, layout=layout, rewrites=rewrites)
-    write = functools.partial(onnx.write, opset=opset)
-    return _publish(deployment, target, write=write, images=images)
+    settings = {"calibration": calibration, "max_drop": max_drop}
+    plan = plan_onnx(quantization, deployment=deployment, **settings)
+    return _publish_quantized(deployment, target, functools.partial(onnx.write, opset=opset), plan, images)
+
+
+def _publish_quantized(
+    deployment: Deployment, target: Path, write: Callable, plan: Plan | None, images: Images
+) -> ExportReport:
+    """Publish what `write` writes by the plan; without one, a float artifact."""
+    if plan is None:
+        return _publish(deployment, target, write=write, images=images)
+    described = dataclasses.replace(deployment.metadata, quantization=plan.stored())
+    deployment = dataclasses.replace(deployment, metadata=described)
+    bound = None
+    if images is None and plan.calibration is not None:
+        # On other images the bound says nothing.
+        images, bound = plan.calibration.images, plan.max_disagreement
+    return _publish(deployment, target, write=functools.partial(write, plan=plan), images=images, bound=bound)
 
 
 def _publish(

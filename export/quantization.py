@@ -1,11 +1,12 @@
-"""Quantization of TFLite files: what may be asked for, and which layers are left in float to keep a bound."""
+"""Quantization of files: what may be asked for, and which layers are left in float to keep a bound."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
@@ -14,6 +15,7 @@ from zoo.errors import InputError, ParityError
 from zoo.export.artifacts.tflite import float_operations, run_once
 from zoo.export.calibration import Calibration, Source, read_calibration
 from zoo.export.deployment import Deployment
+from zoo.export.mask_head import SCOPE
 from zoo.export.metadata import OUTPUT_NAME, QUANTIZATIONS
 from zoo.training.metrics import ConfusionMatrix
 
@@ -59,13 +61,14 @@ class FloatOperation:
     """An operation of an int8 file that computes in floating point.
 
     Attributes:
-        operation: Its name in TFLite.
+        operation: Its name in the format.
         layer: The Keras layer that it comes from.
         tensor: Its output in the converter's words.
-        relative_error: What rounding it to int8 was measured to cost, see `IntegerConverter.errors`; `None`
-            where it was not measured.
+        relative_error: What rounding it to int8 was measured to cost, see `Converter.errors`; `None` where it
+            was not measured.
         reason: ``"max_drop"``; ``"probabilities"`` for what follows the logits of a model that resizes
-            probabilities; or ``"no int8 kernel"``.
+            probabilities; ``"mask"`` for what makes a mask of the logits; ``"ends"`` for what stands before
+            the first or behind the last convolution of an ONNX file; or ``"no int8 kernel"``.
     """
 
     operation: str
@@ -156,9 +159,30 @@ def plan(
     read = None
     if calibration is not None and metadata.input_size is not None:
         read = read_calibration(calibration, size=metadata.input_size, labels=metadata.label_set)
-        if read.masks is not None and metadata.head != "logits":
-            raise InputError(f"true masks compare with head='logits', not {metadata.head!r}")
+        if read.masks is not None and metadata.head == "small_logits":
+            raise InputError(f"true masks compare with head='logits' or 'mask', not {metadata.head!r}")
     return Plan(kind=kind, calibration=read, max_drop=max_drop)
+
+
+def plan_onnx(
+    kind: str | None, *, calibration: Source | None, max_drop: float | None, deployment: Deployment
+) -> Plan | None:
+    """As `plan`, for an ONNX file: float32 or int8.
+
+    Raises:
+        InputError: As `plan`; another kind, or no size.
+        FormatError: As `plan`.
+    """
+    check_onnx(kind, input_size=deployment.metadata.input_size)
+    return plan(kind, calibration=calibration, max_drop=max_drop, deployment=deployment)
+
+
+def check_onnx(kind: str | None, *, input_size: tuple[int, int] | None) -> None:
+    """Raise an `InputError` for what an ONNX file cannot have."""
+    if kind in QUANTIZATIONS and kind != "int8":
+        raise InputError(f"an onnx file is quantized to int8, not {kind}")
+    if kind == "int8" and input_size is None:
+        raise InputError("an int8 onnx file has a static size: pass input_size=(height, width)")
 
 
 # --- the fewest layers in float ---------------------------------------------------------------------------
@@ -186,15 +210,16 @@ class _Scores:
 
     def __init__(self, deployment: Deployment, plan: Plan):
         self._images, self._plan = plan.calibration.images, plan
-        self._model = [deployment.reference(image)[0].argmax(-1) for image in self._images]
+        self._gives_mask = deployment.metadata.gives_mask
+        self._model = [self._mask(deployment.reference(image)) for image in self._images]
         self.float_score = 1.0 if plan.metric == AGREEMENT else self._score(iter(self._model))
 
-    def of(self, content: bytes) -> float:
-        """Of a TFLite file."""
-        interpreter = Interpreter(model_content=content, num_threads=2)
-        interpreter.allocate_tensors()
-        found = (run_once(interpreter, image[None])[0].argmax(-1) for image in self._images)
-        return self._score(found)
+    def of(self, run: Callable[[np.ndarray], np.ndarray]) -> float:
+        """Of a file that `run` runs on ``(1, height, width, 3)``."""
+        return self._score(self._mask(run(image[None])) for image in self._images)
+
+    def _mask(self, output: np.ndarray) -> np.ndarray:
+        return output[0] if self._gives_mask else output[0].argmax(-1)
 
     def _score(self, found: Iterator[np.ndarray]) -> float:
         if self._plan.metric == AGREEMENT:
@@ -205,6 +230,12 @@ class _Scores:
         for true, mask in zip(calibration.masks, found, strict=True):
             confusion.update(true, calibration.order[mask])
         return confusion.mean_iou
+
+
+def _tflite_runner(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    interpreter = Interpreter(model_content=content, num_threads=2)
+    interpreter.allocate_tensors()
+    return functools.partial(run_once, interpreter)
 
 
 def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
@@ -219,7 +250,7 @@ def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantiz
     if plan.calibration is None:
         return content, Quantization(kind=plan.kind, calibration_images=0)
     scores = _Scores(deployment, plan)
-    score = scores.of(content)
+    score = scores.of(_tflite_runner(content))
     if plan.max_drop is not None and not scores.float_score - score <= plan.max_drop:
         raise ParityError(
             f"max_drop={plan.max_drop:g} cannot be kept: {plan.metric} is {scores.float_score:.4f} for the"
@@ -235,30 +266,74 @@ def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantiz
     )
 
 
+class Converter(Protocol):
+    """Writes int8 files of one format, any layers of choice left in float."""
+
+    def file(self, float_layers: Iterable[str]) -> bytes:
+        """The whole file."""
+
+    def errors(self) -> dict[str, float]:
+        """Relative error of every layer that int8 rounds, the largest first.
+
+        That is the root mean square of what rounding changes in its output, over that of the output, when
+        the layer is given what the 8-bit layers before it computed.
+        """
+
+    def runner(self, content: bytes) -> Callable[[np.ndarray], np.ndarray]:
+        """Runs a file on ``(1, height, width, 3)`` in 0…255."""
+
+    def float_operations(
+        self, content: bytes, errors: Mapping[str, float], *, bounded: bool
+    ) -> tuple[FloatOperation, ...]:
+        """What computes in float in a file, and why; `errors` are those of the layers that were left."""
+
+
 def quantize_integers(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
-    """The int8 file with uint8 ends, and what was done.
+    """The int8 TFLite file with uint8 ends, and what was done; see `quantize_with`."""
+    return quantize_with(_TFLite(deployment, plan.calibration.images), deployment, plan)
+
+
+class _TFLite:
+    """A `Converter`."""
+
+    def __init__(self, deployment: Deployment, images: Sequence[np.ndarray]):
+        from zoo.export.writers.tflite_quantized import IntegerConverter
+
+        self._converter = IntegerConverter(deployment, images)
+        self.errors = self._converter.errors
+        self.runner = _tflite_runner
+
+    def file(self, float_layers: Iterable[str]) -> bytes:
+        from zoo.export.writers.tflite_ends import with_integer_ends
+
+        return with_integer_ends(self._converter.convert(float_layers))
+
+    def float_operations(
+        self, content: bytes, errors: Mapping[str, float], *, bounded: bool
+    ) -> tuple[FloatOperation, ...]:
+        return _explained(content, errors, self._converter.tail, bounded=bounded)
+
+
+def quantize_with(converter: Converter, deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
+    """The int8 file, and what was done.
 
     With a bound, the layers are left in float in the order of their measured error, the worst first, and as
     few as keep the bound.
 
     Raises:
-        InputError: Without a bound, operations that integers cannot compute.
+        InputError: Without a bound, operations of a TFLite file that integers cannot compute.
         ParityError: The bound is missed with all layers in float.
     """
-    from zoo.export.writers.tflite_ends import with_integer_ends
-    from zoo.export.writers.tflite_quantized import IntegerConverter
-
-    converter = IntegerConverter(deployment, plan.calibration.images)
     scores = _Scores(deployment, plan)
     errors: dict[str, float] = {}
     found: dict[int, float] = {}
 
     @functools.lru_cache(maxsize=2)
     def converted(count: int) -> bytes:
-        return with_integer_ends(converter.convert(list(errors)[:count]))
+        return converter.file(list(errors)[:count])
 
     def score(count: int) -> float:
-        found[count] = scores.of(converted(count))
+        found[count] = scores.of(converter.runner(converted(count)))
         return found[count]
 
     def holds(count: int) -> bool:
@@ -279,7 +354,9 @@ def quantize_integers(deployment: Deployment, plan: Plan) -> tuple[bytes, Quanti
         integer_score=found[0],
         score=found[count],
         max_drop=plan.max_drop,
-        float_operations=_explained(content, list(errors.items())[:count], converter.tail, plan),
+        float_operations=converter.float_operations(
+            content, dict(list(errors.items())[:count]), bounded=plan.max_drop is not None
+        ),
         conversions=len(found),
     )
 
@@ -299,13 +376,13 @@ def _search(
 
 
 def _explained(
-    content: bytes, left: Sequence[tuple[str, float]], tail: Sequence[str], plan: Plan
+    content: bytes, errors: Mapping[str, float], tail: Sequence[str], *, bounded: bool
 ) -> tuple[FloatOperation, ...]:
     """What computes in float in the file itself, and why."""
-    errors = dict(left)
     operations = []
     for operation, tensor in float_operations(content):
-        reason = "max_drop" if tensor in errors else "probabilities" if tensor in tail else "no int8 kernel"
+        meant = "mask" if tensor.startswith(f"{SCOPE}/") else "probabilities"
+        reason = "max_drop" if tensor in errors else meant if tensor in tail else "no int8 kernel"
         operations.append(
             FloatOperation(
                 operation=operation,
@@ -316,7 +393,7 @@ def _explained(
             )
         )
     unmeant = [f"{op.operation} ({op.layer})" for op in operations if op.reason == "no int8 kernel"]
-    if unmeant and plan.max_drop is None:
+    if unmeant and not bounded:
         raise InputError(
             f"not everything can be computed in integers: {', '.join(unmeant)};"
             " give max_drop to accept layers in float"

@@ -446,6 +446,7 @@ def test_command_refuses_before_anything_is_loaded(photos, tmp_path, monkeypatch
     monkeypatch.setattr(zoo.loading, "load", None)
     base = ("tiny", "--format", "tflite", "--input-size", "33x47", "--output", tmp_path / "m.tflite")
     onnx = ("tiny", "--format", "onnx", "--output", tmp_path / "m.onnx")
+    folder = ("tiny", "--format", "saved_model", "--output", tmp_path / "m")
     cases = [
         ((*base, "--quantization", "int8"), "int8 needs calibration images"),
         ((*base, "--calibration", photos), "calibration is for a quantized file"),
@@ -454,7 +455,9 @@ def test_command_refuses_before_anything_is_loaded(photos, tmp_path, monkeypatch
         ((*base, "--quantization", "int8", "--dataset", "camvid"), "give its folder"),
         ((*base, "--quantization", "int8", "--calibration", photos, "--split", "val"), "name its --dataset"),
         ((*base, "--quantization", "int8", "--calibration-limit", "0"), "takes a positive number"),
-        ((*onnx, "--quantization", "float16"), "--quantization is for --format tflite, not onnx"),
+        ((*onnx, "--quantization", "float16"), "an onnx file is quantized to int8, not float16"),
+        ((*onnx, "--quantization", "int8", "--calibration", photos), "an int8 onnx file has a static size"),
+        ((*folder, "--max-drop", 0.1), "--max-drop is for --format tflite or onnx, not saved_model"),
     ]
     for arguments, message in cases:
         with pytest.raises(InputError, match=message):

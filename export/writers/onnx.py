@@ -13,9 +13,12 @@ from tf2onnx import constants as tf2onnx_constants
 
 from zoo.errors import InputError
 from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.mask_head import SCOPE
 from zoo.export.metadata import INPUT_NAME
+from zoo.export.quantization import Plan, Quantization
 from zoo.export.staging import writing
 from zoo.export.writers import onnx_names, onnx_passes, onnx_properties
+from zoo.export.writers.onnx_quantized import quantize
 
 MIN_OPSET = 13
 _NHWC_TO_NCHW = [0, 3, 1, 2]
@@ -196,17 +199,20 @@ def float_model(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
     model = _convert(deployment, opset=opset)
     onnx_passes.simplify(model)
     _declare(model, deployment)
-    onnx_names.rename(model, layers={layer.name for layer in deployment.network.layers})
+    onnx_names.rename(model, layers={SCOPE, *(layer.name for layer in deployment.network.layers)})
     if opset > max(tf2onnx_constants.OPSET_TO_IR_VERSION):
         model = version_converter.convert_version(model, opset)
     return model
 
 
-def write(deployment: Deployment, path: Path, *, opset: int) -> None:
-    """Write the file `path`, checked with full shape inference."""
-    model = float_model(deployment, opset=check_opset(opset))
+def write(deployment: Deployment, path: Path, *, opset: int, plan: Plan | None = None) -> Quantization | None:
+    """Write the file `path`, checked with full shape inference; what was done where it is quantized."""
+    model, done = float_model(deployment, opset=check_opset(opset)), None
+    if plan is not None:
+        model, done = quantize(model, deployment, plan)
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     onnx_properties.describe(model, deployment.metadata)
     onnx.checker.check_model(model, full_check=True)
     with writing(path):
         onnx.save(model, path)
+    return done

@@ -55,7 +55,7 @@ def rename(model: onnx.ModelProto, *, layers: Collection[str]) -> None:
 
 def layer_of(name: str, layers: Collection[str]) -> str | None:
     """``stem.conv`` of ``model_1/stem.conv_1/BiasAdd:0``; `None` where no layer is named."""
-    for part in name.split("/")[1:]:
+    for part in name.split("/")[:-1]:
         # TensorFlow numbers the calls of a layer.
         for candidate in (re.sub(r"_\d+$", "", part), part):
             if candidate in layers:

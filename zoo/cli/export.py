@@ -24,6 +24,8 @@ example:
   zoo export deeplabv3_aspp --format tflite --input-size 360x480 --output m.tflite
   zoo export deeplabv3_aspp --format tflite --input-size 360x480 --quantization int8 --calibration photos/ \\
     --max-drop 0.01 --output m.tflite
+  zoo export deeplabv3_aspp --format onnx --input-size 360x480 --quantization int8 --calibration photos/ \\
+    --layout nchw --output m.onnx
 """
 
 
@@ -150,6 +152,8 @@ def run(args: argparse.Namespace) -> int:
 
     check_target(args.output, format=args.format)  # before the minutes that loading may take
     if "quantization" in options:
+        if args.format == "onnx":
+            quantization.check_onnx(options["quantization"], input_size=size)
         wanted = {name: options[name] for name in ("calibration", "max_drop")}
         quantization.check(options["quantization"], **wanted)
     images = read_images(args.image, size=size)

@@ -1,4 +1,4 @@
-"""Options of ``zoo export`` that quantize a TFLite file."""
+"""Options of ``zoo export`` that quantize a TFLite or an ONNX file."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ LIMIT = 100
 
 
 def add_quantization_options(parser: argparse.ArgumentParser) -> None:
-    """Options for TFLite files only."""
-    group = parser.add_argument_group("quantization (tflite only)")
+    """Options for TFLite and ONNX files."""
+    group = parser.add_argument_group("quantization (tflite; onnx: int8 only)")
     add = group.add_argument
     add(
         "--quantization",
@@ -47,7 +47,7 @@ def add_quantization_options(parser: argparse.ArgumentParser) -> None:
 
 
 def quantization_settings(args: argparse.Namespace) -> dict:
-    """Arguments for `zoo.export.to_tflite`; finds the images, but reads none.
+    """Arguments for `zoo.export.to_tflite` and `to_onnx`; finds the images, but reads none.
 
     Raises:
         InputError: Options that do not go together, or images that are not there.
@@ -60,8 +60,8 @@ def quantization_settings(args: argparse.Namespace) -> dict:
         "--max-drop": args.max_drop,
     }
     given = [name for name, value in given.items() if value is not None]
-    if given and args.format != "tflite":
-        raise InputError(f"{given[0]} is for --format tflite, not {args.format}")
+    if given and args.format not in ("tflite", "onnx"):
+        raise InputError(f"{given[0]} is for --format tflite or onnx, not {args.format}")
     if args.split is not None and args.dataset is None:
         raise InputError("--split is a part of a data set: name its --dataset")
     if args.dataset is not None and args.calibration is None:
