@@ -45,8 +45,8 @@ def as_model(artifact: Artifact) -> keras.Model:
         artifact: One with full-size logits, or with a mask.
 
     Returns:
-        A model as `zoo.load` gives, of the artifact's input size, or of any where it takes any. The class that
-        a mask names has all of the probability.
+        A model as `zoo.load` gives, of the artifact's input size, or of any where it takes any. The class
+        that a mask names has all of the probability.
 
     Raises:
         InputError: An artifact with logits at the network's stride.
