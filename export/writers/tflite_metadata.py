@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import flatbuffers
 import numpy as np
 
-from zoo.export.metadata import INPUT_NAME, LABEL_FILE, OUTPUT_NAME, Metadata, label_lines
+from zoo.export.metadata import INPUT_NAME, LABEL_FILE, Metadata, label_lines
 from zoo.export.origin import catalog_entry
 
 # Name of the metadata entry, and the identifier of its flatbuffer.
@@ -106,22 +106,31 @@ def _image_content(color_space: int, size: tuple[int, int]) -> _Table:
 def _input(metadata: Metadata) -> _Table:
     normalization = _Table({0: [0.0], 1: [1.0]})
     unit = _Table({0: _Scalar("Uint8", _NORMALIZATION_OPTIONS), 1: normalization})
+    # MediaPipe's ImageSegmenter takes every output for scores. It refuses float images without this statement,
+    # which says "as they are"; better than that it shows a mask that is wrong.
+    units = None if metadata.gives_mask else [unit]
     return _Table(
         {
             0: INPUT_NAME,
             1: "RGB image, values 0 to 255; the network's own normalization is part of its graph.",
             3: _image_content(_RGB, metadata.input_size),
-            4: [unit],
+            4: units,
             5: _Table({0: [255.0], 1: [0.0]}),  # largest and smallest value
         }
     )
 
 
 def _output(metadata: Metadata, size: tuple[int, int]) -> _Table:
+    classes = len(metadata.label_set)
+    text = (
+        f"Class of each pixel, from 0 to {classes - 1}."
+        if metadata.gives_mask
+        else f"Logits of {classes} classes; the class of a pixel is the arg-max."
+    )
     return _Table(
         {
-            0: OUTPUT_NAME,
-            1: f"Logits of {len(metadata.label_set)} classes; the class of a pixel is the arg-max.",
+            0: metadata.output_name,
+            1: text,
             3: _image_content(_GRAYSCALE, size),
             6: [
                 _file(LABEL_FILE, "Names of the classes, one a line.", _TENSOR_AXIS_LABELS),
@@ -152,9 +161,8 @@ def describe(metadata: Metadata, *, output_size: tuple[int, int], licence: str |
         licence: Of the weights, where it is known.
     """
     names = ", ".join(metadata.label_set.names)
-    subgraph = _Table(
-        {0: "main", 2: [_input(metadata)], 3: [_output(metadata, output_size)], 9: [_segmenter_options()]}
-    )
+    options = None if metadata.gives_mask else [_segmenter_options()]
+    subgraph = _Table({0: "main", 2: [_input(metadata)], 3: [_output(metadata, output_size)], 9: options})
     model = _Table(
         {
             0: metadata.model,
