@@ -106,8 +106,8 @@ def _image_content(color_space: int, size: tuple[int, int]) -> _Table:
 def _input(metadata: Metadata) -> _Table:
     normalization = _Table({0: [0.0], 1: [1.0]})
     unit = _Table({0: _Scalar("Uint8", _NORMALIZATION_OPTIONS), 1: normalization})
-    # MediaPipe's ImageSegmenter takes every output for scores. It refuses float images without this statement,
-    # which says "as they are"; better than that it shows a mask that is wrong.
+    # MediaPipe's ImageSegmenter takes every output for scores. Without this statement, which says "as they
+    # are", it refuses float images; better than that it shows a mask that is wrong.
     units = None if metadata.gives_mask else [unit]
     return _Table(
         {
