@@ -119,12 +119,8 @@ def bisect(graph: Graph, differs: Callable[[str], bool | None]) -> tuple[str, li
     Returns:
         Key of the layer, and keys of those before it that could not be seen and were not cleared.
     """
-    order = [key for key, _ in graph.walk() if key != graph.input]
-    above: dict[str, frozenset[str]] = {}
-    for key in order:
-        parents = (ref.node for ref in graph.nodes[key].inputs if ref.node in above)
-        above[key] = frozenset({key}).union(*(above[parent] for parent in parents))
-    end = graph.output.node
+    above = _above(graph)
+    order, end = list(above), graph.output.node
     suspects, unseen = above[end] - {end}, set()
     while candidates := [key for key in order if key in suspects and key not in unseen]:
         half = min(candidates, key=lambda key: abs(2 * len(above[key] & suspects) - len(suspects)))
@@ -136,6 +132,16 @@ def bisect(graph: Graph, differs: Callable[[str], bool | None]) -> tuple[str, li
         else:
             suspects -= above[half]
     return end, [key for key in order if key in suspects]
+
+
+def _above(graph: Graph) -> dict[str, frozenset[str]]:
+    """Each layer with all that it depends on, in the order of execution."""
+    above: dict[str, frozenset[str]] = {}
+    for key, node in graph.walk():
+        if key != graph.input:
+            parents = (ref.node for ref in node.inputs if ref.node in above)
+            above[key] = frozenset({key}).union(*(above[parent] for parent in parents))
+    return above
 
 
 class _Layers:
@@ -325,14 +331,21 @@ def explain_artifact(
     batch = _batch(image)
     if isinstance(parity, QuantizedParity):
         return noisiest_layer(artifact, deployment, batch)
-    graph, want, got = _outputs(artifact, deployment, batch)
-    layers = _Layers(graph, _share(parity))
-    end = graph.output.node
-    if end in got and not layers.differs(end, *(_compared(x[end], deployment.domain) for x in (got, want))):
+    if not is_readable(deployment.network):
         return None
+    graph, want, got = _outputs(artifact, deployment, batch)
+    layers, end = _Layers(graph, _share(parity)), graph.output.node
+    ends = [_compared(x[end], deployment.domain) for x in (got, want) if end in x]
+    if len(ends) == 2 and not layers.differs(end, *ends):
+        return None
+    wrong = {key for key in got if key == end or layers.differs(key, got[key], want[key])}
+    # A tensor may be that of a layer's first half, where the file computes the other with the next layer.
+    # What is right behind it clears it.
+    above = _above(graph)
+    right = frozenset().union(*(above[key] for key in got if key not in wrong))
 
     def differs(key: str) -> bool | None:
-        return layers.differs(key, got[key], want[key]) if key in got else None
+        return False if key in right else True if key in wrong else None
 
     return layers.found(*bisect(graph, differs), method="tensors that the file names after layers")
 

@@ -123,7 +123,9 @@ def _from_onnx(artifact: Artifact, image: np.ndarray) -> Named:
         image = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
     if source.type == "tensor(uint8)":
         image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    yield from zip(names, session.run(names, {source.name: image}), strict=True)
+    for name, value in zip(names, session.run(names, {source.name: image}), strict=True):
+        if value.dtype == np.float32:  # of integers, what they stand for follows
+            yield name, value
 
 
 def _quiet_options():

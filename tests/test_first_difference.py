@@ -9,6 +9,7 @@ from test_export import FORMATS, LABELS, NAMES, SIZE, WRITERS, seeded, tiny, wri
 
 from zoo import export
 from zoo.errors import ParityError
+from zoo.export import first_difference
 from zoo.export.deploy.graph import read
 from zoo.export.first_difference import bisect
 from zoo.export.parity import synthetic_image
@@ -115,8 +116,6 @@ def test_failed_export_names_the_rewrite(tmp_path, monkeypatch):
 
 
 def test_search_that_fails_does_not_hide_the_failed_gate(model, tmp_path, monkeypatch):
-    from zoo.export import first_difference
-
     def broken(*args, **options):
         raise RuntimeError("no search today")
 
@@ -143,6 +142,22 @@ def test_finished_file_against_a_model_with_one_other_layer(format, model, tmp_p
     assert found.max_error > found.limit > 0
     assert found.layers == 8
     assert json.dumps(found.to_dict())
+
+
+def test_half_a_layer_is_not_blamed(model, tmp_path, monkeypatch):
+    """A tensor that is named after a layer and holds something else, where all behind it is right."""
+    path = tmp_path / "m"
+    export.to_saved_model(model, path, input_size=SIZE)
+    real = first_difference.layer_outputs
+
+    def with_a_half(*args, **options):
+        found = real(*args, **options)
+        return {**found, "left": found["left"] + 1}
+
+    monkeypatch.setattr(first_difference, "layer_outputs", with_a_half)
+    other = branched()
+    other.get_layer("classifier").kernel.assign(-other.get_layer("classifier").kernel)
+    assert export.find_difference(path, other).layer == "classifier"
 
 
 def test_tensors_of_an_nchw_file_are_turned(model, tmp_path):

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     except ParityError as error:  # not even the shapes agree
         print(json.dumps({"passed": False, "error": str(error)}) if args.json else f"differs: {error}")
         return 1
-    place = None if parity.passed else export.find_difference(args.artifact, model, images=images)
+    place = None if parity.passed else _place(args.artifact, model, images)
     scores = None if data is None else _scores(artifact, model, data)
     if args.json:
         origin = {"artifact": str(args.artifact), "model": name, "weights": weights}
@@ -93,6 +93,17 @@ def run(args: argparse.Namespace) -> int:
         if scores is not None:
             print(_score_line(scores))
     return 0 if parity.passed else 1
+
+
+def _place(path: Path, model, images):
+    """Where the two part, or `None`; the verdict stands whatever goes wrong in the search."""
+    from zoo import export
+
+    try:
+        return export.find_difference(path, model, images=images)
+    except Exception as error:
+        tell(f"the layer could not be found ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
+        return None
 
 
 def _image_paths(args: argparse.Namespace) -> list[Path]:
