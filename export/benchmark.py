@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -10,8 +11,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from zoo.export.bench_runners import runner_class
 
 DEFAULT_SIZE = (513, 513)
 REPEATS, WARM_UP = 20, 3
+# Seconds between turns: threads of a runtime that has just run keep spinning for some milliseconds.
+PAUSE = 0.02
 _PACKAGES = ("atrous-zoo", "tensorflow", "keras", "onnxruntime", "ai-edge-litert")
 
 Progress = Callable[[int, int], None] | None
@@ -141,7 +144,7 @@ def bench(
     for name, value, least in (("threads", threads, 1), ("repeats", repeats, 1), ("warm_up", warm_up, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         paths = _paths(files, stack)
         load = [_load()]
         workers = {name: stack.enter_context(_Process(path, threads=threads)) for name, path in paths.items()}
@@ -189,7 +192,7 @@ def _quartiles(values) -> tuple[float, float]:
 # --- what is given ----------------------------------------------------------------------------------------
 
 
-def _paths(files, stack: ExitStack) -> dict[str, Path]:
+def _paths(files, stack: contextlib.ExitStack) -> dict[str, Path]:
     """Names and paths; Keras models are saved for the time of the measurement."""
     if isinstance(files, str | os.PathLike):
         files = [files]
@@ -253,7 +256,8 @@ class _Process:
         return self
 
     def __exit__(self, *error) -> None:
-        self._process.stdin.close()
+        with contextlib.suppress(OSError):  # what a dead process was to be told
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.terminate()
         self._process.wait()
@@ -284,6 +288,7 @@ def _rounds(workers: dict[str, _Process], repeats: int, progress: Progress) -> d
     for index in range(repeats):
         first = index % len(names)
         for name in names[first:] + names[:first]:
+            time.sleep(PAUSE)
             runs[name].append(workers[name].ask("run"))
         if progress is not None:
             progress(index + 1, repeats)

@@ -18,6 +18,7 @@ from zoo.errors import FormatError, InputError
 from zoo.export.bench_operations import measure_operations
 from zoo.export.bench_report import plot, table, write_json
 from zoo.export.bench_runners import ONNXRunner, TFLiteRunner, open_runner
+from zoo.export.benchmark import _Process
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +169,13 @@ def test_refused(folder, tmp_path):
             export.bench(*arguments, **options)
     with pytest.raises(InputError, match="not one batch of RGB images"):
         open_runner(tmp_path / "flat.keras", threads=1)
+
+
+def test_process_that_ends_is_one_line(folder):
+    with _Process(folder / "m.tflite", threads=1) as process:
+        process._process.kill()
+        with pytest.raises(InputError, match=r"m\.tflite: the process that runs it has ended \(killed by"):
+            process.ask("open")
 
 
 # --- the command ------------------------------------------------------------------------------------------
