@@ -4,6 +4,7 @@
 imports this module first, because ``import zoo`` alone is light and imports no Keras.
 """
 
+import zoo.compression.layers
 import zoo.heads.context
 import zoo.layers
 import zoo.preprocessing

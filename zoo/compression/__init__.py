@@ -11,11 +11,35 @@ import importlib
 
 _HOMES = {
     "Bridge": "zoo.compression.bridge",
+    "ClusteringConfig": "zoo.compression.clustering",
+    "Compressed": "zoo.compression.compressed",
+    "Distillation": "zoo.compression.distillation",
+    "PruningConfig": "zoo.compression.pruning",
+    "Recipe": "zoo.compression.training",
+    "cluster": "zoo.compression.clustering",
+    "prune": "zoo.compression.pruning",
+    "quantize": "zoo.compression.quantization",
     "register_translation": "zoo.compression.bridge",
+    "sparsity": "zoo.compression.selection",
     "to_tf_keras": "zoo.compression.bridge",
+    "to_tflite": "zoo.compression.quantization",
 }
 
-__all__ = ["Bridge", "register_translation", "to_tf_keras"]
+__all__ = [
+    "Bridge",
+    "ClusteringConfig",
+    "Compressed",
+    "Distillation",
+    "PruningConfig",
+    "Recipe",
+    "cluster",
+    "prune",
+    "quantize",
+    "register_translation",
+    "sparsity",
+    "to_tf_keras",
+    "to_tflite",
+]
 
 
 def __getattr__(name: str):

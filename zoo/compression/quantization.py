@@ -1,0 +1,207 @@
+"""Quantization-aware training (Jacob et al. 2018, section 3), and the full-integer file of its result."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from zoo.compression.bridge import to_tf_keras
+from zoo.compression.compressed import Compressed, copied
+from zoo.compression.layers import FakeQuantize, Scale, Shift
+from zoo.compression.quantizable import (
+    Quantizable,
+    left_in_float,
+    quantizable,
+    round_kernels,
+    with_rounded_resizes,
+)
+from zoo.compression.selection import sparsity
+from zoo.compression.training import Recipe, best_of, train
+from zoo.errors import InputError, ParityError
+from zoo.export import quantized_parity
+from zoo.export.artifacts import open_artifact
+from zoo.export.deploy import REWRITES
+from zoo.export.deployment import Deployment, prepare
+from zoo.export.metadata import OUTPUT_NAME
+from zoo.export.parity import default_images, require
+from zoo.export.quantization import FloatOperation, Quantization
+from zoo.export.report import ExportReport, describe
+from zoo.export.staging import check_target, report_path, staged, writing
+from zoo.training.optimizer import frozen
+
+# Share of the pixels whose class the file and the fake-quantized model must agree on.
+AGREEMENT = 0.99
+# A projection that is split has a sum whose range nothing has learned.
+_REWRITES = tuple(name for name in REWRITES if name != "split_image_pooling")
+CALIBRATION_BATCHES = 16
+
+
+class _Quantized:
+    """A network that rounds in every step; see `zoo.compression.training.Student`."""
+
+    def __init__(self, made: Quantizable):
+        from zoo.compression.quantizers import quantized_kernel, rounding
+        from zoo.compression.tf_layers import Operation
+
+        self.made = made
+
+        def operation(layer):
+            return Operation(type(layer).from_config(layer.get_config()), name=layer.name)
+
+        def wrap(layer, original):
+            return quantized_kernel(layer) if original.name in made.kernels else layer
+
+        translate = {FakeQuantize: rounding, Shift: operation, Scale: operation}
+        self.bridge = to_tf_keras(made.model, wrap=wrap, translate=translate)
+
+    def before_step(self, step: int) -> None:
+        """Nothing: the kernels are rounded when they are read."""
+
+    def is_complete(self, step: int) -> bool:
+        return True
+
+    def snapshot(self) -> keras.Model:
+        model = self.bridge.to_keras()
+        round_kernels(model, self.made.kernels)
+        return model
+
+
+def quantize(
+    model: keras.Model, recipe: Recipe, *, calibration: Iterable[np.ndarray] | None = None
+) -> Compressed:
+    """Fine-tune a model while its kernels and tensors are rounded as an 8-bit runtime rounds them.
+
+    Kernels have a scale for each output channel, tensors one range each, which training goes on learning.
+    Between a convolution, its batch norm and its activation nothing is rounded, because the runtime computes
+    them as one.
+
+    Args:
+        model: A trained zoo model; it stays as it is.
+        recipe: How it is fine-tuned. Of the freezable parts, ``"batch_norm"`` keeps the statistics.
+        calibration: Batches of images ``(batch, height, width, 3)`` in 0…255 for the first ranges; the first
+            batches of the recipe by default.
+
+    Returns:
+        The model with rounded kernels and `FakeQuantize` layers: it computes what the integers compute.
+        `to_tflite` exports it. Of the best validation, where there is one and a folder keeps it.
+
+    Raises:
+        InputError: A model or setting that cannot be used, or missing packages.
+        DivergedError: A loss that is not finite.
+    """
+    if calibration is None:
+        batches = recipe.batches(0).take(CALIBRATION_BATCHES)
+        calibration = (image for image, _ in batches)
+    made = quantizable(copied(model), calibration)
+    with frozen(made.model, recipe.settings.freeze):
+        student = _Quantized(made)
+        history = train(student, recipe)
+        trained = best_of(student, recipe, history)
+    result = with_rounded_resizes(trained)
+    return Compressed(result, history, sparsity(result), dict(made.float_layers))
+
+
+def is_quantized(model: keras.Model) -> bool:
+    """Whether a model is a result of `quantize`."""
+    return any(isinstance(layer, FakeQuantize) for layer in model.layers)
+
+
+# --- the file ---------------------------------------------------------------------------------------------
+
+
+def to_tflite(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int],
+    images: Iterable[np.ndarray] | None = None,
+) -> ExportReport:
+    """Write a quantized model as a TFLite file that computes in integers.
+
+    Bytes go in and, but for a model that resizes probabilities, come out. The file is run and compared with
+    the fake-quantized model before it appears; the report stands at ``<path>.json``.
+
+    Args:
+        model: From `quantize`.
+        path: File to write, ``*.tflite``.
+        input_size: (height, width) in pixels.
+        images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones.
+
+    Returns:
+        The report, whose ``quantization.float_operations`` are all operations in float.
+
+    Raises:
+        InputError: A model that is not quantized, or a path that cannot be written.
+        ParityError: Less than 99 % of the pixels have the model's class, or a layer computes in float that
+            should not.
+    """
+    if not isinstance(model, keras.Model) or not is_quantized(model):
+        raise InputError("an integer file is made of a model from zoo.compression.quantize")
+    target = check_target(path, format="tflite")
+    deployment = prepare(model, input_size=input_size, rewrites=_REWRITES)
+    stored = {"kind": "int8", "max_drop": 1 - AGREEMENT}
+    described = dataclasses.replace(deployment.metadata, quantization=stored)
+    deployment = dataclasses.replace(deployment, metadata=described)
+    images = default_images(deployment.metadata.input_size) if images is None else list(images)
+    with staged(target) as work:
+        done = _write(deployment, work, left_in_float(model))
+        artifact = open_artifact(work)
+        parity = quantized_parity.compare(
+            artifact.predict,
+            deployment.reference,
+            images,
+            quantization="int8",
+            domain=deployment.domain,
+            max_drop=1 - AGREEMENT,
+        )
+        require(parity, what=target.name)
+        report = describe(
+            artifact, path=target, parity=parity, rewrites=deployment.rewrites, quantization=done
+        )
+        with writing(report_path(target)):
+            report_path(work).write_text(report.to_json(), encoding="utf-8")
+    return report
+
+
+def _write(deployment: Deployment, path: Path, left: Mapping[str, str]) -> Quantization:
+    from zoo.export.writers.tflite import annotate
+    from zoo.export.writers.tflite_ends import with_integer_ends
+    from zoo.export.writers.tflite_quantized import float_converter
+
+    converter = float_converter(deployment)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]  # take the ranges of the graph
+    content = with_integer_ends(bytes(converter.convert()))
+    operations = _float_operations(content, left)
+    with writing(path):
+        path.write_bytes(annotate(content, deployment.metadata))
+    return Quantization(kind="int8", calibration_images=0, float_operations=operations)
+
+
+def _float_operations(content: bytes, left: Mapping[str, str]) -> tuple[FloatOperation, ...]:
+    """Operations in float with the reason of their layer; a `ParityError` names those without one."""
+    from zoo.export.artifacts.tflite import float_operations
+
+    found = []
+    for operation, tensor in float_operations(content):
+        layer = next((name for name in _layers_of(tensor) if name in left), None)
+        if layer is None:
+            raise ParityError(f"{operation} ({tensor}) computes in float, though its layer learned 8 bits")
+        parts = {"operation": operation, "layer": layer, "tensor": tensor, "reason": left[layer]}
+        found.append(FloatOperation(**parts, relative_error=None))
+    return tuple(found)
+
+
+def _layers_of(tensor: str) -> list[str]:
+    """Layers in the converter's name of a tensor, such as ``model_1/block.add_1/Add;model_1/block.relu_1/…``.
+
+    The output of the graph has the name of no layer; it is that of the logits.
+    """
+    names = [re.sub(r"_\d+$", "", part.split("/")[1]) for part in tensor.split(";") if "/" in part]
+    return names or [OUTPUT_NAME]
