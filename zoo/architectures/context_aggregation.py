@@ -51,6 +51,10 @@ VARIANTS = {
 }
 
 
+# Above what trained scores differ by, so that the fresh module passes all of them.
+FRESH_SHIFT = 10.0
+
+
 def _variant(name: str) -> Variant:
     if name not in VARIANTS:
         raise InputError(f"variant must be one of {', '.join(VARIANTS)}, not {name!r}")
@@ -141,7 +145,8 @@ def context_aggregation_mobilenet_v2(
     """The context module on MobileNetV2 instead of VGG16: the front end for a phone.
 
     Features at output stride 8 give one score a class for each cell; the module, identical to the scores at
-    first, then learns what surrounds them.
+    first, then learns what surrounds them. Fresh scores start around 10, not 0, so that its ReLUs pass all of
+    them and front end and module train together.
 
     Args:
         label_set: Classes of the logits.
@@ -165,7 +170,7 @@ def context_aggregation_mobilenet_v2(
     image = keras.Input(input_shape, name="image", dtype="float32")
     x = Normalize(**vars(source.normalization), name="normalize")(image)
     x = mobilenet_v2(x, convention=source, output_stride=output_stride, width=width)["c5"]
-    x = front_scores(x, classes)
+    x = front_scores(x, classes, shift=FRESH_SHIFT)
     if module is not None:
         x = context_module(x, classes=classes, module=module)
     logits = SegmentationLogits(convention=source.resize, label_set=label_set, name=LOGITS)([x, image])

@@ -69,10 +69,24 @@ class IdentityContext(keras.initializers.Initializer):
         return {"classes": self.classes, "noise": self.noise, "seed": self.seed}
 
 
-def front_scores(x, classes: int, *, kernel_initializer="glorot_uniform"):
-    """1×1 convolution from the front end's features to one score a class, the context module's input."""
+def front_scores(x, classes: int, *, kernel_initializer="glorot_uniform", shift: float = 0.0):
+    """1×1 convolution from the front end's features to one score a class, the context module's input.
+
+    Args:
+        x: ``(batch, height, width, any)``.
+        classes: Channels of the scores.
+        kernel_initializer: Of a fresh kernel.
+        shift: What a fresh bias starts from. Softmax does not see a constant, but the ReLUs of the module do:
+            a class whose fresh scores are below zero everywhere would pass neither scores nor gradients. The
+            authors train their front end before they add the module; a shift allows to train both at once.
+    """
     return DilatedConv2D(
-        classes, kernel_size=1, use_bias=True, kernel_initializer=kernel_initializer, name=FRONT
+        classes,
+        kernel_size=1,
+        use_bias=True,
+        kernel_initializer=kernel_initializer,
+        bias_initializer=keras.initializers.Constant(shift),
+        name=FRONT,
     )(x)
 
 

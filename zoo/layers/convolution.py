@@ -37,6 +37,7 @@ class _Convolution(keras.layers.Layer):
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",
+        bias_initializer="zeros",
         kernel_regularizer=None,
         **kwargs,
     ):
@@ -56,6 +57,7 @@ class _Convolution(keras.layers.Layer):
         self.padding = padding
         self.use_bias = use_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias = None
 
@@ -67,7 +69,7 @@ class _Convolution(keras.layers.Layer):
             regularizer=self.kernel_regularizer,
         )
         if self.use_bias:
-            self.bias = self.add_weight(name="bias", shape=(filters,), initializer="zeros")
+            self.bias = self.add_weight(name="bias", shape=(filters,), initializer=self.bias_initializer)
 
     def call(self, x):
         # Keras casts a variable to the compute type; TensorFlow then reads it, so that the custom gradient
@@ -102,6 +104,7 @@ class _Convolution(keras.layers.Layer):
             "padding": self.padding,
             "use_bias": self.use_bias,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
@@ -121,6 +124,7 @@ class DilatedConv2D(_Convolution):
             sides as PyTorch and Caffe do (the two differ only at a stride); ``"valid"`` pads nothing.
         use_bias: Whether to add a bias for each filter.
         kernel_initializer: Keras initializer of the kernel ``(rows, columns, channels, filters)``.
+        bias_initializer: Keras initializer of the bias.
         kernel_regularizer: Keras regularizer of the kernel, or `None`.
         **kwargs: ``name``, ``dtype`` and ``trainable`` of a Keras layer.
 
