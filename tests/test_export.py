@@ -474,7 +474,7 @@ def test_unwritable_folder(model):
 def test_settings_that_are_refused(model, tmp_path):
     path = tmp_path / "m.onnx"
     cases = [
-        ({"head": "mask"}, "head must be one of logits, small_logits"),
+        ({"head": "masks"}, "head must be one of logits, small_logits, mask, small_mask, not 'masks'"),
         ({"layout": "hwc"}, "layout must be one of nhwc, nchw"),
         ({"opset": 9}, "opset must be between 13 and"),
         ({"opset": 99}, "opset must be between 13 and"),
