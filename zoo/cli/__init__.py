@@ -24,6 +24,7 @@ COMMANDS = (
     "train",
     "evaluate",
     "ablate",
+    "compress",
 )
 # Commands are named as their modules, except for those of `models`.
 _MODULE_OF = {name: name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
