@@ -15,7 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 import zoo
 from zoo.errors import InputError
 from zoo.export import mask_head
-from zoo.export.deploy import Rewrite, rewrite
+from zoo.export.deploy import AGAINST_PADDING, Rewrite, check_rewrites, rewrite
 from zoo.export.metadata import INPUT_NAME, Metadata, check_head
 from zoo.heads.classifier import AUXILIARY, LOGITS, without_auxiliary
 from zoo.layers import forward_only
@@ -121,6 +121,7 @@ def prepare(
     head: str = "logits",
     layout: str = "nhwc",
     rewrites: Iterable[str] | None = None,
+    multiplies_padding: bool = False,
 ) -> Deployment:
     """Check a model and the settings of an export, and rewrite the model for it.
 
@@ -131,6 +132,7 @@ def prepare(
             or ``"small_mask"``, see `zoo.export.mask_head`.
         layout: ``"nhwc"`` or ``"nchw"``.
         rewrites: Names in `zoo.export.deploy.REWRITES`; `None` for all.
+        multiplies_padding: Whether the runtime does, so that `zoo.export.deploy.AGAINST_PADDING` can help.
 
     Raises:
         InputError: Not a zoo model with one input and one output, or a setting outside of the above.
@@ -157,6 +159,9 @@ def prepare(
         fingerprint=fingerprint(model),
         producer=f"atrous-zoo {zoo.__version__}",
     )
+    rewrites = check_rewrites(rewrites)
+    if not multiplies_padding:
+        rewrites = [name for name in rewrites if name not in AGAINST_PADDING]
     if metadata.gives_mask:
         return _prepare_mask(model, metadata, rewrites)
     original, domain = _cut(model, head)
@@ -164,7 +169,7 @@ def prepare(
     return Deployment(original=original, network=network, metadata=metadata, domain=domain, rewrites=done)
 
 
-def _prepare_mask(model: keras.Model, metadata: Metadata, rewrites: Iterable[str] | None) -> Deployment:
+def _prepare_mask(model: keras.Model, metadata: Metadata, rewrites: Iterable[str]) -> Deployment:
     scores, head = mask_head.split(model, small=metadata.head == "small_mask")
     network, done = rewrite(scores, input_size=metadata.input_size, rewrites=rewrites)
     return Deployment(

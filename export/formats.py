@@ -90,7 +90,8 @@ def to_tflite(
 
     Input ``image``, output ``logits`` or ``mask``, also as the signature ``serving_default``; labels and
     origin are the JSON text in the metadata buffer ``atrous_zoo``, and TFLite Metadata for MediaPipe Tasks
-    and Android. A dilated convolution is one operation, in quantized files too.
+    and Android. A dilated convolution is one operation, in quantized files too; or one for each tap where
+    `zoo.export.deploy.far_taps` finds that this is less work.
 
     Other arguments, result and errors as in `to_saved_model`; `input_size` may be `None` only for a model
     that was built for one size. `path` must end in ``.tflite``.
@@ -122,7 +123,13 @@ def to_tflite(
     from zoo.export.writers import tflite
 
     target = check_target(path, format="tflite")
-    deployment = prepare(model, input_size=input_size, head=head, rewrites=rewrites)
+    deployment = prepare(
+        model,
+        input_size=input_size,
+        head=head,
+        rewrites=rewrites,
+        multiplies_padding=quantization is None,
+    )
     settings = {"calibration": calibration, "max_drop": max_drop}
     plan = plan_quantization(quantization, deployment=deployment, **settings)
     return _publish_quantized(deployment, target, tflite.write, plan, images)
@@ -297,4 +304,5 @@ def find_difference(path: str | os.PathLike, model: keras.Model, *, images: Imag
 
 def _deployment_of(artifact, model: keras.Model, *, rewrites: Rewrites) -> Deployment:
     size, head = artifact.input_size, artifact.metadata.head
-    return prepare(model, input_size=size, head=head, rewrites=rewrites)
+    multiplies = artifact.format == "tflite" and artifact.metadata.quantization is None
+    return prepare(model, input_size=size, head=head, rewrites=rewrites, multiplies_padding=multiplies)

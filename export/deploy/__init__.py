@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     import keras
 
 # In the order in which they are applied. Shapes come before what needs them; batch norm is folded before
-# projections are split, because a sum of two convolutions has no kernel to fold it into.
+# projections are split, because a sum of two convolutions has no kernel to fold it into. Dead taps go
+# before far ones are cropped, which leaves no convolution that another rewrite knows.
 REWRITES = {
     "drop_training_only": "dropout, noise and identity layers are removed",
     "static_shapes": "the size of every map follows from the input size",
     "fold_batch_norm": "batch norm is folded into the convolution before it",
     "drop_dead_taps": "taps that see only padding at this size are removed",
+    "crop_far_taps": "far taps are computed only where they see the map (TFLite without quantization)",
     "split_image_pooling": "image pooling is added behind the projection, not repeated before it",
 }
+# For runtimes that multiply the zeros of the padding.
+AGAINST_PADDING = ("crop_far_taps",)
 
 
 @dataclass(frozen=True, kw_only=True)

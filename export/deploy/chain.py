@@ -9,6 +9,7 @@ import keras
 from zoo.export.deploy import REWRITES, Rewrite
 from zoo.export.deploy.batch_norm import fold_batch_norm
 from zoo.export.deploy.dead_taps import drop_dead_taps
+from zoo.export.deploy.far_taps import crop_far_taps
 from zoo.export.deploy.graph import Graph, build, is_readable, read
 from zoo.export.deploy.image_pooling import split_image_pooling
 from zoo.export.deploy.result import Result
@@ -19,6 +20,7 @@ _FUNCTIONS: dict[str, Callable[[Graph], Result]] = {
     "drop_training_only": drop_training_only,
     "fold_batch_norm": fold_batch_norm,
     "drop_dead_taps": drop_dead_taps,
+    "crop_far_taps": crop_far_taps,
     "split_image_pooling": split_image_pooling,
 }
 
