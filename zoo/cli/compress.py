@@ -77,6 +77,11 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     add("--pattern", metavar="NAME", help="prune: unstructured, 2:4 or block (unstructured)")
     add("--block", metavar="RxC", help="prune: rows and columns of a block (1x4)")
     add("--clusters", type=int, metavar="N", help="cluster: values of each kernel (32)")
+    add(
+        "--initialization",
+        metavar="NAME",
+        help="cluster: kmeans_plus_plus, linear (smaller after gzip), density or random (kmeans_plus_plus)",
+    )
     add("--preserve-sparsity", action="store_true", help="cluster: zeros of a pruned model stay zeros")
 
 
@@ -124,7 +129,11 @@ def _method_options(args: argparse.Namespace) -> dict[str, object]:
     preserve = args.preserve_sparsity or None
     given = {
         "prune": {"sparsity": args.sparsity, "pattern": args.pattern, "block": block},
-        "cluster": {"clusters": args.clusters, "preserve_sparsity": preserve},
+        "cluster": {
+            "clusters": args.clusters,
+            "initialization": args.initialization,
+            "preserve_sparsity": preserve,
+        },
         "qat": {},
     }
     for method, options in given.items():
