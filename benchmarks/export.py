@@ -35,8 +35,8 @@ import zoo
 from zoo import export
 from zoo.cli.quantization import native_output_hidden
 from zoo.errors import ZooError
-from zoo.export.bench_report import table
-from zoo.export.parity import synthetic_image
+from zoo.export.proof.parity import synthetic_image
+from zoo.export.timing.report import table
 
 SIZES = {
     "deeplabv3_aspp_resnet50": ("257x257", "513x513"),

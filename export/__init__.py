@@ -13,11 +13,11 @@ _HOMES = {
     "to_onnx": "zoo.export.formats",
     "verify": "zoo.export.formats",
     "find_difference": "zoo.export.formats",
-    "bench": "zoo.export.benchmark",
+    "bench": "zoo.export.timing.bench",
     "open_artifact": "zoo.export.artifacts",
     "Artifact": "zoo.export.artifacts",
     "ExportReport": "zoo.export.report",
-    "Parity": "zoo.export.parity",
+    "Parity": "zoo.export.proof.parity",
 }
 
 __all__ = [

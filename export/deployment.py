@@ -33,7 +33,7 @@ class Deployment:
         network: The same, rewritten for deployment: what is written. For a mask it ends at the scores of the
             cells.
         metadata: Of the artifact to be.
-        domain: What its output is compared as, see `zoo.export.parity.compare`.
+        domain: What its output is compared as, see `zoo.export.proof.parity.compare`.
         rewrites: What became of each rewrite.
         head: What follows the network where the artifact gives a mask.
         scores: The original up to where the network ends, where the artifact gives a mask.

@@ -12,13 +12,13 @@ import keras
 import numpy as np
 
 from zoo.errors import InputError
-from zoo.export import quantized_parity
 from zoo.export.artifacts import open_artifact
 from zoo.export.calibration import Source
 from zoo.export.deployment import Deployment, prepare
-from zoo.export.parity import Parity, compare, default_images, require
+from zoo.export.proof import quantized_parity
+from zoo.export.proof.parity import Parity, compare, default_images, require
+from zoo.export.proof.quantized_parity import QuantizedParity
 from zoo.export.quantization import Plan, Quantization
-from zoo.export.quantized_parity import QuantizedParity
 from zoo.export.report import ExportReport, describe, rewrites_of
 from zoo.export.staging import check_target, report_path, staged, writing
 
@@ -105,7 +105,7 @@ def to_tflite(
         quantization: `None` for float32; ``"float16"`` weights; ``"dynamic"``: int8 weights, layers quantize
             what they are given while they run; or ``"int8"``: integers throughout, uint8 images and logits,
             a scale for each channel of the weights. A quantized file is held to other limits, see
-            `zoo.export.quantized_parity`.
+            `zoo.export.proof.quantized_parity`.
         calibration: Images like those that the model will see, see `zoo.export.calibration.read_calibration`.
             Needed for int8; measured on for all kinds.
         max_drop: How much the share of calibration pixels with the float model's class may fall below 1, or,
@@ -232,7 +232,7 @@ def _publish(
 
 def _place(artifact, deployment: Deployment, images, parity: Parity | QuantizedParity, write) -> str:
     """Where a file that fails its gate goes wrong, as far as it can be told."""
-    from zoo.export.first_difference import explain_export
+    from zoo.export.proof.first_difference import explain_export
 
     folder = artifact.path.parent / "parts"
     return explain_export(artifact, deployment, images[0], parity=parity, write=write, folder=folder)
@@ -285,15 +285,15 @@ def find_difference(path: str | os.PathLike, model: keras.Model, *, images: Imag
         images: As for `verify`.
 
     Returns:
-        A `zoo.export.first_difference.FirstDifference`; of a quantized file a `NoisiestLayer`, where the
-        signal-to-noise ratio falls most; `None` where there is no difference or no layer can be told.
+        A `zoo.export.proof.first_difference.FirstDifference`; of a quantized file a `NoisiestLayer`, where
+        the signal-to-noise ratio falls most; `None` where there is no difference or no layer can be told.
 
     Raises:
         InputError: As for `verify`.
         FormatError: As for `verify`.
         ParityError: As for `verify`.
     """
-    from zoo.export.first_difference import explain_artifact
+    from zoo.export.proof.first_difference import explain_artifact
 
     artifact = open_artifact(path)
     deployment = _deployment_of(artifact, model, rewrites=rewrites_of(artifact.path))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from zoo.export.artifacts.base import Artifact, Port
 from zoo.export.deploy import REWRITES, Rewrite
-from zoo.export.parity import Parity
+from zoo.export.proof.parity import Parity
+from zoo.export.proof.quantized_parity import QuantizedParity
 from zoo.export.quantization import Quantization
-from zoo.export.quantized_parity import QuantizedParity
 from zoo.export.staging import report_path
 
 _DISTRIBUTIONS = {

@@ -15,10 +15,10 @@ from test_export import SIZE, tiny
 import zoo.loading
 from zoo import cli, export
 from zoo.errors import FormatError, InputError
-from zoo.export.bench_operations import measure_operations
-from zoo.export.bench_report import plot, table, write_json
-from zoo.export.bench_runners import ONNXRunner, TFLiteRunner, open_runner
-from zoo.export.benchmark import _Process
+from zoo.export.timing.bench import _Process
+from zoo.export.timing.operations import measure_operations
+from zoo.export.timing.report import plot, table, write_json
+from zoo.export.timing.runners import ONNXRunner, TFLiteRunner, open_runner
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_runners_take_files_of_anybody(folder, tmp_path):
 def test_peak_memory_is_what_was_held():
     code = """
 import numpy as np
-from zoo.export.bench_worker import peak_memory
+from zoo.export.timing.worker import peak_memory
 before = peak_memory()
 held = np.ones(200_000_000, np.uint8)
 del held

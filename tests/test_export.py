@@ -19,7 +19,7 @@ from zoo import export
 from zoo.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
 from zoo.errors import FormatError, InputError, ParityError
 from zoo.export.deployment import fingerprint, prepare
-from zoo.export.parity import compare, default_images, synthetic_image
+from zoo.export.proof.parity import compare, default_images, synthetic_image
 from zoo.export.writers import onnx as onnx_writer
 from zoo.export.writers import saved_model as saved_model_writer
 from zoo.export.writers import tflite as tflite_writer

@@ -9,10 +9,10 @@ from test_export import FORMATS, LABELS, NAMES, SIZE, WRITERS, seeded, tiny, wri
 
 from zoo import export
 from zoo.errors import ParityError
-from zoo.export import first_difference
 from zoo.export.deploy.graph import read
-from zoo.export.first_difference import bisect
-from zoo.export.parity import synthetic_image
+from zoo.export.proof import first_difference
+from zoo.export.proof.first_difference import bisect
+from zoo.export.proof.parity import synthetic_image
 from zoo.layers import DilatedConv2D
 from zoo.resize import SegmentationLogits
 

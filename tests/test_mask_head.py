@@ -15,7 +15,7 @@ from zoo.cli.export import _summary
 from zoo.errors import InputError, ParityError
 from zoo.export import mask_head
 from zoo.export.deployment import prepare
-from zoo.export.parity import synthetic_image
+from zoo.export.proof.parity import synthetic_image
 from zoo.export.writers import tflite as tflite_writer
 from zoo.labels import named
 from zoo.layers import DepthToSpace, DilatedConv2D

@@ -11,7 +11,7 @@ from test_export import LABELS, SIZE, seeded, tiny
 
 from zoo import export
 from zoo.export.metadata import Metadata
-from zoo.export.parity import synthetic_image
+from zoo.export.proof.parity import synthetic_image
 from zoo.export.writers import onnx_names
 from zoo.export.writers.onnx_properties import properties
 from zoo.weights import catalog

@@ -15,7 +15,7 @@ from zoo.cli import export as cli
 from zoo.errors import InputError, ParityError
 from zoo.export.artifacts.onnx import run_once, session_of
 from zoo.export.deployment import prepare
-from zoo.export.parity import synthetic_image
+from zoo.export.proof.parity import synthetic_image
 from zoo.export.writers import onnx as onnx_writer
 from zoo.export.writers.onnx_quantized import IntegerConverter
 

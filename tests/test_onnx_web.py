@@ -11,7 +11,7 @@ from test_export import SIZE, tiny
 
 import zoo
 from zoo import export
-from zoo.export.parity import synthetic_image
+from zoo.export.proof.parity import synthetic_image
 from zoo.images import read_image
 
 WEB = Path(__file__).parent / "web"

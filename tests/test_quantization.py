@@ -17,10 +17,10 @@ from zoo.cli import verify
 from zoo.cli.quantization import _chosen
 from zoo.datasets import open_dataset
 from zoo.errors import FormatError, InputError, ParityError
-from zoo.export import quantized_parity
 from zoo.export.calibration import read_calibration
 from zoo.export.deployment import prepare
-from zoo.export.parity import synthetic_image
+from zoo.export.proof import quantized_parity
+from zoo.export.proof.parity import synthetic_image
 from zoo.export.quantization import FloatOperation, Quantization, fewest, plan
 from zoo.export.writers import tflite as tflite_writer
 from zoo.export.writers.tflite_ends import with_integer_ends

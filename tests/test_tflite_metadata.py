@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import number_types as types
 
 from zoo import export
-from zoo.export.parity import synthetic_image
+from zoo.export.proof.parity import synthetic_image
 from zoo.labels import LabelSet
 from zoo.layers import DilatedConv2D
 from zoo.resize import SegmentationLogits

@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--output takes a file named *.png, not {str(args.output)!r}")
     if args.vs is None and (args.model or args.weights):
         raise InputError("--model and --weights name the Keras model to time: add --vs keras")
-    from zoo.export.bench_report import plot, table, write_json
-    from zoo.export.bench_runners import runner_class
-    from zoo.export.benchmark import bench
+    from zoo.export.timing.bench import bench
+    from zoo.export.timing.report import plot, table, write_json
+    from zoo.export.timing.runners import runner_class
 
     for path in args.artifacts:
         runner_class(Path(path))  # before a model is loaded

@@ -25,11 +25,11 @@ from zoo.compression.quantizable import (
 from zoo.compression.selection import sparsity
 from zoo.compression.training import Recipe, best_of, train
 from zoo.errors import InputError, ParityError
-from zoo.export import quantized_parity
 from zoo.export.artifacts import open_artifact
 from zoo.export.deployment import Deployment, prepare
 from zoo.export.metadata import OUTPUT_NAME
-from zoo.export.parity import default_images, require
+from zoo.export.proof import quantized_parity
+from zoo.export.proof.parity import default_images, require
 from zoo.export.quantization import FloatOperation, Quantization
 from zoo.export.report import ExportReport, describe
 from zoo.export.staging import check_target, report_path, staged, writing

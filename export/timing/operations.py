@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.export.bench_runners import ONNXRunner
+from zoo.export.timing.runners import ONNXRunner
 
 _IDENTIFIER = b"TFL3"
 

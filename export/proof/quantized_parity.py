@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from zoo.export.parity import Comparison, Predict, percent, summed
+from zoo.export.proof.parity import Comparison, Predict, percent, summed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def compare(
         reference: The model.
         images: RGB images in 0…255.
         quantization: A key of `LIMITS`.
-        domain: As in `zoo.export.parity.compare`.
+        domain: As in `zoo.export.proof.parity.compare`.
         max_drop: Share of pixels that may differ instead of the usual limit of agreement.
 
     Raises:

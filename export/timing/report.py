@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zoo.errors import InputError
-from zoo.export.bench_operations import OperationTable
-from zoo.export.benchmark import Bench, Timing
+from zoo.export.timing.bench import Bench, Timing
+from zoo.export.timing.operations import OperationTable
 
 _SHOWN = 8
 _DPI = 120

@@ -36,7 +36,7 @@ class _Worker:
 
     def open(self) -> dict:
         """Load the file; what it is, and the memory that its runtime takes by itself."""
-        from zoo.export.bench_runners import import_runtime, open_runner, runner_class
+        from zoo.export.timing.runners import import_runtime, open_runner, runner_class
 
         import_runtime(runner_class(self.path), threads=self.threads)
         runtime = peak_memory()
@@ -61,7 +61,7 @@ class _Worker:
 
     def operations(self) -> dict:
         """Times of the operations."""
-        from zoo.export.bench_operations import measure_operations
+        from zoo.export.timing.operations import measure_operations
 
         table = measure_operations(self.path, format=self.runner.format, size=self.size, threads=self.threads)
         return dataclasses.asdict(table)

@@ -19,8 +19,8 @@ from typing import Any
 
 from zoo import errors
 from zoo.errors import InputError
-from zoo.export.bench_operations import OperationTable, OperationTime
-from zoo.export.bench_runners import runner_class
+from zoo.export.timing.operations import OperationTable, OperationTime
+from zoo.export.timing.runners import runner_class
 
 DEFAULT_SIZE = (513, 513)
 REPEATS, WARM_UP = 20, 3
@@ -237,11 +237,11 @@ def _common_size(facts: dict[str, dict], paths: dict[str, Path], size) -> tuple[
 
 
 class _Process:
-    """One file in a process of its own, see `zoo.export.bench_worker`."""
+    """One file in a process of its own, see `zoo.export.timing.worker`."""
 
     def __init__(self, path: Path, *, threads: int):
         self._path = path
-        command = [sys.executable, "-m", "zoo.export.bench_worker", str(path), str(threads)]
+        command = [sys.executable, "-m", "zoo.export.timing.worker", str(path), str(threads)]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._process = subprocess.Popen(
             command,

@@ -2,8 +2,8 @@
 
 Two ways to see what a file computes in its middle. While an export runs, the network is cut behind a layer
 and the cut one is written in the same format: that sees every layer by itself. Of a finished file, the
-tensors that it names after layers are read (`zoo.export.intermediates`); layers that the file merges into one
-operation then stand together.
+tensors that it names after layers are read (`zoo.export.proof.intermediates`); layers that the file merges
+into one operation then stand together.
 
 The search is that of ``git bisect`` on a history with merges: each step looks behind the layer that divides
 the layers under suspicion most evenly. A layer that is right clears all that it depends on.
@@ -22,9 +22,9 @@ from zoo.export.artifacts import Artifact, open_artifact
 from zoo.export.deploy import rewrite
 from zoo.export.deploy.graph import Graph, is_readable, read
 from zoo.export.deployment import Deployment
-from zoo.export.intermediates import keras_outputs, layer_outputs, output_of
-from zoo.export.parity import MAX_ERROR, USUAL_LOGIT, Parity
-from zoo.export.quantized_parity import QuantizedParity
+from zoo.export.proof.intermediates import keras_outputs, layer_outputs, output_of
+from zoo.export.proof.parity import MAX_ERROR, USUAL_LOGIT, Parity
+from zoo.export.proof.quantized_parity import QuantizedParity
 
 # What 8 bits hold of a signal that fills their range; a layer is not blamed for noise below that.
 _BEST_RATIO = 50.0
@@ -229,7 +229,7 @@ def _run(network: keras.Model, batch: np.ndarray) -> np.ndarray:
 
 
 def _compared(output: np.ndarray, domain: str) -> np.ndarray:
-    """The output of a network as `zoo.export.parity` compares it."""
+    """The output of a network as `zoo.export.proof.parity` compares it."""
     return np.exp(output) if domain == "probabilities" else output
 
 

@@ -28,8 +28,8 @@ Predict = Callable[[np.ndarray], np.ndarray]
 class Comparison:
     """What an artifact computes beside what its model computes, over all pixels of some images.
 
-    The base of `Parity` and of `zoo.export.quantized_parity.QuantizedParity`, which add the gates. The output
-    of an artifact with integer logits is dequantized first.
+    The base of `Parity` and of `zoo.export.proof.quantized_parity.QuantizedParity`, which add the gates. The
+    output of an artifact with integer logits is dequantized first.
 
     Attributes:
         domain: What is compared, and called logit here: ``"logits"``, ``"probabilities"`` for a model whose

@@ -1,0 +1,1 @@
+"""Files timed in turns, each in a process of its own: `zoo bench`."""
