@@ -168,6 +168,13 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         score=74.71,
         settings={"separable": True, "output_stride": 8},
     ),
+    _camvid(
+        "context_aggregation_mobilenet_v2",
+        size=3_614_569,
+        sha256="1a54367abd3c4a67dd52687ff0f0263c6cd9505401847d5f5e82eca9ee4914e8",
+        score=72.25,
+        settings={},
+    ),
     WeightsEntry(
         model="deeplabv3_aspp_mobilenet_v2",
         tag="voc2012",

@@ -198,7 +198,7 @@ MODELS: tuple[ModelSpec, ...] = (
         paper=CONTEXT_AGGREGATION,
         builder="zoo.architectures.context_aggregation:context_aggregation_mobilenet_v2",
         labels="voc21",
-        default_weights="imagenet",
+        default_weights="camvid",
     ),
     ModelSpec(
         name="context_aggregation_vgg16",
