@@ -342,7 +342,6 @@ def test_memory_bombs(path, write):
         Name("numpy", "dtype"),
         collections.Counter("aab"),
     ],
-    ids=str,
 )
 def test_other_objects(path, write, root):
     message_of(write(path, root, []))
