@@ -10,9 +10,6 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from zoo.cli import add_unverified_option, recipe
 from zoo.cli.export import parse_size, quiet_tensorflow
 from zoo.errors import InputError
@@ -278,8 +275,11 @@ def _score(model, validation) -> float | None:
     return None if validation is None else _mean_iou(model, validation)
 
 
-def _images(data, size: tuple[int, int]) -> list[np.ndarray]:
+def _images(data, size: tuple[int, int]) -> list:
     """Some images of the data, in the size of the file, for its comparison with the model."""
+    import numpy as np
+    from PIL import Image
+
     images = [Image.fromarray(data.read(index)[0]) for index in range(min(_COMPARED, len(data)))]
     return [np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)) for image in images]
 
