@@ -43,7 +43,6 @@ def data(tmp_path, monkeypatch):
 
     def load(name, weights="default", *, classes=None, **options):
         calls.append((name, weights, options))
-        keras.utils.set_random_seed(1)
         image = keras.Input((None, None, 3), name="image")
         x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")(image)
         x = DilatedConv2D(8, kernel_size=3, rate=2, use_bias=True, name="backbone.stem.conv")(x)
@@ -163,6 +162,20 @@ def test_the_auxiliary_head_trains_and_is_dropped(data, monkeypatch, more):
     saved = tf.train.load_checkpoint(str(folder / "run" / "checkpoints"))
     names = [name for name in saved.get_variable_to_shape_map() if AUXILIARY in name]
     assert {name.split("/")[0] for name in names} >= {"model", "optimizer"}
+
+
+def test_the_seed_decides_fresh_variables_too(data):
+    folder, _ = data
+
+    def trained(run: str, seed: int) -> list[np.ndarray]:
+        more = ("--weights", "none", "--epochs", 1, "--seed", seed, "--validation", "none", "--split", "all")
+        assert cli.main(command(folder, *more, "--output", folder / run)) == 0
+        return keras.models.load_model(folder / run / "final.keras", compile=False).get_weights()
+
+    first, again, other = trained("a", 4), trained("b", 4), trained("c", 5)
+    for one, two in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(first[0], other[0])
 
 
 def test_settings_of_the_builder_reach_it(data):

@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=int, metavar="N", help="stop after N validations without a better score")
     add("--precision", default="float32", metavar="TYPE", help="float32, float16 or bfloat16 (float32)")
     add("--strategy", default="auto", help="auto, one, mirrored or multi-worker (auto)")
-    add("--seed", type=int, default=0, help="of the order, the augmentation and dropout (0)")
+    add("--seed", type=int, default=0, help="of fresh variables, the order, the augmentation and dropout (0)")
     _add_augmentation(parser)
 
 

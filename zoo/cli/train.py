@@ -89,8 +89,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _model(args: argparse.Namespace, training):
     """The model under a fresh classifier for the classes of the data."""
+    import keras
+
     from zoo.loading import load
 
+    keras.utils.set_random_seed(args.seed)  # fresh variables; on every worker the same
     options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
     if args.set:
         options["settings"] = dict(args.set)
