@@ -250,7 +250,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypa
     before = path.read_bytes()
 
     def full(self, stream, format):
-        stream.write(b"half")
+        stream.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from zoo.errors import InputError
+from zoo.files import written_whole
 from zoo.labels import LabelSet
 from zoo.rendering import overlay
 
@@ -110,7 +110,9 @@ def plot_confusion(evaluation: Evaluation, path: str | os.PathLike) -> Path:
     figure.colorbar(image, ax=ax, shrink=0.8, label="share of the true class, %")
     if len(names) <= 30:
         _write_shares(ax, shares)
-    return _save(figure, Path(path))
+    with written_whole(path) as part:
+        figure.savefig(part, format="png", dpi=_DPI)
+    return Path(path)
 
 
 def _row_name(evaluation: Evaluation, index: int) -> str:
@@ -177,17 +179,6 @@ def plot_comparison(
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
-    return _save(figure, Path(path))
-
-
-def _save(figure, path: Path) -> Path:
-    """Write beside the target and rename, so that no half a picture is ever seen."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as part:
         figure.savefig(part, format="png", dpi=_DPI)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    return Path(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
+from zoo.files import written_whole
 from zoo.labels import Color
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
@@ -223,17 +223,8 @@ def write_png(
     """
     path = Path(path)
     image = image if isinstance(image, Image.Image) else _to_pillow(image, palette)
-    # A short name of its own: the target's name may be as long as the file system allows.
-    part = path.with_name(f".{uuid.uuid4().hex[:16]}.part")
-    try:
-        with part.open("xb") as stream:
-            image.save(stream, format="PNG")
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or _line(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with written_whole(path) as part:
+        image.save(part, format="PNG")
     return path
 
 

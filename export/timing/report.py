@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable
 from pathlib import Path
 
-from zoo.errors import InputError
 from zoo.export.timing.bench import Bench, Timing
 from zoo.export.timing.operations import OperationTable
+from zoo.files import write_text, written_whole
 
 _SHOWN = 8
 _DPI = 120
@@ -70,7 +69,7 @@ def write_json(result: Bench, path: str | os.PathLike) -> Path:
     Raises:
         InputError: A file that cannot be written.
     """
-    return _save(lambda part: part.write_text(result.to_json(), encoding="utf-8"), Path(path))
+    return write_text(path, result.to_json())
 
 
 def plot(result: Bench, path: str | os.PathLike) -> Path:
@@ -104,7 +103,9 @@ def plot(result: Bench, path: str | os.PathLike) -> Path:
     height, width = result.size
     threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
     ax.set_title(f"{height}×{width}, {threads}, {result.repeats} rounds in turns", fontsize=11)
-    return _save(lambda part: figure.savefig(part, format="png", dpi=_DPI), path)
+    with written_whole(path) as part:
+        figure.savefig(part, format="png", dpi=_DPI)
+    return path
 
 
 def _draw(ax, row: int, timing: Timing) -> None:
@@ -123,16 +124,3 @@ def _label(timing: Timing) -> str:
     memory = "" if timing.peak_bytes is None else f", peak {timing.peak_bytes / 1e6:.0f} MB"
     name = timing.name if len(timing.name) <= 40 else f"…{timing.name[-39:]}"
     return f"{name}\n{timing.bytes / 1e6:.1f} MB{memory}"
-
-
-def _save(write: Callable[[Path], object], path: Path) -> Path:
-    """Write beside the target and rename, so that no half a file is ever seen."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
-    return path

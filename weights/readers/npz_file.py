@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import FormatError, InputError
+from zoo.files import written_whole
 
 # The number of classes: a classifier's width may be a multiple of it.
 CLASSES = "classes"
@@ -54,18 +53,8 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, classes: int) -> 
     """
     stored = {name: _stored(name, array) for name, array in arrays.items()}
     stored[CLASSES] = np.asarray(classes, np.int64)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **stored)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+    with written_whole(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **stored)
 
 
 def _stored(name: str, array: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import gc
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from zoo.complexity import multiply_adds
 from zoo.datasets import Dataset
 from zoo.errors import DivergedError, FormatError, InputError
 from zoo.evaluation import evaluate
+from zoo.files import write_text
 from zoo.heads.aspp import dead_taps
 from zoo.labels import LabelSet
 from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
@@ -222,7 +222,8 @@ def _run(
         if scores is None:
             return None
         if folder is not None and is_chief(budget.strategy):
-            _write(folder / RESULT, {"setup": setup, "scores": asdict(scores)})
+            document = {"setup": setup, "scores": asdict(scores)}
+            write_text(folder / RESULT, json.dumps(document, indent=2) + "\n")
             # A finished run needs no checkpoints, which are its largest files by far.
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     return Run(variant.name, seed, scores, time.perf_counter() - since, kept)
@@ -328,12 +329,3 @@ def _read(path: Path, setup: Mapping) -> Scores | None:
         return Scores(**document["scores"])
     except (ValueError, KeyError, TypeError) as error:
         raise FormatError(f"{path}: no result of this run ({error}); delete it to repeat the run") from error
-
-
-def _write(path: Path, document: Mapping) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import textwrap
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
 from zoo.cli import import_tensorflow, recipe
 from zoo.cli.segment import parse_tile
 from zoo.errors import InputError
+from zoo.files import write_text
 
 _DESCRIPTION = """\
 Train the variants that a paper compares, each with the same recipe and budget and with several
@@ -160,8 +160,8 @@ def _report(args: argparse.Namespace, summary, costs, budget) -> None:
         return
     document = report.to_dict(summary, costs, recipe=budget.recipe)
     path = args.output / summary.comparison.name
-    _write(path.with_suffix(".json"), json.dumps(document, indent=2) + "\n")
-    _write(path.with_suffix(".md"), report.markdown(summary, costs, recipe=words))
+    write_text(path.with_suffix(".json"), json.dumps(document, indent=2) + "\n")
+    write_text(path.with_suffix(".md"), report.markdown(summary, costs, recipe=words))
 
 
 def _words(args: argparse.Namespace, images: int) -> str:
@@ -184,9 +184,3 @@ def _words(args: argparse.Namespace, images: int) -> str:
         *others,
     ]
     return ", ".join(parts)
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from pathlib import Path
 from zoo.cli import add_unverified_option, recipe
 from zoo.cli.export import parse_size, quiet_tensorflow
 from zoo.errors import InputError
+from zoo.files import write_text
 
 METHODS = ("prune", "cluster", "qat")
 _SETTINGS = "compression_settings.json"
@@ -219,11 +219,9 @@ def _remember(args: argparse.Namespace, options: dict[str, object]) -> None:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, text)
 
 
 def _compress(method: str, model, config, run_recipe):

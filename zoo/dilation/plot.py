@@ -20,6 +20,7 @@ from zoo.dilation.coverage import coverage
 from zoo.dilation.model import ModelCoverage, analyse
 from zoo.dilation.rules import check, suggest
 from zoo.errors import InputError
+from zoo.files import written_whole
 
 FORMATS = ("png", "svg", "pdf")
 HOLE = "#E69F00"
@@ -278,13 +279,6 @@ def _draw(ax: Any, panel: _Panel, colours: Any, norm: Any) -> Any:
 
 
 def _save(figure: Any, path: Path) -> Path:
-    """Writes beside the target and renames, so that no half a picture is ever seen."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_whole(path) as part:
         figure.savefig(part, format=path.suffix.lower().lstrip("."), dpi=150)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.files import written_whole
 from zoo.training.averaging import WeightAverage
 from zoo.training.step import LossScale
 
@@ -139,6 +139,5 @@ def _first_line(error: BaseException) -> str:
 
 def write_model(model: keras.Model, path: Path) -> None:
     """Save a whole model so that `path` is, at every moment, a complete file or the one before it."""
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    model.save(partial)
-    os.replace(partial, path)
+    with written_whole(path) as part:
+        model.save(part)

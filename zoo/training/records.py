@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import tensorflow as tf
 from PIL import Image
 
 from zoo.errors import InputError
+from zoo.files import write_text
 from zoo.labels import LabelSet
 from zoo.rendering import overlay
 
@@ -61,9 +61,7 @@ class Table:
             writer = _writer(text, self.rows[0])
             writer.writeheader()
             writer.writerows(self.rows)
-        partial = self.path.with_name(f".{self.path.name}.partial")
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-        os.replace(partial, self.path)
+        write_text(self.path, text.getvalue())
 
 
 def _writer(file, row: Row) -> csv.DictWriter:

@@ -1,0 +1,51 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.errors import InputError
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; at the end of the block that file takes the place of `path`.
+
+    Where the block fails, nothing of it stays and an existing file is as it was.
+
+    Args:
+        path: Target, in a folder that exists. The path to write to has the same suffix.
+
+    Raises:
+        InputError: A file that cannot be written (folder, permission, full disk).
+    """
+    path = Path(path)
+    # A short name of its own: the target's name may be as long as the file system allows.
+    part = path.with_name(f".{uuid.uuid4().hex[:16]}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or _first_line(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> Path:
+    """Write UTF-8 text with its line ends as they are, whole or not at all.
+
+    Raises:
+        InputError: A file that cannot be written.
+    """
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
+    return Path(path)
+
+
+def _first_line(error: OSError) -> str:
+    return str(error).strip().partition("\n")[0]
