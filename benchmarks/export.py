@@ -45,10 +45,10 @@ SIZES = {
 # What the zoo writes: format and settings.
 OURS = {
     "tflite": ("tflite", {}),
-    "tflite_float16": ("tflite", {"quantization": "float16"}),
-    "tflite_int8": ("tflite", {"quantization": "int8"}),
+    "tflite_float16": ("tflite", {"quantize": "float16"}),
+    "tflite_int8": ("tflite", {"quantize": "int8"}),
     "onnx": ("onnx", {}),
-    "onnx_int8": ("onnx", {"quantization": "int8"}),
+    "onnx_int8": ("onnx", {"quantize": "int8"}),
 }
 CALIBRATION = 8  # synthetic images: the speed of an integer does not depend on its scale
 TOLERANCE = 1e-4  # of the largest logit
@@ -155,7 +155,7 @@ def zoo_file(model: keras.Model, name: str, path: Path, size: tuple[int, int]) -
     write = {"tflite": export.to_tflite, "onnx": export.to_onnx}[format]
     if not set(settings) <= set(inspect.signature(write).parameters):
         raise ZooError(f"this version writes no quantized {format} files")
-    if settings.get("quantization") == "int8":
+    if settings.get("quantize") == "int8":
         settings = {**settings, "calibration": [synthetic_image(*size, seed=i) for i in range(CALIBRATION)]}
     write(model, path, input_size=size, **settings)
 

@@ -81,7 +81,7 @@ def to_tflite(
     input_size: tuple[int, int] | None,
     head: str = "logits",
     rewrites: Rewrites = None,
-    quantization: str | None = None,
+    quantize: str | None = None,
     calibration: Source | None = None,
     max_drop: float | None = None,
     images: Images = None,
@@ -102,7 +102,7 @@ def to_tflite(
         input_size: (height, width) in pixels.
         head: As in `to_saved_model`.
         rewrites: As in `to_saved_model`.
-        quantization: `None` for float32; ``"float16"`` weights; ``"dynamic"``: int8 weights, layers quantize
+        quantize: `None` for float32; ``"float16"`` weights; ``"dynamic"``: int8 weights, layers quantize
             what they are given while they run; or ``"int8"``: integers throughout, uint8 images and logits,
             a scale for each channel of the weights. A quantized file is held to other limits, see
             `zoo.export.proof.quantized_parity`.
@@ -128,10 +128,10 @@ def to_tflite(
         input_size=input_size,
         head=head,
         rewrites=rewrites,
-        multiplies_padding=quantization is None,
+        multiplies_padding=quantize is None,
     )
     settings = {"calibration": calibration, "max_drop": max_drop}
-    plan = plan_quantization(quantization, deployment=deployment, **settings)
+    plan = plan_quantization(quantize, deployment=deployment, **settings)
     return _publish_quantized(deployment, target, tflite.write, plan, images)
 
 
@@ -144,7 +144,7 @@ def to_onnx(
     layout: str = "nhwc",
     opset: int = 18,
     rewrites: Rewrites = None,
-    quantization: str | None = None,
+    quantize: str | None = None,
     calibration: Source | None = None,
     max_drop: float | None = None,
     images: Images = None,
@@ -166,7 +166,7 @@ def to_onnx(
         layout: Of the input and of logits: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
         opset: Version of the ONNX operators.
         rewrites: As in `to_saved_model`.
-        quantization: `None` for float32, or ``"int8"``: 8-bit activations and weights with a scale for each
+        quantize: `None` for float32, or ``"int8"``: 8-bit activations and weights with a scale for each
             channel, between QuantizeLinear and DequantizeLinear. Such a file has a static `input_size`; it
             takes uint8 images, and gives float32 logits, since the last resize is computed in float.
         calibration: As in `to_tflite`.
@@ -185,7 +185,7 @@ def to_onnx(
     onnx.check_opset(opset)
     deployment = prepare(model, input_size=input_size, head=head, layout=layout, rewrites=rewrites)
     settings = {"calibration": calibration, "max_drop": max_drop}
-    plan = plan_onnx(quantization, deployment=deployment, **settings)
+    plan = plan_onnx(quantize, deployment=deployment, **settings)
     return _publish_quantized(deployment, target, functools.partial(onnx.write, opset=opset), plan, images)
 
 

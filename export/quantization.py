@@ -127,7 +127,7 @@ def check(kind: str | None, *, calibration: Source | None, max_drop: float | Non
             raise InputError(f"{given[0]} is for a quantized file: choose one of {', '.join(QUANTIZATIONS)}")
         return
     if kind not in QUANTIZATIONS:
-        raise InputError(f"quantization must be one of {', '.join(QUANTIZATIONS)} or None, not {kind!r}")
+        raise InputError(f"quantize must be one of {', '.join(QUANTIZATIONS)} or None, not {kind!r}")
     if kind == "int8" and calibration is None:
         raise InputError(
             "int8 needs calibration images, about 100 of those that the model will see:"

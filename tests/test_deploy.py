@@ -297,7 +297,7 @@ def test_far_taps_are_cropped_in_float_tflite_files_only(tmp_path):
     cropped = write("tflite", model, tmp_path, input_size=(24, 30))
     assert cropped.operations["CONV_2D"] == 9 + 1
     assert cropped.parity.max_error < ATOL * max(1, cropped.parity.max_logit)
-    half = write("tflite", model, tmp_path, input_size=(24, 30), quantization="float16")
+    half = write("tflite", model, tmp_path, input_size=(24, 30), quantize="float16")
     assert half.operations["CONV_2D"] == 2
     onnx = write("onnx", model, tmp_path, input_size=(24, 30))
     assert onnx.operations["Conv"] == 2

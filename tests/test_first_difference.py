@@ -211,9 +211,9 @@ def test_quantized_file_names_the_layer_that_rounding_harms_most(model, tmp_path
     images = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
     path = tmp_path / "m.tflite"
     with pytest.raises(ParityError, match=r"signal-to-noise ratio falls most in layer '\w+' \(\w+\): from"):
-        export.to_tflite(harmed, path, input_size=SIZE, quantization="int8", calibration=images)
+        export.to_tflite(harmed, path, input_size=SIZE, quantize="int8", calibration=images)
     assert list(tmp_path.iterdir()) == []
-    export.to_tflite(model, path, input_size=SIZE, quantization="int8", calibration=images)
+    export.to_tflite(model, path, input_size=SIZE, quantize="int8", calibration=images)
     other = branched()
     other.get_layer("classifier").kernel.assign(-other.get_layer("classifier").kernel)
     found = export.find_difference(path, other, images=images)

@@ -43,7 +43,7 @@ def masks(model, tmp_path_factory):
 @pytest.fixture(scope="module")
 def int8(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("int8") / "m.tflite"
-    options = {"input_size": SIZE, "head": "mask", "quantization": "int8", "calibration": PHOTOS}
+    options = {"input_size": SIZE, "head": "mask", "quantize": "int8", "calibration": PHOTOS}
     return path, export.to_tflite(model, path, **options)
 
 
@@ -232,7 +232,7 @@ def test_int8_mask_is_decided_in_float(int8, model):
 
 
 def test_max_drop_bounds_masks(model, tmp_path):
-    options = {"input_size": SIZE, "head": "mask", "quantization": "int8", "calibration": PHOTOS}
+    options = {"input_size": SIZE, "head": "mask", "quantize": "int8", "calibration": PHOTOS}
     report = export.to_tflite(model, tmp_path / "m.tflite", max_drop=0.001, **options)
     assert report.parity.passed
     assert 1 - report.parity.argmax_agreement <= 0.001
@@ -241,7 +241,7 @@ def test_max_drop_bounds_masks(model, tmp_path):
 
 @pytest.mark.parametrize("head", ["mask", "small_mask"])
 def test_float16_masks(head, model, tmp_path):
-    options = {"input_size": SIZE, "head": head, "quantization": "float16"}
+    options = {"input_size": SIZE, "head": head, "quantize": "float16"}
     report = export.to_tflite(model, tmp_path / "m.tflite", **options)
     assert report.parity.inner_agreement > 0.99
     assert report.outputs[0].dtype == "uint8"

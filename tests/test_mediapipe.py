@@ -85,7 +85,7 @@ def test_float_file_gives_the_mask_of_segment(python, model, photograph, tmp_pat
 def test_int8_file_gives_the_mask_that_it_gives_here(python, model, photograph, tmp_path):
     image = read_image(photograph)
     darker = [(image * share).astype(np.uint8) for share in np.linspace(0.6, 1, 8)]
-    options = {"quantization": "int8", "calibration": darker, "images": [image]}
+    options = {"quantize": "int8", "calibration": darker, "images": [image]}
     export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE, **options)
     mask, labels = segmented(python, tmp_path / "m.tflite", photograph, tmp_path)
     want = zoo.segment(as_model(export.open_artifact(tmp_path / "m.tflite")), photograph).mask

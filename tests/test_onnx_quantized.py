@@ -20,7 +20,7 @@ from zoo.export.writers import onnx as onnx_writer
 from zoo.export.writers.onnx_quantized import IntegerConverter
 
 IMAGES = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
-INT8 = {"quantization": "int8", "calibration": IMAGES, "input_size": SIZE}
+INT8 = {"quantize": "int8", "calibration": IMAGES, "input_size": SIZE}
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +195,13 @@ def test_wrong_weights_leave_nothing(model, tmp_path, monkeypatch):
 
 def test_settings_that_are_refused(model, tmp_path):
     cases = [
-        ({"quantization": "int4"}, "quantization must be one of float16, dynamic, int8"),
-        ({"quantization": "float16"}, "an onnx file is quantized to int8, not float16"),
-        ({"quantization": "int8"}, "int8 needs calibration images"),
-        ({"quantization": "int8", "calibration": IMAGES, "input_size": None}, "has a static size"),
+        ({"quantize": "int4"}, "quantize must be one of float16, dynamic, int8"),
+        ({"quantize": "float16"}, "an onnx file is quantized to int8, not float16"),
+        ({"quantize": "int8"}, "int8 needs calibration images"),
+        ({"quantize": "int8", "calibration": IMAGES, "input_size": None}, "has a static size"),
         ({"calibration": IMAGES}, "calibration is for a quantized file"),
-        ({"quantization": "int8", "calibration": IMAGES, "max_drop": 2}, "max_drop is a share"),
-        ({"quantization": "int8", "calibration": IMAGES[:7]}, "at least 8 images .* not 7"),
+        ({"quantize": "int8", "calibration": IMAGES, "max_drop": 2}, "max_drop is a share"),
+        ({"quantize": "int8", "calibration": IMAGES[:7]}, "at least 8 images .* not 7"),
     ]
     for options, message in cases:
         with pytest.raises(InputError, match=message):

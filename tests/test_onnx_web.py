@@ -63,7 +63,7 @@ def test_mask_of_the_photograph_is_that_of_segment(web, tmp_path):
 
 def test_int8_file_gives_the_mask_that_it_gives_here(web, tmp_path):
     path, images = tmp_path / "m.onnx", [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
-    options = {"layout": "nchw", "quantization": "int8", "calibration": images}
+    options = {"layout": "nchw", "quantize": "int8", "calibration": images}
     export.to_onnx(tiny(), path, input_size=SIZE, **options)
     want = export.open_artifact(path).predict(images[0])[0].argmax(-1)
     assert len(np.unique(want)) == 3

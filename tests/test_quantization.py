@@ -52,7 +52,7 @@ def photos(tmp_path_factory):
 def int8(model, photos, tmp_path_factory):
     """The model as an int8 file, and its report."""
     path = tmp_path_factory.mktemp("int8") / "m.tflite"
-    return path, export.to_tflite(model, path, input_size=SIZE, quantization="int8", calibration=photos)
+    return path, export.to_tflite(model, path, input_size=SIZE, quantize="int8", calibration=photos)
 
 
 # --- int8 -------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_verify_tells_rounding_from_damage(int8, model):
 def test_probabilities_are_resized_in_float(photos, tmp_path):
     path = tmp_path / "m.tflite"
     report = export.to_tflite(
-        tiny(domain="probabilities"), path, input_size=SIZE, quantization="int8", calibration=photos
+        tiny(domain="probabilities"), path, input_size=SIZE, quantize="int8", calibration=photos
     )
     left = report.quantization.float_operations
     assert [op.operation for op in left] == ["SOFTMAX", "RESIZE_BILINEAR", "MAXIMUM", "LOG"]
@@ -156,7 +156,7 @@ def test_probabilities_are_resized_in_float(photos, tmp_path):
 def test_weights_alone(kind, limit, tmp_path):
     model = tiny(channels=256)
     full = export.to_tflite(model, tmp_path / "full.tflite", input_size=SIZE)
-    report = export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE, quantization=kind)
+    report = export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE, quantize=kind)
     assert report.bytes < 0.8 * full.bytes
     assert report.inputs[0].dtype == "float32"
     assert 0 < report.parity.relative_error < limit
@@ -171,7 +171,7 @@ def test_weights_alone(kind, limit, tmp_path):
 def test_max_drop_leaves_the_worst_layers_in_float(model, tmp_path):
     path = tmp_path / "m.tflite"
     report = export.to_tflite(
-        model, path, input_size=SIZE, quantization="int8", calibration=IMAGES, max_drop=0.005
+        model, path, input_size=SIZE, quantize="int8", calibration=IMAGES, max_drop=0.005
     )
     done = report.quantization
     assert done.integer_score < 0.995 <= done.score
@@ -196,7 +196,7 @@ def test_bound_that_no_file_keeps_leaves_nothing(tmp_path):
             tiny(domain="probabilities"),
             tmp_path / "m.tflite",
             input_size=SIZE,
-            quantization="int8",
+            quantize="int8",
             calibration=IMAGES,
             max_drop=0,
         )
@@ -231,7 +231,7 @@ def test_true_masks_bound_the_mean_iou(model, tmp_path):
         model,
         tmp_path / "m.tflite",
         input_size=SIZE,
-        quantization="int8",
+        quantize="int8",
         calibration=data,
         max_drop=0.2,
     )
@@ -278,25 +278,25 @@ def test_settings_that_are_refused(model, photos, tmp_path):
             Image.new("L", (9, 9)).save(tmp_path / "data" / name / f"{index}.png")
     others = open_dataset("folder", tmp_path / "data", split="all", classes=["cat", "dog", "cow"])
     cases = [
-        ({"quantization": "int4"}, "quantization must be one of float16, dynamic, int8"),
-        ({"quantization": "int8"}, "int8 needs calibration images"),
+        ({"quantize": "int4"}, "quantize must be one of float16, dynamic, int8"),
+        ({"quantize": "int8"}, "int8 needs calibration images"),
         ({"calibration": photos}, "calibration is for a quantized file"),
         ({"max_drop": 0.1}, "max_drop is for a quantized file"),
-        ({"quantization": "dynamic", "max_drop": 0.1}, "measured on the calibration images"),
-        ({"quantization": "int8", "calibration": photos, "max_drop": 2}, "max_drop is a share from 0 to 1"),
-        ({"quantization": "int8", "calibration": photos, "max_drop": "1"}, "max_drop is a share"),
-        ({"quantization": "int8", "calibration": IMAGES[:7]}, "at least 8 images .* not 7"),
-        ({"quantization": "int8", "calibration": []}, "at least 8 images"),
-        ({"quantization": "int8", "calibration": 5}, "files, a folder, arrays or a data set, not int"),
-        ({"quantization": "int8", "calibration": tmp_path / "absent"}, "no such file or folder"),
-        ({"quantization": "int8", "calibration": photos / "0.png"}, "at least 8 images"),
+        ({"quantize": "dynamic", "max_drop": 0.1}, "measured on the calibration images"),
+        ({"quantize": "int8", "calibration": photos, "max_drop": 2}, "max_drop is a share from 0 to 1"),
+        ({"quantize": "int8", "calibration": photos, "max_drop": "1"}, "max_drop is a share"),
+        ({"quantize": "int8", "calibration": IMAGES[:7]}, "at least 8 images .* not 7"),
+        ({"quantize": "int8", "calibration": []}, "at least 8 images"),
+        ({"quantize": "int8", "calibration": 5}, "files, a folder, arrays or a data set, not int"),
+        ({"quantize": "int8", "calibration": tmp_path / "absent"}, "no such file or folder"),
+        ({"quantize": "int8", "calibration": photos / "0.png"}, "at least 8 images"),
         (
-            {"quantization": "int8", "calibration": np.zeros((8, 5, 5))},
+            {"quantize": "int8", "calibration": np.zeros((8, 5, 5))},
             r"image 0 must be \(height, width, 3\)",
         ),
-        ({"quantization": "int8", "calibration": nan}, "must hold values in 0…255"),
-        ({"quantization": "int8", "calibration": np.full((8, 5, 5, 3), 0.5)}, "multiply it by 255"),
-        ({"quantization": "int8", "calibration": others}, "only the data has cat"),
+        ({"quantize": "int8", "calibration": nan}, "must hold values in 0…255"),
+        ({"quantize": "int8", "calibration": np.full((8, 5, 5, 3), 0.5)}, "multiply it by 255"),
+        ({"quantize": "int8", "calibration": others}, "only the data has cat"),
     ]
     for options, message in cases:
         with pytest.raises(InputError, match=message):
@@ -311,9 +311,7 @@ def test_damaged_calibration_image_is_named(model, photos, tmp_path):
         (folder / photo.name).write_bytes(photo.read_bytes())
     (folder / "3.png").write_bytes(b"no picture")
     with pytest.raises(FormatError, match=r"3\.png"):
-        export.to_tflite(
-            model, tmp_path / "m.tflite", input_size=SIZE, quantization="int8", calibration=folder
-        )
+        export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE, quantize="int8", calibration=folder)
     assert not list(tmp_path.glob("m.tflite*"))
 
 
@@ -409,9 +407,7 @@ def test_wrong_weights_leave_nothing(photos, model, tmp_path, monkeypatch):
     other = prepare(tiny(seed=1), input_size=SIZE)
     monkeypatch.setattr(tflite_writer, "quantize_integers", lambda _, plan: right(other, plan))
     with pytest.raises(ParityError, match="does not compute what its model computes: int8"):
-        export.to_tflite(
-            model, tmp_path / "m.tflite", input_size=SIZE, quantization="int8", calibration=photos
-        )
+        export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE, quantize="int8", calibration=photos)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -448,15 +444,15 @@ def test_command_refuses_before_anything_is_loaded(photos, tmp_path, monkeypatch
     onnx = ("tiny", "--format", "onnx", "--output", tmp_path / "m.onnx")
     folder = ("tiny", "--format", "saved_model", "--output", tmp_path / "m")
     cases = [
-        ((*base, "--quantization", "int8"), "int8 needs calibration images"),
+        ((*base, "--quantize", "int8"), "int8 needs calibration images"),
         ((*base, "--calibration", photos), "calibration is for a quantized file"),
-        ((*base, "--quantization", "int8", "--calibration", tmp_path / "no"), "no such file or folder"),
-        ((*base, "--quantization", "int8", "--calibration", photos, "--max-drop", 3), "max_drop is a share"),
-        ((*base, "--quantization", "int8", "--dataset", "camvid"), "give its folder"),
-        ((*base, "--quantization", "int8", "--calibration", photos, "--split", "val"), "name its --dataset"),
-        ((*base, "--quantization", "int8", "--calibration-limit", "0"), "takes a positive number"),
-        ((*onnx, "--quantization", "float16"), "an onnx file is quantized to int8, not float16"),
-        ((*onnx, "--quantization", "int8", "--calibration", photos), "an int8 onnx file has a static size"),
+        ((*base, "--quantize", "int8", "--calibration", tmp_path / "no"), "no such file or folder"),
+        ((*base, "--quantize", "int8", "--calibration", photos, "--max-drop", 3), "max_drop is a share"),
+        ((*base, "--quantize", "int8", "--dataset", "camvid"), "give its folder"),
+        ((*base, "--quantize", "int8", "--calibration", photos, "--split", "val"), "name its --dataset"),
+        ((*base, "--quantize", "int8", "--calibration-limit", "0"), "takes a positive number"),
+        ((*onnx, "--quantize", "float16"), "an onnx file is quantized to int8, not float16"),
+        ((*onnx, "--quantize", "int8", "--calibration", photos), "an int8 onnx file has a static size"),
         ((*folder, "--max-drop", 0.1), "--max-drop is for --format tflite or onnx, not saved_model"),
     ]
     for arguments, message in cases:
@@ -478,7 +474,7 @@ def test_published_deeplab_keeps_its_masks_in_int8(data_dir, tmp_path):
     images = [pixels, *half, *(image[:, ::-1] for image in half)]
     model = zoo.load("deeplabv3_aspp", weights=data_dir / "coral" / "deeplabv3_mnv2_pascal_quant.tflite")
     report = export.to_tflite(
-        model, tmp_path / "m.tflite", input_size=(129, 161), quantization="int8", calibration=images
+        model, tmp_path / "m.tflite", input_size=(129, 161), quantize="int8", calibration=images
     )
     assert export.open_artifact(tmp_path / "m.tflite").labels == VOC21.names
     assert report.quantization.float_operations == ()

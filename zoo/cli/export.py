@@ -22,9 +22,9 @@ FORMATS = ("saved_model", "tflite", "onnx")
 _EPILOG = """\
 example:
   zoo export deeplabv3_aspp --format tflite --input-size 360x480 --output m.tflite
-  zoo export deeplabv3_aspp --format tflite --input-size 360x480 --quantization int8 --calibration photos/ \\
+  zoo export deeplabv3_aspp --format tflite --input-size 360x480 --quantize int8 --calibration photos/ \\
     --max-drop 0.01 --output m.tflite
-  zoo export deeplabv3_aspp --format onnx --input-size 360x480 --quantization int8 --calibration photos/ \\
+  zoo export deeplabv3_aspp --format onnx --input-size 360x480 --quantize int8 --calibration photos/ \\
     --layout nchw --output m.onnx
 """
 
@@ -151,11 +151,11 @@ def run(args: argparse.Namespace) -> int:
     from zoo.export.staging import check_target
 
     check_target(args.output, format=args.format)  # before the minutes that loading may take
-    if "quantization" in options:
+    if "quantize" in options:
         if args.format == "onnx":
-            quantization.check_onnx(options["quantization"], input_size=size)
+            quantization.check_onnx(options["quantize"], input_size=size)
         wanted = {name: options[name] for name in ("calibration", "max_drop")}
-        quantization.check(options["quantization"], **wanted)
+        quantization.check(options["quantize"], **wanted)
     images = read_images(args.image, size=size)
     tell(f"loading {args.model}")
     consent = {"allow_unverified": args.allow_unverified}

@@ -21,7 +21,6 @@ def add_quantization_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("quantization (tflite; onnx: int8 only)")
     add = group.add_argument
     add(
-        "--quantization",
         "--quantize",
         choices=QUANTIZATIONS,
         metavar="KIND",
@@ -53,7 +52,7 @@ def quantization_settings(args: argparse.Namespace) -> dict:
         InputError: Options that do not go together, or images that are not there.
     """
     given = {
-        "--quantization": args.quantization,
+        "--quantize": args.quantize,
         "--calibration": args.calibration,
         "--dataset": args.dataset,
         "--split": args.split,
@@ -70,7 +69,7 @@ def quantization_settings(args: argparse.Namespace) -> dict:
         raise InputError(f"--calibration-limit takes a positive number, not {args.calibration_limit}")
     if not given:
         return {}
-    settings = {"quantization": args.quantization, "max_drop": args.max_drop}
+    settings = {"quantize": args.quantize, "max_drop": args.max_drop}
     return {**settings, "calibration": _calibration(args) if args.calibration else None}
 
 
