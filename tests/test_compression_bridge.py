@@ -2,52 +2,22 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small_models import LABELS, build, randomize, shallow  # noqa: F401
 
 from zoo import registry
-from zoo.architectures import duc_hdc
-from zoo.backbones import mobilenet_v2, resnet
 from zoo.compression import register_translation, to_tf_keras
 from zoo.compression.requirements import require
 from zoo.errors import InputError
 from zoo.heads.classifier import classify
-from zoo.labels import numbered
-
-LABELS = numbered(3)
-SMALL = {"mobilenet": {"width": 0.25}, "resnet": {}, "vgg": {"width": 0.02}}
-
-
-@pytest.fixture
-def shallow(monkeypatch):
-    """Few blocks a stage; what the tests below are about is in every one of them."""
-    for depth in resnet.DEPTHS:
-        monkeypatch.setitem(resnet.DEPTHS, depth, (1, 1, 2, 3))
-    stages = tuple(stage._replace(repeats=min(stage.repeats, 2)) for stage in mobilenet_v2.STAGES)
-    for module in (mobilenet_v2, duc_hdc):
-        monkeypatch.setattr(module, "STAGES", stages)
-
-
-def build(spec):
-    """A model of the registry, narrow."""
-    settings = {**spec.settings, **next(v for key, v in SMALL.items() if key in spec.backbone)}
-    if spec.architecture == "duc_hdc":
-        settings |= {"rates": "uniform", "allow_gridding": True}  # the hybrid ones are for all blocks
-    return spec.build()(label_set=LABELS, **settings)
-
-
-def randomize(model, seed=0):
-    """Weights other than those after initialization, batch statistics included."""
-    rng = np.random.default_rng(seed)
-    for variable in model.weights:
-        noise = rng.normal(0, 0.1, variable.shape)
-        variable.assign(np.abs(variable.numpy() + noise) if "variance" in variable.path else variable + noise)
 
 
 def image(size=33, seed=1):
     return np.random.default_rng(seed).uniform(0, 255, (1, size, size, 3)).astype("float32")
 
 
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
-def test_every_model_of_the_registry_is_equal_on_both_sides(spec, shallow):
+def test_every_model_of_the_registry_is_equal_on_both_sides(spec):
     model = build(spec)
     randomize(model)
     bridge = to_tf_keras(model)
