@@ -35,8 +35,8 @@ def test_twenty_images_are_enough_for_two_classes(offline, tmp_path, capsys):
     data = draw_folder(tmp_path / "data", count=20, size=SIZE, seed=1)
     unseen = draw_folder(tmp_path / "unseen", count=8, size=SIZE, seed=2)
     command = f"train deeplabv3_aspp --weights voc2012 --dataset folder --data {data} --output {tmp_path}/run"
-    # On few images the backbone should move less than the fresh classifier: at one rate of 5e-4 for both, five
-    # seeds gave 88 to 97; so, five gave 96.3 to 97.1.
+    # On few images the backbone should move less than the fresh classifier: at one rate of 5e-4 for both,
+    # five seeds gave 88 to 97; so, five gave 96.3 to 97.1.
     rates = "--learning-rate 1e-3 --backbone-factor 0.2"
     recipe = f"--output-stride 8 --epochs 8 --batch-size 4 --crop {SIZE} --scale 0.8,1.25 {rates}"
     assert cli.main(f"{command} {recipe} --validate-every 4".split()) == 0
