@@ -1,0 +1,114 @@
+"""Every model of the registry, whole, in every format: size of the files and how exactly they compute.
+
+Weights are random, of the size that keeps activations alive through the depth. Each file is held against the
+Keras model at three sizes (a TFLite file has one, so there are three); printed are megabytes and the largest
+error of a logit as a share of the largest logit. The export itself refuses a file whose classes differ.
+
+    python benchmarks/formats.py
+    python benchmarks/formats.py --models pspnet_resnet50 --sizes 96x96 65x129
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import io
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import zoo
+from zoo import export, registry
+from zoo.cli.export import parse_size
+from zoo.cli.quantization import native_output_hidden
+from zoo.errors import ZooError
+from zoo.export.proof.parity import synthetic_image
+
+SIZES = ("96x96", "65x65", "64x97")
+FORMATS = ("SavedModel", "TFLite", "ONNX")
+
+
+def randomize(model: keras.Model, seed: int = 0) -> None:
+    """Kernels by their number of inputs; batch norm and biases near those of a fresh model, but not equal."""
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        kind, shape = variable.path.rsplit("/", 1)[1], variable.shape
+        if kind == "kernel":
+            inputs = np.prod(shape[:-2]) * (shape[-2] if shape[-1] > 1 else 1)
+            value = rng.normal(0, 1.2 / np.sqrt(inputs), shape)
+        elif kind in ("gamma", "moving_variance"):
+            value = rng.uniform(0.7, 1.4, shape)
+        elif kind in ("beta", "bias", "moving_mean"):
+            value = rng.normal(0, 0.1, shape)
+        else:
+            continue
+        variable.assign(value)
+
+
+def reports(model: keras.Model, format: str, sizes, folder: Path) -> list:
+    """The reports of a format's exports: of one file for all sizes, or of one for each."""
+    images = [synthetic_image(*size) for size in sizes]
+    if format == "SavedModel":
+        return [export.to_saved_model(model, folder / "m", images=images)]
+    if format == "ONNX":
+        return [export.to_onnx(model, folder / "m.onnx", images=images)]
+    return [export.to_tflite(model, folder / f"{h}x{w}.tflite", input_size=(h, w)) for h, w in sizes]
+
+
+def cell(model: keras.Model, format: str, sizes) -> str:
+    """``MB, error``, the worst of the files; or why there is none."""
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        try:
+            done = reports(model, format, sizes, Path(folder))
+        except ZooError as error:
+            return f"none: {error}"
+    size = max(report.bytes for report in done)
+    worst = max(report.parity.max_error / report.parity.max_logit for report in done)
+    return f"{size / 1e6:.1f} MB, {worst:.0e}"
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without what converters print."""
+    with native_output_hidden(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [spec.name for spec in registry.MODELS]
+    parser.add_argument("--models", nargs="+", choices=names, default=names, metavar="MODEL")
+    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="HxW", help=f"({' '.join(SIZES)})")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse()
+    sizes = [parse_size(text) for text in args.sizes]
+    for name in ("tensorflow", "absl", "tf2onnx", "zoo"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    print(f"| model | {' | '.join(FORMATS)} |\n|---|{'---|' * len(FORMATS)}", flush=True)
+    for name in args.models:
+        model = zoo.load(name, weights=None)
+        randomize(model)
+        print(f"| `{name}` | {' | '.join(cell(model, format, sizes) for format in FORMATS)} |", flush=True)
+        del model
+        keras.backend.clear_session()
+        gc.collect()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
