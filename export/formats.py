@@ -285,7 +285,7 @@ def find_difference(path: str | os.PathLike, model: keras.Model, *, images: Imag
         images: As for `verify`.
 
     Returns:
-        A `zoo.export.proof.first_difference.FirstDifference`; of a quantized file a `NoisiestLayer`, where
+        A `zoo.export.proof.first_difference.FirstDifference`; of a quantized file a `NoisiestLayer` where
         the signal-to-noise ratio falls most; `None` where there is no difference or no layer can be told.
 
     Raises:

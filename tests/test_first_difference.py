@@ -10,7 +10,7 @@ from test_export import FORMATS, LABELS, NAMES, SIZE, WRITERS, seeded, tiny, wri
 from zoo import export
 from zoo.errors import ParityError
 from zoo.export.deploy.graph import read
-from zoo.export.proof import first_difference
+from zoo.export.proof import first_difference, intermediates
 from zoo.export.proof.first_difference import bisect
 from zoo.export.proof.parity import synthetic_image
 from zoo.layers import DilatedConv2D
@@ -148,13 +148,13 @@ def test_half_a_layer_is_not_blamed(model, tmp_path, monkeypatch):
     """A tensor that is named after a layer and holds something else, where all behind it is right."""
     path = tmp_path / "m"
     export.to_saved_model(model, path, input_size=SIZE)
-    real = first_difference.layer_outputs
+    real = intermediates.layer_outputs
 
     def with_a_half(*args, **options):
         found = real(*args, **options)
         return {**found, "left": found["left"] + 1}
 
-    monkeypatch.setattr(first_difference, "layer_outputs", with_a_half)
+    monkeypatch.setattr(intermediates, "layer_outputs", with_a_half)
     other = branched()
     other.get_layer("classifier").kernel.assign(-other.get_layer("classifier").kernel)
     assert export.find_difference(path, other).layer == "classifier"

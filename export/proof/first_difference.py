@@ -22,12 +22,10 @@ from zoo.export.artifacts import Artifact, open_artifact
 from zoo.export.deploy import rewrite
 from zoo.export.deploy.graph import Graph, is_readable, read
 from zoo.export.deployment import Deployment
-from zoo.export.proof.intermediates import keras_outputs, layer_outputs, output_of
+from zoo.export.proof.intermediates import both_outputs, output_of, run_network
+from zoo.export.proof.noisiest_layer import NoisiestLayer, noisiest_layer
 from zoo.export.proof.parity import MAX_ERROR, USUAL_LOGIT, Parity
 from zoo.export.proof.quantized_parity import QuantizedParity
-
-# What 8 bits hold of a signal that fills their range; a layer is not blamed for noise below that.
-_BEST_RATIO = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,38 +69,6 @@ class FirstDifference:
         return (
             f"first differs in layer {self.layer!r} ({self.kind}){merged}: {size};"
             f" compared: {self.compared} of {self.layers} layers, {self.method}"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoisiestLayer:
-    """The layer that rounding harms most: signal-to-noise ratios of its output and of what it is given.
-
-    Attributes:
-        layer: Its name.
-        kind: Its class.
-        before: Ratio in dB of the worst of its inputs that could be seen, 50 (8 bits) at most.
-        after: Ratio in dB of its output.
-        compared: Number of layers that were compared.
-        layers: Number of layers of the network.
-    """
-
-    layer: str
-    kind: str
-    before: float
-    after: float
-    compared: int
-    layers: int
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        return {k: None if v != v or v in (np.inf, -np.inf) else v for k, v in asdict(self).items()}
-
-    def __str__(self) -> str:
-        return (
-            f"the signal-to-noise ratio falls most in layer {self.layer!r} ({self.kind}): from"
-            f" {self.before:.1f} to {self.after:.1f} dB; compared: {self.compared} of {self.layers} layers,"
-            f" tensors of the file"
         )
 
 
@@ -224,10 +190,6 @@ def _batch(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 4 else image[None]
 
 
-def _run(network: keras.Model, batch: np.ndarray) -> np.ndarray:
-    return keras.ops.convert_to_numpy(network(batch, training=False))
-
-
 def _compared(output: np.ndarray, domain: str) -> np.ndarray:
     """The output of a network as `zoo.export.proof.parity` compares it."""
     return np.exp(output) if domain == "probabilities" else output
@@ -241,7 +203,7 @@ def _broken_rewrite(deployment: Deployment, batch: np.ndarray, *, share: float) 
     limit = share * float(np.abs(want).max())
 
     def differs(network: keras.Model) -> bool:
-        got = _compared(_run(network, batch), deployment.domain)
+        got = _compared(run_network(network, batch), deployment.domain)
         return not float(np.abs(got.astype(np.float64) - want).max()) <= limit
 
     if not differs(deployment.network):
@@ -279,14 +241,18 @@ def _in_prefixes(
             got = _written(prefix, deployment, batch, write=write, path=folder / artifact.path.name)
         except Exception:  # a converter that cannot do this part has errors of any class
             return None
-        return layers.differs(key, got, _run(prefix, batch))
+        return layers.differs(key, got, run_network(prefix, batch))
+
+    def ends() -> tuple[np.ndarray, np.ndarray]:
+        return artifact.predict(batch), run_network(network, batch)
 
     end = graph.output.node
     if deployment.domain == "mask":  # its head follows the network
         if differs(end) is False:
             return "on the first image no layer before the mask differs by more than rounding"
     elif not layers.differs(
-        end, *(_compared(x, deployment.domain) for x in (artifact.predict(batch), _run(network, batch)))
+        end,
+        *(_compared(x, deployment.domain) for x in (artifact.predict(batch), run_network(network, batch))),
     ):
         return "on the first image no layer differs by more than rounding"
     found = bisect(graph, differs)
@@ -333,7 +299,7 @@ def explain_artifact(
         return noisiest_layer(artifact, deployment, batch)
     if not is_readable(deployment.network):
         return None
-    graph, want, got = _outputs(artifact, deployment, batch)
+    graph, want, got = both_outputs(artifact, deployment, batch)
     layers, end = _Layers(graph, _share(parity)), graph.output.node
     ends = [_compared(x[end], deployment.domain) for x in (got, want) if end in x]
     if len(ends) == 2 and not layers.differs(end, *ends):
@@ -348,59 +314,3 @@ def explain_artifact(
         return False if key in right else True if key in wrong else None
 
     return layers.found(*bisect(graph, differs), method="tensors that the file names after layers")
-
-
-def _outputs(
-    artifact: Artifact, deployment: Deployment, batch: np.ndarray
-) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
-    network = deployment.network
-    graph = read(network)
-    want = keras_outputs(network, graph, batch)
-    # The output may have another rank than a map of features, such as a mask.
-    want[graph.output.node] = _run(network, batch)
-    return graph, want, layer_outputs(artifact, batch, graph=graph, wanted=want)
-
-
-def noisiest_layer(artifact: Artifact, deployment: Deployment, batch: np.ndarray) -> NoisiestLayer | None:
-    """The layer with the largest fall of the signal-to-noise ratio; `None` where none falls.
-
-    The ratio is that of the mean square of the model's values to that of the differences, in dB. A layer
-    whose inputs cannot be seen is measured against the nearest layers before it that can.
-    """
-    if not is_readable(deployment.network):
-        return None
-    graph, want, got = _outputs(artifact, deployment, batch)
-    ratios = {key: _decibels(got[key], want[key]) for key in got}
-    at: dict[str, float] = {graph.input: _BEST_RATIO}
-    falls = {}
-    for key, node in graph.walk():
-        if key == graph.input:
-            continue
-        before = min((at[ref.node] for ref in node.inputs), default=_BEST_RATIO)
-        at[key] = min(before, _BEST_RATIO) if key not in ratios else min(ratios[key], _BEST_RATIO)
-        if key in ratios:
-            falls[key] = (before - at[key], before, ratios[key])
-    if not falls:
-        return None
-    worst = max(falls, key=lambda key: falls[key][0])
-    fall, before, after = falls[worst]
-    if fall <= 0:
-        return None
-    return NoisiestLayer(
-        layer=worst,
-        kind=graph.nodes[worst].unit.kind.__name__,
-        before=before,
-        after=after,
-        compared=len(ratios),
-        layers=len(list(graph.walk())) - 1,
-    )
-
-
-def _decibels(got: np.ndarray, want: np.ndarray) -> float:
-    if got.shape != want.shape:
-        return float("-inf")
-    noise = float(np.square(got.astype(np.float64) - want).mean())
-    signal = float(np.square(want.astype(np.float64)).mean())
-    if noise == 0:
-        return float("inf")
-    return 10 * np.log10(signal / noise) if signal > 0 and noise == noise else float("-inf")

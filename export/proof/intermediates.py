@@ -13,7 +13,8 @@ import keras
 import numpy as np
 
 from zoo.export.artifacts.base import Artifact
-from zoo.export.deploy.graph import Graph
+from zoo.export.deploy.graph import Graph, read
+from zoo.export.deployment import Deployment
 
 # Tensors that tf2onnx put between the operations of the original graph.
 _AUXILIARY = re.compile(r"__\d+(:\d+)?$")
@@ -55,6 +56,23 @@ def keras_outputs(network: keras.Model, graph: Graph, image: np.ndarray) -> dict
     layers = {key: tensor for key, _ in graph.walk() if (tensor := output_of(network, key)) is not None}
     values = keras.Model(network.input, list(layers.values()))(image, training=False)
     return {key: keras.ops.convert_to_numpy(value) for key, value in zip(layers, values, strict=True)}
+
+
+def both_outputs(
+    artifact: Artifact, deployment: Deployment, image: np.ndarray
+) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The network's graph, and the outputs of its layers by Keras and by the artifact, as far as seen."""
+    network = deployment.network
+    graph = read(network)
+    want = keras_outputs(network, graph, image)
+    # The output may have another rank than a map of features, such as a mask.
+    want[graph.output.node] = run_network(network, image)
+    return graph, want, layer_outputs(artifact, image, graph=graph, wanted=want)
+
+
+def run_network(network: keras.Model, image: np.ndarray) -> np.ndarray:
+    """What Keras computes for ``(1, height, width, 3)``."""
+    return keras.ops.convert_to_numpy(network(image, training=False))
 
 
 def output_of(network: keras.Model, key: str) -> keras.KerasTensor | None:
