@@ -175,6 +175,13 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         score=72.25,
         settings={},
     ),
+    _camvid(
+        "duc_hdc_mobilenet_v2",
+        size=5_296_551,
+        sha256="27e3da595dfbba8bd7700e8fe60a097f0f3d0ec0fb80f7e94acea981eee8bc2f",
+        score=72.93,
+        settings={},
+    ),
     WeightsEntry(
         model="deeplabv3_aspp_mobilenet_v2",
         tag="voc2012",

@@ -172,7 +172,7 @@ MODELS: tuple[ModelSpec, ...] = (
         paper=DUC_HDC,
         builder="zoo.architectures.duc_hdc:duc_hdc_mobilenet_v2",
         labels="voc21",
-        default_weights="imagenet",
+        default_weights="camvid",
     ),
     *(
         ModelSpec(
