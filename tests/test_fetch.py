@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import DownloadError, InputError
-from zoo.weights import cache, fetch
+from zoo.weights import cache, fetch, transfer
 from zoo.weights.entry import WeightsEntry
 
 CONTENT = random.Random(0).randbytes(1_000_003)
@@ -327,7 +327,7 @@ def test_changed_size(servers):
 
 
 def test_every_failed_address_is_listed(servers, monkeypatch):
-    monkeypatch.setattr(fetch, "TIMEOUT", (0.3, 0.3))
+    monkeypatch.setattr(transfer, "TIMEOUT", (0.3, 0.3))
     real = socket.getaddrinfo
 
     def resolve(host, *arguments, **options):
@@ -373,7 +373,7 @@ def test_killed_download_resumes(servers):
     server = servers(delay=0.02)
     process = start_process(entry_for(server.url))
     deadline = time.monotonic() + 20
-    while fetch._size(part()) < 300_000 and time.monotonic() < deadline:
+    while transfer.size_of(part()) < 300_000 and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -396,7 +396,7 @@ def test_full_disk_while_writing(servers, monkeypatch):
         file.write(piece)
 
     server = servers()
-    monkeypatch.setattr(fetch, "_write_piece", full)
+    monkeypatch.setattr(transfer, "_write_piece", full)
     message = error_of(entry_for(server.url, server.url))
     assert f"{len(CONTENT)} bytes are needed" in message and str(cache.files_dir()) in message
     assert "are free" in message and "No space left" in message
@@ -406,8 +406,8 @@ def test_full_disk_while_writing(servers, monkeypatch):
 
 def test_full_disk_is_noticed_before_the_download(servers, monkeypatch):
     server = servers()
-    usage = fetch.shutil.disk_usage("/")._replace(free=1000)
-    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda path: usage)
+    usage = transfer.shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: usage)
     message = error_of(entry_for(server.url))
     assert f"{len(CONTENT)} bytes are needed, 1000 are free" in message
     assert server.log[0]["sent"] < len(CONTENT)
