@@ -5,35 +5,39 @@ summed where branches join, so that the number of paths does not matter, only th
 A position ``p`` behind a window of stride ``s``, rate ``r`` and ``t`` taps reads the positions
 ``s p + r t - padding``.
 
-Layers are known by their attributes (``kernel_size`` or ``pool_size``, ``strides``, ``rate`` or
-``dilation_rate``, ``padding``), which covers those of Keras and of this package. Borders are left out:
-the answer is that of a position far from them.
+Borders are left out: the answer is that of a position far from them.
 """
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from zoo.dilation.coverage import Layer
+from zoo.dilation.steps import (
+    Step,
+    Window,
+    data_inputs,
+    default_start,
+    edge_kind,
+    find_step,
+    is_named,
+    is_window,
+    rate_of,
+    shift_of,
+    trace,
+    windows_of,
+)
 from zoo.errors import InputError
 
-# Stands in for a height or width that a model leaves open. It divides by every usual stride, so that
-# "same" padding falls as it does on images whose sides divide by the output stride.
-TRIAL_SIZE = 1024
 MAX_STACKS = 64
 MAX_CELLS = 2**24
 # A pooling window from here on, read back through an enlargement, is a pyramid's context and not a
 # step of an encoder, whose windows have 2 or 3 cells.
 CONTEXT_WINDOW = 4
-
-# Parts of class names, lower case.
-_RESAMPLING = ("resize", "resizing", "upsampling", "broadcastlike")
-_SHIFTING = ("pad", "crop")
-_OPAQUE = ("attention", "permute", "transpose", "flip", "roll", "rot90", "matmul", "conv")
+_ONE_CELL = (Window(), Window())  # rows and columns
 
 
 @dataclass(frozen=True)
@@ -117,12 +121,12 @@ def analyse(model: Any, *, layer: str | None = None, source: str | None = None) 
             unknown or called several times; or the way back crosses a layer that cannot be
             followed (an enlarged map, attention, a layer holding others).
     """
-    steps, outputs = _trace(model)
-    start = _default_start(steps, outputs) if layer is None else _find(steps, layer)
+    steps, outputs = trace(model)
+    start = default_start(steps, outputs) if layer is None else find_step(steps, layer)
     if steps[start].size is None:
         raise InputError(f"layer {steps[start].name!r} has no map of positions to start from")
     image = next(i for i, step in enumerate(steps) if step.is_image)
-    root = image if source is None else _find(steps, source)
+    root = image if source is None else find_step(steps, source)
     walk = _Walk(steps, start, root)
     walk.run()
     if root not in walk.maps:
@@ -161,253 +165,19 @@ def dilation_input(model: Any, *, layer: str | None = None) -> str:
     Raises:
         InputError: As from `analyse`, or a model without dilation on the way.
     """
-    steps, outputs = _trace(model)
-    start = _default_start(steps, outputs) if layer is None else _find(steps, layer)
+    steps, outputs = trace(model)
+    start = default_start(steps, outputs) if layer is None else find_step(steps, layer)
     edges, waiting = set(), [start]
     while waiting:
         index = waiting.pop()
-        found = {(source, index) for source in _data_inputs(steps[index]) if steps[index].layer is not None}
+        found = {(source, index) for source in data_inputs(steps[index]) if steps[index].layer is not None}
         waiting += [source for source, _ in found - edges]
         edges |= found
-    dilated = [i for _, i in edges if _is_window(steps[i].layer) and _rate(steps[i].layer) != (1, 1)]
+    dilated = [i for _, i in edges if is_window(steps[i].layer) and rate_of(steps[i].layer) != (1, 1)]
     if not dilated:
         raise InputError(f"no layer of {model.name!r} before {steps[start].name!r} is dilated")
     passed = [i for i, _ in edges if i < min(dilated) and not any(a < i < b for a, b in edges)]
     return steps[max(passed)].name
-
-
-# --- the graph ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One call of one layer; `inputs` are the indices of the steps that it reads."""
-
-    name: str
-    layer: Any
-    inputs: tuple[int, ...]
-    size: tuple[int, int] | None  # height and width of the output, None where it is not a map
-
-    @property
-    def is_image(self) -> bool:
-        return not self.inputs and self.size is not None
-
-
-def _trace(model: Any) -> tuple[list[_Step], list[int]]:
-    """Lists the calls of a model in the order of computation, and the indices of its outputs."""
-    import keras
-
-    if not isinstance(model, keras.Model):
-        raise InputError(f"expected a keras.Model; got {type(model).__name__}")
-    graph = _functional(model)
-    specs = [_concrete(tensor) for tensor in graph.inputs]
-    if sum(len(spec.shape) == 4 for spec in specs) != 1:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in graph.inputs)
-        raise InputError(f"a model needs one image input (batch, height, width, channels); got {shapes}")
-    steps = [
-        _Step(tensor.name, None, (), _map_size(spec))
-        for tensor, spec in zip(graph.inputs, specs, strict=True)
-    ]
-    outputs = _inline(graph, "", list(enumerate(specs)), steps)
-    return steps, [index for index, _ in outputs]
-
-
-def _functional(model: Any) -> Any:
-    """The functional graph of a model, or `InputError` for one whose calls cannot be seen."""
-    graph = getattr(model, "_functional", model)  # a Sequential keeps its graph there once built
-    if graph is None or not hasattr(graph, "_nodes_by_depth"):
-        raise InputError(
-            f"model {model.name!r} has no graph to follow: it must be functional or sequential "
-            "and built, not subclassed"
-        )
-    return graph
-
-
-def _inline(graph: Any, prefix: str, feeds: list, steps: list[_Step]) -> list:
-    """Appends the calls of a graph to `steps`, nested models in place.
-
-    Values are pairs (index of the step, concrete `KerasTensor`); `feeds` are those of the inputs.
-    Keras offers the calls themselves, which a shared layer has several of, only as
-    ``_nodes_by_depth``.
-    """
-    values = {id(tensor): feed for tensor, feed in zip(graph.inputs, feeds, strict=True)}
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            given = [values[id(tensor)] for tensor in node.input_tensors]
-            if hasattr(node.operation, "_nodes_by_depth") or hasattr(node.operation, "_functional"):
-                inner = _functional(node.operation)
-                made = _inline(inner, f"{prefix}{node.operation.name}/", given, steps)
-            else:
-                made = _append(node, prefix, values, given, steps)
-            values.update(zip(map(id, node.outputs), made, strict=True))
-    return [values[id(tensor)] for tensor in graph.outputs]
-
-
-def _append(node: Any, prefix: str, values: dict, given: list, steps: list[_Step]) -> list:
-    """Appends one call, its output sizes worked out from the concrete ones of its inputs."""
-    import keras
-
-    operation, name = node.operation, prefix + node.operation.name
-    specs = {key: spec for key, (_, spec) in values.items()}
-    args, kwargs = node.arguments.fill_in(specs)
-    made = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
-    inputs = tuple(dict.fromkeys(index for index, _ in given))
-    if type(operation).__name__ in ("Add", "Concatenate", "Average"):
-        inputs = tuple(index for index, _ in given)  # x + x has two paths, split(x) one
-    steps.append(_Step(name, operation, inputs, _map_size(made[0])))
-    return [(len(steps) - 1, spec) for spec in made]
-
-
-def _concrete(tensor: Any) -> Any:
-    """A tensor of the same rank with a size in place of every open dimension."""
-    import keras
-
-    shape = tensor.shape
-    spatial = [TRIAL_SIZE if size is None else size for size in shape[1:]]
-    return keras.KerasTensor((1, *spatial), dtype=tensor.dtype)
-
-
-def _map_size(spec: Any) -> tuple[int, int] | None:
-    """Height and width of a feature map; None for vectors and for maps of a single cell."""
-    shape = tuple(spec.shape)
-    if len(shape) != 4 or shape[1:3] == (1, 1):
-        return None
-    return shape[1:3]
-
-
-def _find(steps: list[_Step], name: str) -> int:
-    """Index of the step called `name`, or `InputError` with the nearest names."""
-    found = [i for i, step in enumerate(steps) if step.name == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise InputError(f"layer {name!r} is called {len(found)} times; name a layer called once")
-    names = list(dict.fromkeys(step.name for step in steps))
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.4) or names[-3:]
-    raise InputError(f"no layer {name!r} in the model; near it are {', '.join(near)}")
-
-
-def _default_start(steps: list[_Step], outputs: list[int]) -> int:
-    """The step before the last enlargement on the way back from the output, if there is one."""
-    if len(outputs) != 1:
-        raise InputError(f"the model has {len(outputs)} outputs; name the layer to start from")
-    index = start = outputs[0]
-    while steps[index].layer is not None and not _is_window(steps[index].layer):
-        first = steps[index].inputs[0]
-        enlarged = _is_resampling(steps[index].layer) or _grows(steps[first].size, steps[index].size)
-        if not enlarged and len(steps[index].inputs) > 1:
-            break
-        index = first
-        start = index if enlarged else start
-    return start
-
-
-# --- one edge of the graph ----------------------------------------------------------------------
-
-
-def _is_window(layer: Any) -> bool:
-    has_size = hasattr(layer, "kernel_size") or hasattr(layer, "pool_size")
-    return has_size and not _named(layer, ("transpose",))
-
-
-def _is_resampling(layer: Any) -> bool:
-    return _named(layer, _RESAMPLING)
-
-
-def _named(layer: Any, words: tuple[str, ...]) -> bool:
-    """Whether the name of the class, or of a base class, contains one of the words."""
-    names = [kind.__name__.lower() for kind in type(layer).__mro__]
-    return any(word in name for name in names for word in words)
-
-
-def _grows(before: tuple[int, int] | None, after: tuple[int, int] | None) -> bool:
-    return after is not None and (before is None or after[0] > before[0] or after[1] > before[1])
-
-
-def _data_inputs(step: _Step) -> tuple[int, ...]:
-    """The inputs whose values are read: a resampling layer takes only a size from its second."""
-    return step.inputs[:1] if _is_resampling(step.layer) else step.inputs
-
-
-def _edge(step: _Step, before: tuple[int, int] | None) -> str:
-    """What a step does to an input of size `before`.
-
-    One of ``window``, ``pointwise``, ``shift`` (padding or cropping), ``collapse`` (pooling of the
-    map or of regions), ``enlarge`` (resizing, or repeating a single cell).
-    """
-    after, layer = step.size, step.layer
-    if before is None:
-        return "pointwise" if after is None else "enlarge"
-    if getattr(layer, "data_format", None) == "channels_first":
-        raise InputError(f"layer {step.name!r} is channels_first; only channels_last can be followed")
-    if _is_window(layer):
-        is_pool_of_all = after is None and hasattr(layer, "pool_size")
-        return "collapse" if is_pool_of_all else "window"
-    if _grows(before, after):
-        return "shift" if _named(layer, _SHIFTING) else "enlarge"
-    if after is None or _named(layer, ("pool",)):
-        return "collapse"
-    if _named(layer, _SHIFTING):
-        return "shift"
-    if before != after or _is_opaque(layer):
-        raise InputError(
-            f"layer {step.name!r} ({type(layer).__name__}) cannot be followed from {after} back to "
-            f"{before}: what it reads does not show from outside; start from a layer before it"
-        )
-    return "pointwise"
-
-
-def _is_opaque(layer: Any) -> bool:
-    """Whether a layer that keeps the size of the map may mix positions all the same."""
-    parts = getattr(layer, "_flatten_layers", lambda **_: ())(include_self=False)
-    return _named(layer, _OPAQUE) or any(_is_window(part) for part in parts)
-
-
-@dataclass(frozen=True)
-class _Window:
-    """A window along one axis: `before` cells of padding stand ahead of the first one."""
-
-    taps: int = 1
-    rate: int = 1
-    stride: int = 1
-    before: int = 0
-
-
-def _windows(layer: Any, size: tuple[int, int]) -> tuple[_Window, _Window]:
-    """The windows of a layer along rows and columns, on a map of `size`."""
-    kernel = getattr(layer, "kernel_size", None) or layer.pool_size
-    stride = getattr(layer, "strides", None) or kernel
-    axes = zip(_pair(kernel), _rate(layer), _pair(stride), size, strict=True)
-    padding = getattr(layer, "padding", "valid")
-    return tuple(_Window(k, r, s, _padding_before(k, r, s, n, padding)) for k, r, s, n in axes)
-
-
-def _rate(layer: Any) -> tuple[int, int]:
-    return _pair(getattr(layer, "rate", None) or getattr(layer, "dilation_rate", None) or 1)
-
-
-def _padding_before(taps: int, rate: int, stride: int, size: int, padding: str) -> int:
-    reach = rate * (taps - 1)
-    if padding == "valid":
-        return 0
-    if padding == "same":  # TensorFlow pads what the last window lacks, the odd cell at the end
-        return max((-(-size // stride) - 1) * stride + reach + 1 - size, 0) // 2
-    return reach // 2
-
-
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def _shift(step: _Step, before: tuple[int, int]) -> tuple[int, int]:
-    """Cells added ahead of the map, rows and columns; cropping counts below 0."""
-    for attribute, sign in (("padding", 1), ("cropping", -1)):
-        amounts = getattr(step.layer, attribute, None)
-        if isinstance(amounts, tuple) and all(isinstance(pair, tuple) for pair in amounts):
-            return sign * amounts[0][0], sign * amounts[1][0]
-    return (step.size[0] - before[0]) // 2, (step.size[1] - before[1]) // 2
 
 
 # --- counting -----------------------------------------------------------------------------------
@@ -424,7 +194,7 @@ class _Walk:
         assumed: Names of the layers that were taken to be pointwise.
     """
 
-    def __init__(self, steps: list[_Step], start: int, root: int):
+    def __init__(self, steps: list[Step], start: int, root: int):
         self.steps, self.start, self.root = steps, start, root
         self.maps = {start: (np.ones((1, 1)), (0, 0))}
         self.strides = {start: (1, 1)}
@@ -446,10 +216,10 @@ class _Walk:
         step, name = self.steps[index], self._spread[index]
         if step.is_image:
             raise _lost(name)
-        for source in _data_inputs(step) if step.layer is not None else ():
-            kind = _edge(step, self.steps[source].size)
+        for source in data_inputs(step) if step.layer is not None else ():
+            kind = edge_kind(step, self.steps[source].size)
             if kind == "window":
-                rows, columns = _windows(step.layer, self.steps[source].size)
+                rows, columns = windows_of(step.layer, self.steps[source].size)
                 if hasattr(step.layer, "pool_size") and min(rows.taps, columns.taps) >= CONTEXT_WINDOW:
                     kind = "collapse"
                 elif max(rows.stride, columns.stride) > 1:
@@ -462,24 +232,24 @@ class _Walk:
     def _pass_counts(self, index: int) -> None:
         step = self.steps[index]
         counts, origin = self.maps.pop(index)
-        for source in _data_inputs(step):
+        for source in data_inputs(step):
             size = self.steps[source].size
-            kind = _edge(step, size)
+            kind = edge_kind(step, size)
             if kind == "collapse":
                 self.context.append(step.name)
             elif kind == "enlarge":
                 self._spread[source] = step.name
             elif kind == "window":
-                windows = _windows(step.layer, size)
+                windows = windows_of(step.layer, size)
                 self._add(index, source, *_through(counts, origin, windows), windows)
             else:
-                ahead = _shift(step, size) if kind == "shift" else (0, 0)
+                ahead = shift_of(step, size) if kind == "shift" else (0, 0)
                 moved = origin[0] - ahead[0], origin[1] - ahead[1]
                 self._add(index, source, counts, moved)
                 if kind == "pointwise" and _is_foreign(step.layer):
                     self.assumed.append(step.name)
 
-    def _add(self, index, source, counts, origin, windows=(_Window(), _Window())) -> None:
+    def _add(self, index, source, counts, origin, windows=_ONE_CELL) -> None:
         """Adds counts to those of `source`, which other branches may have reached before."""
         stride = tuple(
             above * window.stride for above, window in zip(self.strides[index], windows, strict=True)
@@ -509,7 +279,7 @@ def _lost(name: str) -> InputError:
 
 def _is_foreign(layer: Any) -> bool:
     """Whether Keras gives no word on what the layer does."""
-    return not type(layer).__module__.startswith("keras.") or _named(layer, ("lambda",))
+    return not type(layer).__module__.startswith("keras.") or is_named(layer, ("lambda",))
 
 
 def _through(counts: np.ndarray, origin: tuple[int, int], windows: tuple) -> tuple:
@@ -522,7 +292,7 @@ def _through(counts: np.ndarray, origin: tuple[int, int], windows: tuple) -> tup
     return counts, moved
 
 
-def _unfold(counts: np.ndarray, window: _Window, axis: int) -> np.ndarray:
+def _unfold(counts: np.ndarray, window: Window, axis: int) -> np.ndarray:
     """Spreads counts along one axis to every cell that the window reads."""
     if window.taps == window.stride == 1:
         return counts
@@ -548,7 +318,7 @@ def _sum_maps(one: tuple, other: tuple) -> tuple[np.ndarray, tuple[int, int]]:
     return total, first
 
 
-def _stacks(steps: list[_Step], start: int, *, root: int, edges: set) -> tuple[tuple[Layer, ...], ...]:
+def _stacks(steps: list[Step], start: int, *, root: int, edges: set) -> tuple[tuple[Layer, ...], ...]:
     """The distinct sequences of windows from `root` to `start`, longest first."""
     found: dict[int, list[tuple[Layer, ...]]] = {}
     for index in range(start + 1):
@@ -560,17 +330,17 @@ def _stacks(steps: list[_Step], start: int, *, root: int, edges: set) -> tuple[t
                 arriving += [stack + own for stack in found[source]]
         arriving = sorted(dict.fromkeys(arriving), key=len, reverse=True)
         # At the sum of a residual block the longest way tells; a concatenation joins equals.
-        if len(step.inputs) > 1 and not _named(step.layer, ("concat",)):
+        if len(step.inputs) > 1 and not is_named(step.layer, ("concat",)):
             arriving = [stack for stack in arriving if len(stack) == len(arriving[0])]
         found[index] = arriving[:MAX_STACKS]
     return tuple(found[start])
 
 
-def _as_layers(step: _Step, size: tuple[int, int]) -> tuple[Layer, ...]:
+def _as_layers(step: Step, size: tuple[int, int]) -> tuple[Layer, ...]:
     """The window of a step along its longer side, or nothing for a step that reads one cell."""
-    if _edge(step, size) != "window":
+    if edge_kind(step, size) != "window":
         return ()
-    longer = max(_windows(step.layer, size), key=lambda window: window.taps * window.stride)
+    longer = max(windows_of(step.layer, size), key=lambda window: window.taps * window.stride)
     if longer.taps == longer.stride == 1:
         return ()
     return (Layer(longer.taps, longer.rate, longer.stride),)
