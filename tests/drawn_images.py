@@ -1,7 +1,8 @@
-"""Images with masks, drawn for tests of training: striped blobs on rough ground.
+"""Images with masks, drawn for tests of training: bright squares, and striped blobs on rough ground.
 
-Stripes make a blob one of the class: their colours, width and direction and the outline change from one to
-the next. Plain dull blobs that are not of the class lie about as well.
+Squares are for a network of two layers. Stripes make a blob one of its class: their colours, width and
+direction and the outline change from one to the next. Plain dull blobs that are not of the class lie about
+as well.
 """
 
 from pathlib import Path
@@ -22,6 +23,23 @@ def draw_folder(folder: Path, *, count: int, size: int, seed: int) -> Path:
         Image.fromarray(image).save(folder / "images" / f"{index:02d}.png")
         Image.fromarray(mask).save(folder / "masks" / f"{index:02d}.png")
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in NAMES))
+    return folder
+
+
+def draw_squares(folder: Path, *, count: int = 8, size: int = 40) -> Path:
+    """Bright squares on dark noise, masks with the squares as class 1 and an ignored row."""
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    for index in range(count):
+        image = rng.integers(0, 90, (size, size, 3)).astype(np.uint8)
+        mask = np.zeros((size, size), np.uint8)
+        top, left = rng.integers(4, size // 2, 2)
+        image[top : top + 16, left : left + 16] += 150
+        mask[top : top + 16, left : left + 16] = 1
+        mask[0] = 255
+        Image.fromarray(image).save(folder / "images" / f"{index}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
     return folder
 
 

@@ -8,6 +8,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+from drawn_images import draw_squares
 from PIL import Image
 
 from zoo import cli, dilation
@@ -39,23 +40,6 @@ EYES = Comparison(
 STEPS = 12
 
 
-def draw(folder, count=8, size=40):
-    """Bright squares on dark noise, masks with the squares as class 1 and an ignored row."""
-    rng = np.random.default_rng(0)
-    (folder / "images").mkdir(parents=True)
-    (folder / "masks").mkdir()
-    for index in range(count):
-        image = rng.integers(0, 90, (size, size, 3)).astype(np.uint8)
-        mask = np.zeros((size, size), np.uint8)
-        top, left = rng.integers(2, size // 2, 2)
-        image[top : top + 16, left : left + 16] += 150
-        mask[top : top + 16, left : left + 16] = 1
-        mask[0] = 255
-        Image.fromarray(image).save(folder / "images" / f"{index}.png")
-        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
-    return folder
-
-
 def small_model(name, *, weights, classes, settings, output_stride, input_shape=(None, None, 3)):
     """What stands in for `zoo.load`."""
     assert (name, output_stride) == ("small", 1) and set(settings) <= {"light", "width"}
@@ -71,7 +55,7 @@ def data(tmp_path, monkeypatch):
     """Folder of the drawn images, with the small model in the registry's place."""
     monkeypatch.setattr(runner, "load", small_model)
     monkeypatch.setattr("zoo.ablation.comparisons.COMPARISONS", {"eyes": EYES})
-    return draw(tmp_path / "data")
+    return draw_squares(tmp_path / "data")
 
 
 def budget(folder, **changes):
@@ -112,7 +96,7 @@ def command(folder, *more):
 @pytest.fixture(scope="module")
 def costs(tmp_path_factory):
     """Every variant of every comparison, built narrow for crops of 96×96."""
-    of = budget(draw(tmp_path_factory.mktemp("costs") / "data"), crop=(96, 96), extra={"width": 0.1})
+    of = budget(draw_squares(tmp_path_factory.mktemp("costs") / "data"), crop=(96, 96), extra={"width": 0.1})
     return {
         name: {variant.name: cost(comparison, variant, budget=of) for variant in comparison.variants}
         for name, comparison in COMPARISONS.items()

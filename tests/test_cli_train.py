@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from drawn_images import draw_squares
 
 from zoo import cli
 from zoo.blocks import Norm
@@ -18,27 +18,11 @@ from zoo.layers import DilatedConv2D
 from zoo.resize import label_set_of
 
 
-def draw(folder, count=8, size=40):
-    """Bright squares on dark noise; the mask is 1 on the square and ignored along the top row."""
-    rng = np.random.default_rng(0)
-    (folder / "images").mkdir(parents=True)
-    (folder / "masks").mkdir()
-    for index in range(count):
-        image = rng.integers(0, 90, (size, size, 3)).astype(np.uint8)
-        mask = np.zeros((size, size), np.uint8)
-        top, left = rng.integers(4, size // 2, 2)
-        image[top : top + 16, left : left + 16] += 150
-        mask[top : top + 16, left : left + 16] = 1
-        mask[0] = 255
-        Image.fromarray(image).save(folder / "images" / f"{index}.png")
-        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
-    (folder / "names.txt").write_text("ground\nsquare\n")
-
-
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """The data, and a small model in place of the registry's."""
-    draw(tmp_path / "data")
+    drawn = draw_squares(tmp_path / "data")
+    (drawn / "names.txt").write_text("ground\nsquare\n")
     calls = []
 
     def load(name, weights="default", *, classes=None, **options):
