@@ -5,7 +5,7 @@ import json
 import keras
 import pytest
 from compression_fixtures import NORM
-from test_cli_train import draw
+from drawn_images import draw_squares
 
 from zoo import cli
 from zoo.blocks import conv_bn_act
@@ -30,7 +30,8 @@ def small(names=("ground", "square")) -> keras.Model:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compress")
-    draw(folder / "data")
+    drawn = draw_squares(folder / "data")
+    (drawn / "names.txt").write_text("ground\nsquare\n")
     return folder
 
 

@@ -91,7 +91,9 @@ def test_fit_learns(name):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # Tracing a training step takes longer than three steps, so that one network stands for all here.
     eager = name != "deeplabv3_aspp_mobilenet_v2"
-    small.compile(keras.optimizers.Adam(1e-4), loss, jit_compile=False, run_eagerly=eager)
+    # Without batch norm nothing bounds what a step does to scores behind sixteen layers of large values.
+    rate = 1e-6 if "vgg16" in name else 1e-4
+    small.compile(keras.optimizers.Adam(rate), loss, jit_compile=False, run_eagerly=eager)
     history = small.fit(x, y, epochs=3, batch_size=2, verbose=0).history["loss"]
     assert history[-1] < history[0]
 
