@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 import zoo
 from zoo.errors import InputError
@@ -201,13 +200,3 @@ def serving_function(deployment: Deployment, *, depthwise: str, products: bool =
             return {metadata.output_name: x}
 
     return serve, tf.TensorSpec(shape, tf.float32, name=INPUT_NAME)
-
-
-def frozen_function(deployment: Deployment, *, products: bool = False):
-    """The graph with its weights as constants, for converters; dilated depthwise stays one operation.
-
-    TensorFlow itself may not be able to run it (see `zoo.layers.forward_only`).
-    """
-    serve, spec = serving_function(deployment, depthwise="native", products=products)
-    concrete = serve.get_concrete_function(spec)
-    return convert_variables_to_constants_v2(concrete, lower_control_flow=False)

@@ -2,18 +2,25 @@
 
 import json
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import tensorflow as tf
 from test_deploy import NETWORKS, narrow_resnets  # noqa: F401
 from test_export import LABELS, SIZE, seeded, tiny
 
 from zoo import export
+from zoo.errors import InputError
+from zoo.export.deployment import prepare
 from zoo.export.metadata import Metadata
 from zoo.export.proof.parity import synthetic_image
 from zoo.export.writers import onnx_names
 from zoo.export.writers.onnx_properties import properties
+from zoo.export.writers.onnx_source import Source
+from zoo.layers import DilatedConv2D
+from zoo.resize import SegmentationLogits
 from zoo.weights import catalog
 
 # An even, an odd and a non-square size.
@@ -178,3 +185,52 @@ def test_architectures_at_any_size(name, narrow_resnets, tmp_path):  # noqa: F81
     names = [node.name for node in onnx.load(path).graph.node]
     assert len(set(names)) == len(names)
     assert not [name for name in names if "__" in name or name.split("/")[0] in ("conv", "transpose", "add")]
+
+
+# --- what is converted --------------------------------------------------------------------------------------
+
+
+def wide(*, twice=False):
+    """A model whose middle convolution has a kernel of 0.6 MB, called once or twice."""
+    image = keras.Input((None, None, 3), name="image")
+    x = DilatedConv2D(128, kernel_size=3, strides=2, padding="symmetric", name="stem")(image)
+    middle = DilatedConv2D(128, kernel_size=3, rate=2, name="middle")
+    x = middle(middle(x)) if twice else middle(x)
+    x = DilatedConv2D(3, kernel_size=1, use_bias=True, name="classifier")(x)
+    last = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")
+    return seeded(keras.Model(image, last([x, image]), name="wide"), 0)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_large_kernels_stay_out_of_the_conversion(twice, tmp_path):
+    """tf2onnx copies what it converts some 25 times over; the file has the kernels all the same."""
+    model = wide(twice=twice)
+    source = Source(prepare(model))
+    kernel = np.asarray(model.get_layer("middle").kernel)
+    assert len(source.kernels) == 1 + twice
+    assert all(np.array_equal(value, kernel) for value in source.kernels.values())
+    assert source.graph.ByteSize() < kernel.nbytes / 4
+    report = export.to_onnx(model, tmp_path / "wide.onnx")
+    assert report.parity.max_error < 1e-4 * report.parity.max_logit
+    graph = onnx.load(tmp_path / "wide.onnx").graph
+    assert [value.name for value in graph.input] == ["image"]
+
+
+class Lookup(keras.layers.Layer):
+    """Adds the first row of a table that it reads without reading the table."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(4, shape[-1]), name="table")
+
+    def call(self, x):
+        return x + tf.gather(self.table.value, 0)
+
+
+def test_a_weight_that_is_not_read_as_a_whole_is_named(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    x = DilatedConv2D(3, kernel_size=1, name="classifier")(Lookup(name="lookup")(image))
+    last = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")
+    model = keras.Model(image, last([x, image]), name="table")
+    with pytest.raises(InputError, match="/lookup.*ResourceGather"):
+        export.to_onnx(model, tmp_path / "table.onnx")
+    assert not list(tmp_path.iterdir())

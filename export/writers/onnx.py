@@ -12,13 +12,14 @@ from onnx import version_converter
 from tf2onnx import constants as tf2onnx_constants
 
 from zoo.errors import InputError
-from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.deployment import Deployment
 from zoo.export.mask_head import SCOPE
 from zoo.export.metadata import INPUT_NAME
 from zoo.export.quantization import Plan, Quantization
 from zoo.export.staging import writing
 from zoo.export.writers import onnx_names, onnx_passes, onnx_properties
 from zoo.export.writers.onnx_quantized import quantize
+from zoo.export.writers.onnx_source import Source, give_back
 
 MIN_OPSET = 13
 _NHWC_TO_NCHW = [0, 3, 1, 2]
@@ -149,23 +150,22 @@ def _state_sums(graph: tf.compat.v1.GraphDef) -> None:
 
 
 def _convert(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
-    function = frozen_function(deployment, products=True)
-    source, target = function.inputs[0].name, function.outputs[0].name
-    graph = function.graph.as_graph_def()
-    _widen_scalars(graph)
-    _state_sums(graph)
+    source = Source(deployment)
+    _widen_scalars(source.graph)
+    _state_sums(source.graph)
     metadata = deployment.metadata
     channels_first = metadata.layout == "nchw"
     model, _ = tf2onnx.convert.from_graph_def(
-        graph,
-        input_names=[source],
-        output_names=[target],
-        inputs_as_nchw=[source] if channels_first else None,
-        outputs_as_nchw=[target] if channels_first and not metadata.gives_mask else None,
-        tensors_to_rename={source: INPUT_NAME, target: metadata.output_name},
+        source.graph,
+        input_names=[source.input, *source.kernels],
+        output_names=[source.output],
+        inputs_as_nchw=[source.input] if channels_first else None,
+        outputs_as_nchw=[source.output] if channels_first and not metadata.gives_mask else None,
+        tensors_to_rename={source.input: INPUT_NAME, source.output: metadata.output_name},
         custom_op_handlers=dict(_HANDLERS),
         opset=min(opset, max(tf2onnx_constants.OPSET_TO_IR_VERSION)),
     )
+    give_back(model, source.kernels)
     return model
 
 

@@ -11,18 +11,25 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from zoo.export.deployment import Deployment, frozen_function
+from zoo.export.deployment import Deployment, serving_function
 from zoo.export.mask_head import SCOPE
 
 _VERIFY = "NumericVerify/"
 
 
 def float_converter(deployment: Deployment) -> tf.lite.TFLiteConverter:
-    """A converter to builtin operations (no Flex, no SpaceToBatch) for the frozen graph of static size."""
-    # Without a module the converter takes its deprecated path; the weights are constants already.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [frozen_function(deployment)], trackable_obj=tf.Module()
-    )
+    """A converter to builtin operations (no Flex, no SpaceToBatch) for the graph of static size.
+
+    Dilated depthwise convolutions are one operation in it, which TensorFlow may not be able to run, see
+    `zoo.layers.forward_only`.
+    """
+    serve, spec = serving_function(deployment, depthwise="native")
+    function = serve.get_concrete_function(spec)
+    # The converter reads variables where it needs them; a graph with its weights as constants it copies ten
+    # times. What it does not find in the module, it takes for zeros.
+    weights = tf.Module()
+    weights.variables_read = list(function.graph.variables)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], trackable_obj=weights)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter
 
