@@ -231,6 +231,6 @@ def test_a_weight_that_is_not_read_as_a_whole_is_named(tmp_path):
     x = DilatedConv2D(3, kernel_size=1, name="classifier")(Lookup(name="lookup")(image))
     last = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")
     model = keras.Model(image, last([x, image]), name="table")
-    with pytest.raises(InputError, match="/lookup.*ResourceGather"):
+    with pytest.raises(InputError, match=r"/lookup.*ResourceGather"):
         export.to_onnx(model, tmp_path / "table.onnx")
     assert not list(tmp_path.iterdir())

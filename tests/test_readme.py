@@ -34,6 +34,19 @@ def test_the_table_of_models_is_the_registry(name):
     assert row(name) in README.splitlines()
 
 
+def bundled():
+    return [entry for spec in registry.MODELS for entry in spec.weights if entry.bundled]
+
+
+@pytest.mark.parametrize("entry", bundled(), ids=lambda entry: entry.model)
+def test_the_table_of_bundled_weights_is_the_catalog(entry):
+    spec = registry.resolve(entry.model)
+    name, size = f"`{spec.architecture}` / {entry.tag}", f"{entry.bytes / 1e6:.1f} MB"
+    cells = (name, size, f"{entry.score:.2f}", entry.protocol, "Apache-2.0, data for research use")
+    assert f"| {' | '.join(cells)} |" in README.splitlines()
+    assert entry.licence.startswith("Apache-2.0; ") and "research use" in entry.licence
+
+
 def commands():
     blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
