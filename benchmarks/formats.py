@@ -73,7 +73,7 @@ def cell(model: keras.Model, format: str, sizes) -> str:
             return f"none: {error}"
     size = max(report.bytes for report in done)
     worst = max(report.parity.max_error / report.parity.max_logit for report in done)
-    return f"{size / 1e6:.1f} MB, {worst:.0e}"
+    return f"{size / 1e6:.1f} MB, {f'{worst:.0e}' if worst else 0}"
 
 
 @contextlib.contextmanager
