@@ -57,7 +57,7 @@ def test_mask_of_the_photograph_is_that_of_segment(web, tmp_path):
     export.to_onnx(model, tmp_path / "m.onnx", input_size=(96, 144), layout="nchw", images=[image])
     mask = segmented(web, tmp_path / "m.onnx", image, tmp_path)
     want = zoo.segment(model, image).mask
-    assert len(np.unique(want)) == 3
+    assert len(np.unique(want)) >= 3
     assert (mask == want).mean() >= 0.999
 
 
