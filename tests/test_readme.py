@@ -49,7 +49,8 @@ def test_the_table_of_bundled_weights_is_the_catalog(entry):
 
 def commands():
     blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
-    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    whole = [block.replace("\\\n", " ") for block in blocks]  # a command may go on in the next line
+    lines = [line.split("#")[0].strip() for block in whole for line in block.splitlines()]
     return [line[line.index("zoo ") :] for line in lines if "zoo " in line and "pip" not in line.split()[-1]]
 
 

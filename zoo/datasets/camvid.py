@@ -10,6 +10,7 @@ from zoo.errors import InputError
 from zoo.labels import CAMVID11
 
 _SPLITS = ("train", "val", "test")
+_SPLIT_PARTS = "a list train.txt, val.txt or test.txt, with the paths of an image and its mask in each line"
 
 
 def matches(root: Path) -> bool:
@@ -24,7 +25,7 @@ def splits(root: Path) -> tuple[str, ...]:
 
 def list_split(root: Path, split: str) -> Listing:
     """The pairs in the list of a split."""
-    check_split(split, splits(root), root)
+    check_split(split, splits(root), root, made_of=_SPLIT_PARTS)
     path = root / f"{split}.txt"
     rows = [line.split() for line in read_lines(path)]
     for number, row in enumerate(rows, start=1):

@@ -12,6 +12,7 @@ from zoo.labels import CITYSCAPES19
 IDS = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
 LAST_ID = 33
 
+_SPLIT_PARTS = "folders leftImg8bit/SPLIT and gtFine/SPLIT, SPLIT being train, val or test"
 _IMAGE_ENDING = "_leftImg8bit.png"
 _ID_ENDING = "_gtFine_labelIds.png"
 _TRAIN_ID_ENDING = "_gtFine_labelTrainIds.png"
@@ -43,7 +44,7 @@ def splits(root: Path) -> tuple[str, ...]:
 
 def list_split(root: Path, split: str) -> Listing:
     """The pairs of a split over all cities, by name; label ids are preferred to files of trainIds."""
-    check_split(split, splits(root), root)
+    check_split(split, splits(root), root, made_of=_SPLIT_PARTS)
     images = _by_stem(root / "leftImg8bit" / split, _IMAGE_ENDING)
     labels = _by_stem(root / "gtFine" / split, _ID_ENDING)
     ids = bool(labels)

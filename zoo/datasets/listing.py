@@ -43,9 +43,16 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def check_split(split: str, known: Sequence[str], root: Path) -> None:
-    """`InputError` that lists the splits there are, if `split` is not one of them."""
+def check_split(split: str, known: Sequence[str], root: Path, *, made_of: str = "") -> None:
+    """`InputError` that lists the splits there are, if `split` is not one of them.
+
+    Args:
+        split: Asked for.
+        known: What is there.
+        root: Folder of the data set.
+        made_of: What a split of this kind of data set is made of, for one that has none.
+    """
     if not known:
-        raise InputError(f"{root}: no split of this kind of data set was found here")
+        raise InputError(f"{root}: no split of this kind of data set was found here, which is {made_of}")
     if split not in known:
         raise InputError(f"{root}: unknown split {split!r}; there are: {', '.join(known)}")

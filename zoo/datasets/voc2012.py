@@ -9,6 +9,7 @@ from zoo.datasets.listing import Listing, check_split, read_lines
 from zoo.labels import VOC21
 
 _SPLITS = ("train", "val", "trainval")
+_SPLIT_PARTS = "a list train.txt, val.txt or trainval.txt in ImageSets/Segmentation"
 _AUGMENTED = "train_aug"
 _AUGMENTED_FOLDER = "SegmentationClassAug"
 # Both names are in use for the list of `train_aug`.
@@ -31,7 +32,7 @@ def splits(root: Path) -> tuple[str, ...]:
 
 def list_split(root: Path, split: str) -> Listing:
     """The pairs in the list of a split."""
-    check_split(split, splits(root), root)
+    check_split(split, splits(root), root, made_of=_SPLIT_PARTS)
     base = _base(root)
     stems = _augmented(base) if split == _AUGMENTED else _stems(_lists(base) / f"{split}.txt")
     masks = base / (_AUGMENTED_FOLDER if split == _AUGMENTED else "SegmentationClass")
