@@ -70,12 +70,11 @@ class Source:
 
 def _filters(graph: tf.compat.v1.GraphDef) -> set[str]:
     """Nodes whose result convolutions take as their kernel, and nothing else takes."""
-    nodes = {node.name: node for node in graph.node}
     readers: dict[str, set] = {}
     for node in graph.node:
         for index, name in enumerate(node.input):
             readers.setdefault(name.removesuffix(":0"), set()).add((node.op, index))
-    return {name for name in nodes if readers.get(name) == {("Conv2D", 1)}}
+    return {name for name, uses in readers.items() if uses == {("Conv2D", 1)}}
 
 
 def give_back(model: onnx.ModelProto, kernels: dict[str, np.ndarray]) -> None:

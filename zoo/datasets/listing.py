@@ -50,7 +50,7 @@ def check_split(split: str, known: Sequence[str], root: Path, *, made_of: str = 
         split: Asked for.
         known: What is there.
         root: Folder of the data set.
-        made_of: What a split of this kind of data set is made of, for one that has none.
+        made_of: What a split of this kind is made of; needed where `known` can be empty.
     """
     if not known:
         raise InputError(f"{root}: no split of this kind of data set was found here, which is {made_of}")
