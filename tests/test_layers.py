@@ -105,8 +105,16 @@ def test_a_wrong_gradient_would_be_seen():
     assert relative_error(got[2], wanted[2]) > 0.1
 
 
-def test_second_order_gradients():
-    x, kernel = random(1, 7, 7, 2), random(3, 3, 2, 2, seed=1)
+@pytest.mark.parametrize(
+    "ours, theirs, filters, rate",
+    [
+        (dilated_conv2d, composite, 2, 2),
+        (dilated_depthwise_conv2d, composite_depthwise, 1, 2),
+        (dilated_depthwise_conv2d, composite_depthwise, 1, 5),  # phases smaller than the kernel
+    ],
+)
+def test_second_order_gradients(ours, theirs, filters, rate):
+    x, kernel = random(1, 7, 7, 2), random(3, 3, 2, filters, seed=1)
 
     def penalty(function):
         with tf.GradientTape() as outer:
@@ -117,8 +125,25 @@ def test_second_order_gradients():
             loss = tf.reduce_sum(inner.gradient(y, x) ** 2)
         return outer.gradient(loss, kernel)
 
-    got = penalty(lambda a, b: dilated_conv2d(a, b, rate=2))
-    assert relative_error(got, penalty(lambda a, b: composite(a, b, 2))) < 1e-5
+    got = penalty(lambda a, b: ours(a, b, rate=rate))
+    assert relative_error(got, penalty(lambda a, b: theirs(a, b, rate))) < 1e-5
+
+
+@pytest.mark.parametrize("rate", [2, 4, 11])
+def test_gradients_at_a_size_known_only_at_run_time(rate):
+    x, kernel = random(2, 9, 12, 3), random(3, 3, 3, 1, seed=1)
+    weights = random(2, 9, 12, 3, seed=9)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((3, 3, 3, 1))])
+    def ours(x, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            loss = tf.reduce_sum(dilated_depthwise_conv2d(x, kernel, rate=rate) * weights)
+        return tape.gradient(loss, [x, kernel])
+
+    wanted = gradients(lambda a, b: composite_depthwise(a, b, rate), x, kernel)[1:]
+    for got, expected in zip(ours(x, kernel), wanted, strict=True):
+        assert relative_error(got, expected) < 1e-5
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -127,6 +152,18 @@ def test_half_precision_has_gradients(dtype):
     x, kernel = tf.cast(random(1, 9, 9, 4), dtype), tf.cast(random(3, 3, 4, 4, seed=1), dtype)
     got = gradients(lambda a, b: tf.cast(dilated_conv2d(a, b, rate=2), tf.float32), x, kernel)
     wanted = gradients(lambda a, b: composite(a, b, 2), tf.cast(x, "float32"), tf.cast(kernel, "float32"))
+    for g, w in zip(got, wanted, strict=True):
+        assert relative_error(tf.cast(g, tf.float32), w) < 0.03
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("rate", [2, 7])
+def test_half_precision_has_depthwise_gradients(dtype, rate):
+    x, kernel = tf.cast(random(1, 9, 9, 4), dtype), tf.cast(random(3, 3, 4, 1, seed=1), dtype)
+    got = gradients(lambda a, b: tf.cast(dilated_depthwise_conv2d(a, b, rate=rate), tf.float32), x, kernel)
+    wanted = gradients(
+        lambda a, b: composite_depthwise(a, b, rate), tf.cast(x, "float32"), tf.cast(kernel, "float32")
+    )
     for g, w in zip(got, wanted, strict=True):
         assert relative_error(tf.cast(g, tf.float32), w) < 0.03
 
