@@ -53,9 +53,10 @@ def test_a_photograph_without_a_network(name, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_OFFLINE", "1")
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     monkeypatch.delenv("ZOO_MIRROR", raising=False)
-    shares = dict(zoo.segment(zoo.load(name), PHOTOGRAPH).shares())
-    # By eye: sky above, trees at the sides, the pavilion in the middle.
-    assert all(shares[name] > 0.1 for name in ("sky", "tree", "building"))
+    shares = zoo.segment(zoo.load(name), PHOTOGRAPH).shares()
+    # By eye: sky above, trees at the sides, the pavilion in the middle, and little else.
+    assert {name for name, _ in shares[:3]} == {"sky", "tree", "building"}
+    assert sum(share for _, share in shares[:3]) > 0.9
     assert not list(tmp_path.rglob("*.np*"))
 
 
