@@ -257,6 +257,12 @@ def test_real_camvid(data_dir):
     assert rows[(mask == 3).any(0)].mean() > rows[(mask == 0).any(0)].mean()
 
 
+def test_no_thread_tunes_the_stream(dataset):
+    """It sleeps for up to a minute at a time, and the end of an iterator waits for it."""
+    for repeat in (1, None):
+        assert batches(dataset, **OPTIONS, repeat=repeat).options().autotune.enabled is False
+
+
 def test_a_process_ends_while_batches_are_read_ahead(root):
     """TensorFlow's threads call Python to read; at exit such a call must not wait for the interpreter."""
     program = (

@@ -21,6 +21,7 @@ from zoo.errors import InputError
 
 FILL = (123.675, 116.28, 103.53)  # ImageNet's mean colour, which torchvision's normalization maps to 0
 _ENDLESS = 1 << 62
+_BUFFER = 2  # batches that are ready ahead of the one in use
 
 
 def batches(
@@ -56,7 +57,7 @@ def batches(
         shard: ``(index, count)``: this stream gets the index-th of `count` equal parts of every batch.
         fill: RGB colour of padded pixels, in 0…255. Their label is the ignore label.
         cache: Keep decoded images and masks in memory, 4 bytes a pixel.
-        num_parallel_calls: Samples that are prepared at the same time; by default TensorFlow decides.
+        num_parallel_calls: Samples that are prepared at the same time; by default one a core, up to 16.
 
     Returns:
         Dataset of ``(batch, height, width, 3)`` float32 images, RGB in 0…255, and ``(batch, height, width)``
@@ -95,7 +96,7 @@ def batches(
     stream = stream.batch(part[1], drop_remainder=drop_remainder or repeat is None)
     if repeat is None:
         stream = stream.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
+    return stream.with_options(_options()).prefetch(_BUFFER)
 
 
 # --- order --------------------------------------------------------------------------------------
@@ -130,6 +131,9 @@ def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
 def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.deterministic = True
+    # The thread that tunes buffers sleeps for up to a minute at a time, and the end of an iterator waits for
+    # it: so would the end of each training. Untuned, samples are prepared by all cores.
+    options.autotune.enabled = False
     # The files are read by index: a strategy cannot divide them, only the samples.
     policy = tf.data.experimental.AutoShardPolicy.DATA
     options.experimental_distribute.auto_shard_policy = policy
