@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from training_fixtures import CLASSES, IGNORE, make_batches, pixel_accuracy, pixel_loss
 
 from zoo.blocks import Norm, conv_bn_act, depthwise_bn_act, max_pool
@@ -14,6 +15,7 @@ from zoo.training.engine import Settings
 from zoo.training.optimizer import OptimizerConfig
 
 SIZE = 33
+BLOCK = 11
 NORM = Norm(1e-3)
 
 
@@ -55,11 +57,26 @@ def settings(steps=6, **changes) -> Settings:
     return Settings(**{"steps": steps, **fixed, **changes})
 
 
-def recipe(steps=6, *, output=None, validate=pixel_accuracy, **changes) -> Recipe:
-    batches = make_batches(size=SIZE, batch=2)
+def recipe(steps=6, *, output=None, validate=pixel_accuracy, batches=None, **changes) -> Recipe:
+    batches = batches or make_batches(size=SIZE, batch=2)
     parts = {name: changes.pop(name) for name in ("distillation", "report") if name in changes}
     options = {"loss": pixel_loss, "settings": settings(steps, **changes), "validate": validate}
     return Recipe(batches=batches, output=output, **options, **parts)
+
+
+def block_batches(*, batch):
+    """Endless batches of `block_images` that a network of stride 4 can learn: the block's red decides."""
+
+    def one(index):
+        image = tf.random.stateless_uniform((batch, SIZE // BLOCK, SIZE // BLOCK, 3), (7, index)) * 255
+        image = tf.repeat(tf.repeat(image, BLOCK, axis=1), BLOCK, axis=2)
+        return image, tf.cast(image[..., 0] * CLASSES / 256, tf.int32)
+
+    return lambda start: tf.data.Dataset.counter(start).map(one)
+
+
+def block_images(count=3):
+    return [image.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1) for image in images(count, SIZE // BLOCK)]
 
 
 def images(count=3, size=SIZE):
