@@ -27,11 +27,12 @@ import keras
 import numpy as np
 
 import zoo
-from zoo import export, registry
+from zoo import export
 from zoo.cli.export import parse_size
 from zoo.cli.quantization import native_output_hidden
 from zoo.errors import ZooError
 from zoo.export.proof.parity import synthetic_image
+from zoo.models import registry
 
 SIZES = ("96x96", "65x65", "64x97")
 FORMATS = ("SavedModel", "TFLite", "ONNX")

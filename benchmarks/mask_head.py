@@ -27,7 +27,7 @@ import tensorflow as tf
 import tf2onnx
 from ai_edge_litert.interpreter import Interpreter
 
-from zoo.export.mask_head import MaskHead
+from zoo.export.core.mask_head import MaskHead
 
 THREADS = 2
 # (rows, columns, classes) of the cells, and (height, width) of the image.

@@ -8,15 +8,15 @@ from __future__ import annotations
 import importlib
 
 _HOMES = {
-    "to_saved_model": "zoo.export.formats",
-    "to_tflite": "zoo.export.formats",
-    "to_onnx": "zoo.export.formats",
-    "verify": "zoo.export.formats",
-    "find_difference": "zoo.export.formats",
+    "to_saved_model": "zoo.export.publish",
+    "to_tflite": "zoo.export.publish",
+    "to_onnx": "zoo.export.publish",
+    "verify": "zoo.export.publish",
+    "find_difference": "zoo.export.publish",
     "bench": "zoo.export.timing.bench",
-    "open_artifact": "zoo.export.artifacts",
-    "Artifact": "zoo.export.artifacts",
-    "ExportReport": "zoo.export.report",
+    "open_artifact": "zoo.export.opening",
+    "Artifact": "zoo.export.opening",
+    "ExportReport": "zoo.export.core.report",
     "Parity": "zoo.export.proof.parity",
 }
 

@@ -9,37 +9,89 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from zoo._version import __version__
 
 # An installed package holds `zoo.weights` and `zoo.export`. In a source checkout the two folders stand
 # beside this one, and Python started there would find this folder first and miss them.
 if not os.path.isdir(os.path.join(__path__[0], "weights")):
-    __path__.append(os.path.dirname(__path__[0]))
+    from zoo._checkout import find_mapped_packages
+
+    find_mapped_packages()
 
 if TYPE_CHECKING:
-    from zoo.evaluation import evaluate as evaluate
-    from zoo.inference import segment as segment
-    from zoo.loading import load as load
-    from zoo.registry import ModelInfo as ModelInfo
-    from zoo.registry import info as info
-    from zoo.registry import list_models as list_models
+    from zoo import (
+        ablation,
+        compression,
+        datasets,
+        dilation,
+        evaluation,
+        export,
+        images,
+        layers,
+        metrics,
+        models,
+        training,
+        weights,
+    )
+    from zoo.evaluation.scoring import evaluate
+    from zoo.inference import segment
+    from zoo.models.loading import load
+    from zoo.models.registry import ModelInfo, info, list_models
 
-_HOME = {
-    "load": "zoo.loading",
+_HOMES = {
+    "load": "zoo.models.loading",
     "segment": "zoo.inference",
-    "evaluate": "zoo.evaluation",
-    "list_models": "zoo.registry",
-    "info": "zoo.registry",
-    "ModelInfo": "zoo.registry",
+    "evaluate": "zoo.evaluation.scoring",
+    "list_models": "zoo.models.registry",
+    "info": "zoo.models.registry",
+    "ModelInfo": "zoo.models.registry",
 }
-__all__ = [*_HOME, "__version__"]
+# Packages that are attributes of `zoo` without an import of their own.
+_PACKAGES = (
+    "ablation",
+    "compression",
+    "datasets",
+    "dilation",
+    "evaluation",
+    "export",
+    "images",
+    "layers",
+    "metrics",
+    "models",
+    "training",
+    "weights",
+)
+
+__all__ = [
+    "ModelInfo",
+    "__version__",
+    "ablation",
+    "compression",
+    "datasets",
+    "dilation",
+    "evaluate",
+    "evaluation",
+    "export",
+    "images",
+    "info",
+    "layers",
+    "list_models",
+    "load",
+    "metrics",
+    "models",
+    "segment",
+    "training",
+    "weights",
+]
 
 
 def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"zoo.{name}")
     raise AttributeError(f"module 'zoo' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted({*globals(), *__all__})

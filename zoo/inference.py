@@ -14,11 +14,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from zoo import rendering
 from zoo.errors import InputError
-from zoo.images import read_image, to_rgb
+from zoo.images import read_image, rendering, to_rgb
 from zoo.labels import LabelSet
-from zoo.resize import label_set_of
+from zoo.layers.resize import label_set_of
 
 ImageLike = str | os.PathLike | Image.Image | np.ndarray
 
@@ -66,7 +65,7 @@ class Segmentation:
         return rendering.class_shares(self.mask, self.labels)
 
     def overlay(self, *, opacity: float = 0.55, legend: bool = True, min_share: float = 0.001) -> np.ndarray:
-        """The image under the colours of its classes, ``(…, …, 3)`` uint8; see `zoo.rendering.overlay`."""
+        """The image under the colours of its classes, ``(…, …, 3)`` uint8; see `zoo.images.overlay`."""
         return rendering.overlay(
             self.image,
             self.mask,
@@ -112,7 +111,7 @@ def segment(
         FormatError: A damaged image file.
     """
     if isinstance(model, str):
-        from zoo.loading import load
+        from zoo.models.loading import load
 
         model = load(model)
     labels = label_set_of(model)

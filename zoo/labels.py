@@ -6,6 +6,8 @@ import colorsys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from zoo.errors import InputError
 
 Color = tuple[int, int, int]
@@ -215,3 +217,37 @@ def resolve(key: str) -> LabelSet:
         return LABEL_SETS[key]
     except KeyError:
         raise InputError(f"unknown label set {key!r}; known: {', '.join(sorted(LABEL_SETS))}") from None
+
+
+def class_order(model: LabelSet, data: LabelSet) -> np.ndarray:
+    """The data set's index of each of a model's classes, ``(classes,)`` integers.
+
+    Classes go together by name, whatever their order; upper case, spaces, hyphens and underscores make no
+    difference. Where a model or the data has no names (`zoo.labels.numbered`), they go together by position.
+
+    Raises:
+        InputError: Other names or another number of classes; names the difference.
+    """
+    dtype = np.uint8 if len(data) <= 256 else np.uint16
+    if len(model) == len(data) and numbered(len(data)).names in (model.names, data.names):
+        return np.arange(len(data), dtype=dtype)
+    ours, theirs = (list(map(_plain, labels.names)) for labels in (model, data))
+    if sorted(ours) == sorted(theirs) and len(set(ours)) == len(ours):
+        return np.array([theirs.index(name) for name in ours], dtype)
+    if model.names == data.names:
+        return np.arange(len(data), dtype=dtype)
+    extra = [name for name in model.names if _plain(name) not in theirs]
+    missing = [name for name in data.names if _plain(name) not in ours]
+    differences = [
+        f"{owner} has {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+        for owner, names in (("only the model", extra), ("only the data", missing))
+        if names
+    ]
+    raise InputError(
+        f"the model has the {len(model)} classes of {model.key}, the data the {len(data)} of {data.key}; "
+        + "; ".join(differences or ["names occur more than once"])
+    )
+
+
+def _plain(name: str) -> str:
+    return name.casefold().translate(str.maketrans("", "", " -_"))

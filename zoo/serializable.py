@@ -4,10 +4,10 @@
 imports this module first, because ``import zoo`` alone is light and imports no Keras.
 """
 
-import zoo.compression.layers
-import zoo.heads.context
 import zoo.layers
-import zoo.preprocessing
-import zoo.resize
+import zoo.layers.fake_quantization
+import zoo.layers.preprocessing
+import zoo.layers.resize
+import zoo.models.heads.context
 import zoo.training.losses
 import zoo.training.schedule  # noqa: F401 (imported for what it registers)

@@ -11,7 +11,7 @@ from zoo.export.deploy.convolutions import Convolution, convolution
 from zoo.export.deploy.graph import Graph, Node, Ref, Unit
 from zoo.export.deploy.result import Result
 from zoo.layers import BroadcastLike
-from zoo.resize import Resize
+from zoo.layers.resize import Resize
 
 
 def split_image_pooling(graph: Graph) -> Result:

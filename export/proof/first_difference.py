@@ -18,10 +18,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from zoo.export.artifacts import Artifact, open_artifact
+from zoo.export.core.deployment import Deployment
 from zoo.export.deploy import rewrite
 from zoo.export.deploy.graph import Graph, is_readable, read
-from zoo.export.deployment import Deployment
+from zoo.export.opening import Artifact, open_artifact
 from zoo.export.proof.intermediates import both_outputs, output_of, run_network
 from zoo.export.proof.noisiest_layer import NoisiestLayer, noisiest_layer
 from zoo.export.proof.parity import MAX_ERROR, USUAL_LOGIT, Parity

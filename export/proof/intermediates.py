@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import keras
 import numpy as np
 
-from zoo.export.artifacts.base import Artifact
+from zoo.export.core.artifact import Artifact
+from zoo.export.core.deployment import Deployment
 from zoo.export.deploy.graph import Graph, read
-from zoo.export.deployment import Deployment
 
 # Tensors that tf2onnx put between the operations of the original graph.
 _AUXILIARY = re.compile(r"__\d+(:\d+)?$")
@@ -106,7 +106,7 @@ def _fitted(value: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
 def _from_tflite(artifact: Artifact, image: np.ndarray) -> Named:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    from zoo.export.artifacts.tflite import run_once
+    from zoo.export.tflite.artifact import run_once
 
     interpreter = Interpreter(
         model_path=str(artifact.path),
@@ -158,7 +158,7 @@ def _from_saved_model(artifact: Artifact, image: np.ndarray) -> Named:
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    from zoo.export.metadata import SIGNATURE
+    from zoo.export.core.metadata import SIGNATURE
 
     loaded = tf.saved_model.load(str(artifact.path))
     # Flattens the functions that the signature calls; their tensors cannot be asked for.

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from zoo.export.artifacts import Artifact
+from zoo.export.core.deployment import Deployment
 from zoo.export.deploy.graph import is_readable
-from zoo.export.deployment import Deployment
+from zoo.export.opening import Artifact
 from zoo.export.proof.intermediates import both_outputs
 
 # What 8 bits hold of a signal that fills their range; a layer is not blamed for noise below that.

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from zoo.errors import InputError, ParityError
-from zoo.training.metrics import ConfusionMatrix, boundary_band
+from zoo.metrics.boundary import boundary_band
+from zoo.metrics.confusion import ConfusionMatrix
 
 # Gates of a float32 artifact. The limit is absolute for logits as trained networks have them. Random weights
 # reach any magnitude, where float32 cannot hold 1e-3: from there the limit grows with the largest logit.

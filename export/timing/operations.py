@@ -92,7 +92,7 @@ def _one_by_one(path: Path, *, threads: int, runs: int = 5) -> OperationTable:
     """Each operation as a file of its own: LiteRT's Python interface has no profiler."""
     from ai_edge_litert import schema_py_generated as schema
 
-    from zoo.export.artifacts.tflite import operator_name
+    from zoo.export.tflite.artifact import operator_name
 
     content = path.read_bytes()
     reader = schema.Model.GetRootAs(content)

@@ -23,14 +23,22 @@ from seeding import draw, image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from compression_fixtures import recipe, tiny
-from training_fixtures import make_batches, pixel_accuracy, pixel_loss, tiny_model, tiny_settings, weights_of
+from support.compression_fixtures import recipe, tiny
+from support.training_fixtures import (
+    make_batches,
+    pixel_accuracy,
+    pixel_loss,
+    tiny_model,
+    tiny_settings,
+    weights_of,
+)
 
-from zoo import export, registry
-from zoo.architectures import duc_hdc
-from zoo.backbones import mobilenet_v2, resnet
+from zoo import export
 from zoo.compression import quantize
 from zoo.labels import numbered
+from zoo.models import registry
+from zoo.models.architectures import duc_hdc
+from zoo.models.backbones import mobilenet_v2, resnet
 from zoo.training.engine import fit
 from zoo.training.losses import Dice, SparseCrossEntropy, WeightedSum
 from zoo.training.schedule import Poly

@@ -15,17 +15,17 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from zoo import __version__
+from zoo._version import __version__
 from zoo.ablation.comparisons import Comparison, Variant
-from zoo.complexity import multiply_adds
 from zoo.datasets import Dataset
+from zoo.dilation.complexity import multiply_adds
 from zoo.errors import DivergedError, FormatError, InputError
-from zoo.evaluation import evaluate
+from zoo.evaluation.scoring import evaluate
 from zoo.files import write_text
-from zoo.heads.aspp import dead_taps
 from zoo.labels import LabelSet
 from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
-from zoo.loading import load
+from zoo.models.heads.aspp import dead_taps
+from zoo.models.loading import load
 from zoo.training.engine import Settings, fit
 from zoo.training.strategy import is_chief
 

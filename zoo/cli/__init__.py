@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from zoo import __version__
+from zoo._version import __version__
 from zoo.errors import ZooError
 
 COMMANDS = (

@@ -152,9 +152,9 @@ def _config(method: str, options: dict[str, object]):
 
 def _loaded(name: str, weights: str, args: argparse.Namespace, training):
     """A trained model whose classes are those of the data, in the same order."""
-    from zoo.evaluation import class_order
-    from zoo.loading import load
-    from zoo.resize import label_set_of
+    from zoo.labels import class_order
+    from zoo.layers.resize import label_set_of
+    from zoo.models.loading import load
 
     model = load(name, weights, allow_unverified=args.allow_unverified)
     order = class_order(label_set_of(model), training.label_set)
@@ -168,7 +168,7 @@ def _recipe(args: argparse.Namespace, training, validation):
 
     teacher = None
     if args.teacher is not None:
-        from zoo.loading import load
+        from zoo.models.loading import load
 
         known = load(args.teacher, args.teacher_weights, allow_unverified=args.allow_unverified)
         teacher = Distillation(known, temperature=args.temperature, weight=args.teacher_weight)
@@ -190,7 +190,7 @@ def _report(trained: dict[str, float], scored: dict[str, float]) -> None:
 
 
 def _mean_iou(model, validation) -> float:
-    from zoo.evaluation import evaluate
+    from zoo.evaluation.scoring import evaluate
 
     return evaluate(model, validation).mean_iou
 

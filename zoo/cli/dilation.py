@@ -127,7 +127,8 @@ def _plot_model(args: argparse.Namespace) -> dict:
 
 def _with_uniform_rates(name: str):
     """The model of that name with the rates that refused strides give, gridding and all."""
-    from zoo import labels, registry
+    from zoo import labels
+    from zoo.models import registry
 
     spec = registry.resolve(name)
     build = spec.build()

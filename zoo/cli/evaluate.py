@@ -70,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         _make_folder(args.output / "worst" if args.worst else args.output)
     import_tensorflow()
-    from zoo.evaluation import evaluate
-    from zoo.evaluation_report import table, to_dict
+    from zoo.evaluation.report import table, to_dict
+    from zoo.evaluation.scoring import evaluate
 
     model = open_model(args)
     evaluation = evaluate(
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw(args: argparse.Namespace, dataset, evaluation) -> None:
-    from zoo.evaluation_report import percent, plot_comparison, plot_confusion
+    from zoo.evaluation.report import percent, plot_comparison, plot_confusion
 
     plot_confusion(evaluation, args.output / "confusion.png")
     for rank, image in enumerate(evaluation.worst(args.worst), start=1):

@@ -14,7 +14,7 @@ import numpy as np
 from zoo.cli import add_unverified_option, import_tensorflow
 from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
-from zoo.export.metadata import check_head
+from zoo.export.core.metadata import check_head
 
 FORMATS = ("saved_model", "tflite", "onnx")
 
@@ -128,7 +128,7 @@ def read_images(paths: list[Path] | None, *, size: tuple[int, int] | None) -> li
 
 def load_model(name: str, weights: str | None, **options):
     """The Keras model; ``"none"`` stands for random weights."""
-    from zoo.loading import load
+    from zoo.models.loading import load
 
     return load(name, weights=None if weights == "none" else weights, **options)
 
@@ -147,8 +147,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--{next(iter(options))} is for --format onnx, not {args.format}")
     options.update(quantization_settings(args))
     quiet_tensorflow()
-    from zoo.export import quantization
-    from zoo.export.staging import check_target
+    from zoo.export.core import quantization
+    from zoo.export.core.staging import check_target
 
     check_target(args.output, format=args.format)  # before the minutes that loading may take
     if "quantize" in options:

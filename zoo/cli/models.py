@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 
-from zoo import registry
+from zoo.models import registry
 from zoo.weights.entry import WeightsEntry
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zoo.errors import InputError
-from zoo.export.metadata import QUANTIZATIONS
+from zoo.export.core.metadata import QUANTIZATIONS
 
 LIMIT = 100
 

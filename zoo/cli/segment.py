@@ -126,10 +126,10 @@ def run(args: argparse.Namespace) -> int:
 
 def open_model(args: argparse.Namespace):
     """The named model with its weights; or an artifact in the form of a model, which brings its own along."""
-    from zoo.artifact_model import as_model
-    from zoo.evaluation import is_artifact
     from zoo.export import open_artifact
-    from zoo.loading import load
+    from zoo.export.core.artifact_model import as_model
+    from zoo.export.opening import is_artifact
+    from zoo.models.loading import load
 
     if not is_artifact(args.model):
         return load(args.model, args.weights or "default", allow_unverified=args.allow_unverified)
@@ -181,7 +181,7 @@ def _make_folder(folder: Path) -> None:
 def _write(result, args: argparse.Namespace, name: str) -> dict:
     """Write overlay and mask; their paths, the size and the shares."""
     from zoo.images import write_png
-    from zoo.rendering import palette_image
+    from zoo.images.rendering import palette_image
 
     overlay = result.overlay(opacity=args.opacity, legend=not args.no_legend)
     # Beyond 256 classes there is no palette: the indices themselves, in 16 bits.
@@ -216,7 +216,7 @@ def _complain(failure: dict) -> None:
 
 
 def _document(model, args: argparse.Namespace, done: list[dict], failed: list[dict]) -> dict:
-    from zoo.resize import label_set_of
+    from zoo.layers.resize import label_set_of
 
     source = getattr(model, "zoo_source", {})
     return {

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
     training, validation = recipe.open_data(args)
     import_tensorflow()
-    from zoo.heads.classifier import without_auxiliary
+    from zoo.models.surgery import without_auxiliary
     from zoo.training.checkpoints import write_model
     from zoo.training.engine import fit
     from zoo.training.strategy import is_chief, make_strategy
@@ -91,7 +91,7 @@ def _model(args: argparse.Namespace, training):
     """The model under a fresh classifier for the classes of the data."""
     import keras
 
-    from zoo.loading import load
+    from zoo.models.loading import load
 
     keras.utils.set_random_seed(args.seed)  # fresh variables; on every worker the same
     options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
@@ -105,7 +105,7 @@ def _model(args: argparse.Namespace, training):
 
 
 def _score(model, validation) -> dict[str, float]:
-    from zoo.evaluation import evaluate
+    from zoo.evaluation.scoring import evaluate
 
     evaluation = evaluate(model, validation)
     return {"miou": evaluation.mean_iou, "pixel_accuracy": evaluation.pixel_accuracy}

@@ -132,7 +132,7 @@ def _dataset(args: argparse.Namespace):
 
 def _scores(artifact, model, data) -> dict:
     """Mean IoU of the artifact and of the model, seen through the same windows."""
-    from zoo.evaluation import evaluate
+    from zoo.evaluation.scoring import evaluate
 
     tell(f"evaluating both on {len(data)} images")
     own, size = evaluate(artifact, data), artifact.input_size

@@ -88,8 +88,8 @@ def _add_pack(actions: argparse._SubParsersAction) -> None:
 
 def _pack(args: argparse.Namespace) -> int:
     import_tensorflow()
-    from zoo.loading import arrays_of, read_keras
-    from zoo.resize import label_set_of
+    from zoo.layers.resize import label_set_of
+    from zoo.models.loading import arrays_of, read_keras
     from zoo.weights.readers.npz_file import write_npz
 
     if args.target.suffix != ".npz":
@@ -104,7 +104,7 @@ def _pack(args: argparse.Namespace) -> int:
 
 def _chosen(args: argparse.Namespace) -> list[WeightsEntry]:
     """Entries that MODEL and --weights select; an empty selection is an error."""
-    from zoo import registry
+    from zoo.models import registry
     from zoo.weights import catalog
 
     model = registry.ALIASES.get(args.model, args.model)

@@ -25,8 +25,8 @@ from zoo.layers import (
     PadToMultiple,
     ReflectionPadding2D,
 )
-from zoo.preprocessing import Normalize
-from zoo.resize import Resize, SegmentationLogits
+from zoo.layers.preprocessing import Normalize
+from zoo.layers.resize import Resize, SegmentationLogits
 
 # From a Keras 3 layer to the tf_keras layer that computes the same.
 Translate = Callable[[keras.layers.Layer], object]

@@ -8,8 +8,8 @@ import keras
 
 from zoo.compression.selection import SparsityReport
 from zoo.errors import InputError
-from zoo.heads.classifier import without_auxiliary
-from zoo.resize import label_set_of
+from zoo.layers.resize import label_set_of
+from zoo.models.surgery import without_auxiliary
 from zoo.training.engine import History
 
 

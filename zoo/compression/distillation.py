@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.evaluation import class_order
-from zoo.heads.classifier import without_auxiliary
-from zoo.resize import label_set_of
-from zoo.training.truth import counted_pixels
+from zoo.labels import class_order
+from zoo.layers.resize import label_set_of
+from zoo.metrics.masks import counted_pixels
+from zoo.models.surgery import without_auxiliary
 
 
 class Distillation:

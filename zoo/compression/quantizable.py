@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.compression.layers import FakeQuantize, Scale, Shift
 from zoo.errors import InputError
 from zoo.export.deploy.graph import Graph, Node, Ref, Unit, build, is_readable, read, substitute
 from zoo.layers import (
@@ -24,8 +23,9 @@ from zoo.layers import (
     PadToMultiple,
     ReflectionPadding2D,
 )
-from zoo.preprocessing import Normalize
-from zoo.resize import Resize, SegmentationLogits
+from zoo.layers.fake_quantization import FakeQuantize, Scale, Shift
+from zoo.layers.preprocessing import Normalize
+from zoo.layers.resize import Resize, SegmentationLogits
 
 KERNELS = (DilatedConv2D, DilatedDepthwiseConv2D)
 _NORMS = (FusedBatchNormalization, keras.layers.BatchNormalization)

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from zoo.compression.bridge import to_tf_keras
 from zoo.compression.compressed import Compressed, copied
-from zoo.compression.layers import FakeQuantize, Scale, Shift
 from zoo.compression.quantizable import (
     Quantizable,
     left_in_float,
@@ -25,14 +24,15 @@ from zoo.compression.quantizable import (
 from zoo.compression.selection import sparsity
 from zoo.compression.training import Recipe, best_of, train
 from zoo.errors import InputError, ParityError
-from zoo.export.artifacts import open_artifact
-from zoo.export.deployment import Deployment, prepare
-from zoo.export.metadata import OUTPUT_NAME
+from zoo.export.core.deployment import Deployment, prepare
+from zoo.export.core.metadata import OUTPUT_NAME
+from zoo.export.core.quantization import FloatOperation, Quantization
+from zoo.export.core.report import ExportReport, describe
+from zoo.export.core.staging import check_target, report_path, staged, writing
+from zoo.export.opening import open_artifact
 from zoo.export.proof import quantized_parity
 from zoo.export.proof.parity import default_images, require
-from zoo.export.quantization import FloatOperation, Quantization
-from zoo.export.report import ExportReport, describe
-from zoo.export.staging import check_target, report_path, staged, writing
+from zoo.layers.fake_quantization import FakeQuantize, Scale, Shift
 from zoo.training.optimizer import frozen
 
 # Share of the pixels whose class the file and the fake-quantized model must agree on.
@@ -170,9 +170,9 @@ def to_tflite(
 
 
 def _write(deployment: Deployment, path: Path, left: Mapping[str, str]) -> Quantization:
-    from zoo.export.writers.tflite import annotate
-    from zoo.export.writers.tflite_ends import with_integer_ends
-    from zoo.export.writers.tflite_quantized import float_converter
+    from zoo.export.tflite.converter import float_converter
+    from zoo.export.tflite.ends import with_integer_ends
+    from zoo.export.tflite.writer import annotate
 
     converter = float_converter(deployment)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]  # take the ranges of the graph
@@ -185,7 +185,7 @@ def _write(deployment: Deployment, path: Path, left: Mapping[str, str]) -> Quant
 
 def _float_operations(content: bytes, left: Mapping[str, str]) -> tuple[FloatOperation, ...]:
     """Operations in float with the reason of their layer; a `ParityError` names those without one."""
-    from zoo.export.artifacts.tflite import float_operations
+    from zoo.export.tflite.artifact import float_operations
 
     found = []
     for operation, tensor in float_operations(content):

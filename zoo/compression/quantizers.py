@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from zoo.compression.layers import FakeQuantize
 from zoo.compression.tf_layers import DepthwiseConv2D, is_training, tf_keras, tfmot
+from zoo.layers.fake_quantization import FakeQuantize
 
 _api = tfmot.quantization.keras
 # Of a range, the share that a step keeps. tfmot's own 0.999 needs thousands of steps to leave its start.

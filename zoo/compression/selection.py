@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from zoo.errors import InputError
-from zoo.heads.classifier import is_classifier
 from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.models.heads.classifier import is_classifier
 
 _CONVOLUTIONS = (DilatedConv2D, DilatedDepthwiseConv2D)
 

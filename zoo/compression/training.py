@@ -20,7 +20,7 @@ from zoo.compression.bridge import Bridge
 from zoo.compression.distillation import Distillation
 from zoo.compression.requirements import require
 from zoo.errors import DivergedError, InputError
-from zoo.resize import label_set_of
+from zoo.layers.resize import label_set_of
 from zoo.training.checkpoints import Checkpoints, RunState, write_model
 from zoo.training.engine import History, Settings
 from zoo.training.interruption import Interruption
@@ -328,7 +328,7 @@ class _Run:
 def best_of(student: Student, recipe: Recipe, history: History) -> keras.Model:
     """The model of the best validation where a folder keeps it, else that of the last step."""
     if recipe.output is not None and history.best_step:
-        from zoo.loading import read_keras
+        from zoo.models.loading import read_keras
 
         model = read_keras(Path(recipe.output) / BEST)
         model.zoo_source = getattr(student.bridge.model, "zoo_source", None)

@@ -20,8 +20,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from zoo.errors import DivergedError, InputError, WorkerLostError
-from zoo.heads.classifier import without_auxiliary
-from zoo.resize import label_set_of
+from zoo.layers.resize import label_set_of
+from zoo.models.surgery import without_auxiliary
 from zoo.training.averaging import WeightAverage
 from zoo.training.checkpoints import Checkpoints, RunState, write_model
 from zoo.training.interruption import Interruption

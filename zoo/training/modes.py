@@ -9,8 +9,8 @@ import keras
 
 from zoo.errors import InputError
 from zoo.layers import BilinearUpsampling2D
-from zoo.preprocessing import Normalize
-from zoo.resize import Resize
+from zoo.layers.preprocessing import Normalize
+from zoo.layers.resize import Resize
 
 # Keras' name of the policy: computing in 16 bits, variables in 32.
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}

@@ -14,8 +14,8 @@ from PIL import Image
 
 from zoo.errors import InputError
 from zoo.files import write_text
+from zoo.images.rendering import overlay
 from zoo.labels import LabelSet
-from zoo.rendering import overlay
 
 Row = dict[str, float]
 

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.training.truth import check_classes, counted_pixels
+from zoo.metrics.masks import check_classes, counted_pixels
 
 
 class SegmentationLoss(keras.losses.Loss):

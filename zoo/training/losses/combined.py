@@ -7,8 +7,8 @@ import math
 import keras
 
 from zoo.errors import InputError
-from zoo.heads.classifier import AUXILIARY, LOGITS
 from zoo.layers import PACKAGE
+from zoo.models.heads.classifier import AUXILIARY, LOGITS
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

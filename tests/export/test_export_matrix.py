@@ -1,0 +1,30 @@
+"""Every model of the registry in every format, at an even, an odd and a non-square size."""
+
+import pytest
+from support.small_models import build, narrow, shallow  # noqa: F401
+from support.tiny_export import seeded
+
+from zoo import export
+from zoo.export.proof.parity import synthetic_image
+from zoo.models import registry
+
+HEADS = {"deeplabv3_aspp": {"aspp_channels": 16}, "pspnet": {"channels": 16}}
+SIZES = ((64, 64), (65, 65), (49, 70))
+
+
+@pytest.mark.usefixtures("shallow", "narrow")
+@pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
+def test_every_format_equals_the_model_at_every_size(spec, tmp_path):
+    model = seeded(build(spec, **HEADS.get(spec.architecture, {})))
+    images = [synthetic_image(*size) for size in SIZES]
+    reports = [
+        export.to_saved_model(model, tmp_path / "m", images=images),
+        export.to_onnx(model, tmp_path / "m.onnx", images=images),
+        *(export.to_tflite(model, tmp_path / "m.tflite", input_size=size) for size in SIZES),
+    ]
+    compared = [report.parity.sizes for report in reports]
+    assert compared == [SIZES, SIZES, *((size,) for size in SIZES)]
+    for report in reports:
+        assert report.parity.passed
+        assert report.parity.max_error < report.parity.tolerance
+        assert report.parity.max_logit > 0.05  # a comparison of zeros would prove nothing

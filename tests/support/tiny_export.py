@@ -1,0 +1,59 @@
+"""A zoo model of five layers with seeded weights, and its exports."""
+
+import keras
+import numpy as np
+
+from zoo import export
+from zoo.export.onnx import writer as onnx_writer
+from zoo.export.saved_model import writer as saved_model_writer
+from zoo.export.tflite import writer as tflite_writer
+from zoo.labels import named
+from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.layers.preprocessing import Normalize
+from zoo.layers.resize import SegmentationLogits
+
+LABELS = named(("road", "sky", "naïve ☂"))
+SIZE = (33, 47)
+NAMES = {"saved_model": "m", "tflite": "m.tflite", "onnx": "m.onnx"}
+EXPORTS = {
+    "saved_model": export.to_saved_model,
+    "tflite": export.to_tflite,
+    "onnx": export.to_onnx,
+}
+WRITERS = {"saved_model": saved_model_writer, "tflite": tflite_writer, "onnx": onnx_writer}
+FORMATS = sorted(EXPORTS)
+
+
+def seeded(model, seed=0):
+    """Weights and batch-norm statistics that are not the trivial ones of a fresh model."""
+    rng = np.random.default_rng(seed)
+    draw = {
+        "kernel": lambda s: rng.normal(0, 1.2 / np.sqrt(np.prod(s[:-2]) * (s[-2] if s[-1] > 1 else 1)), s),
+        "bias": lambda s: rng.normal(0, 0.1, s),
+        "beta": lambda s: rng.normal(0, 0.1, s),
+        "gamma": lambda s: rng.uniform(0.7, 1.4, s),
+        "moving_mean": lambda s: rng.normal(0, 0.1, s),
+        "moving_variance": lambda s: rng.uniform(0.5, 2, s),
+    }
+    for weight in model.weights:
+        weight.assign(draw[weight.path.rsplit("/", 1)[1]](weight.shape))
+    return model
+
+
+def tiny(convention="half_pixel", *, domain="logits", channels=8, rate=2, seed=0):
+    """A zoo model of five layers, with one dense and one depthwise dilated convolution."""
+    image = keras.Input((None, None, 3), name="image")
+    x = Normalize(mean=(128,) * 3, scale=(64,) * 3, name="normalize")(image)
+    x = DilatedConv2D(channels, kernel_size=3, strides=4, padding="symmetric", name="stem")(x)
+    x = DilatedDepthwiseConv2D(kernel_size=3, rate=rate, name="depthwise")(x)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    x = keras.layers.Dropout(0.5, name="dropout")(keras.layers.ReLU(name="relu")(x))
+    x = DilatedConv2D(3, kernel_size=3, rate=3, use_bias=True, name="classifier")(x)
+    last = SegmentationLogits(convention=convention, label_set=LABELS, domain=domain, name="logits")
+    return seeded(keras.Model(image, last([x, image]), name="tiny"), seed)
+
+
+def write(format, model, folder, **options):
+    if format == "tflite":
+        options.setdefault("input_size", SIZE)
+    return EXPORTS[format](model, folder / NAMES[format], **options)

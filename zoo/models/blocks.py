@@ -1,0 +1,149 @@
+"""The conv → batch norm → activation ladder, and the bookkeeping of strides and rates while building."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from zoo.errors import InputError
+from zoo.layers import (
+    DilatedConv2D,
+    DilatedDepthwiseConv2D,
+    FusedBatchNormalization,
+    HardSigmoid,
+    HardSwish,
+    PadToMultiple,
+)
+from zoo.layers.preprocessing import Normalize
+from zoo.models.conventions import Convention
+
+# PyTorch's default of 0.1 for the new value, as Keras counts: the share that is kept.
+BATCH_NORM_MOMENTUM = 0.9
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Batch normalization of one part of a model; ``enabled=False`` means folded into the convolutions.
+
+    `scale` is what gamma starts from.
+    """
+
+    epsilon: float
+    enabled: bool = True
+    scale: float = 1.0
+
+
+def image_on_grid(
+    input_shape: tuple[int | None, int | None, int], *, convention: Convention, output_stride: int
+):
+    """The input, the same as the first convolution takes it, and the exact enlargement of the scores.
+
+    TF-DeepLab's networks were made for sides of a multiple of the output stride plus 1 (513 = 32 · 16 + 1): a
+    cell then stands exactly at every 16th pixel, first and last included. At other sizes TensorFlow's
+    ``"same"`` padding moves the cells by up to 15 pixels and aligning corners stretches the map. The authors
+    extend images with the mean to such a size (``export_model.py``); so does this one, with zeros behind
+    the normalization, by less than a cell.
+
+    Args:
+        input_shape: ``(height, width, 3)``; `None` where any size may come.
+        convention: What the source of the weights computes.
+        output_stride: Pixels of the image for each cell.
+
+    Returns:
+        The image as it comes, the normalized image, and by how much exactly the scores are to be enlarged:
+        the output stride for TF-DeepLab's conventions, else `None`, which is: to the image's size.
+    """
+    image = keras.Input(input_shape, name="image", dtype="float32")
+    x = Normalize(**vars(convention.normalization), name="normalize")(image)
+    if (convention.padding, convention.resize) != ("same", "align_corners"):
+        return image, x, None
+    return image, PadToMultiple(multiple=output_stride, remainder=1, name="pad")(x), output_stride
+
+
+def activation(x, kind: str | None, *, name: str):
+    """Apply ``"relu"``, ``"relu6"``, ``"hard_swish"``, ``"hard_sigmoid"`` or nothing."""
+    if kind is None:
+        return x
+    hard = {"hard_swish": HardSwish, "hard_sigmoid": HardSigmoid}
+    if kind in hard:
+        return hard[kind](name=f"{name}.{kind}")(x)
+    limit = {"relu": None, "relu6": 6.0}[kind]
+    return keras.layers.ReLU(max_value=limit, name=f"{name}.{kind}")(x)
+
+
+def _normalize(x, norm: Norm, *, name: str):
+    if not norm.enabled:
+        return x
+    return FusedBatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM,
+        epsilon=norm.epsilon,
+        gamma_initializer=keras.initializers.Constant(norm.scale),
+        name=f"{name}.bn",
+    )(x)
+
+
+def conv_bn_act(x, filters: int, kernel_size=1, *, norm: Norm, name: str, act: str | None = "relu", **conv):
+    """Convolution, batch norm, activation; the convolution has a bias only where there is no norm.
+
+    Args:
+        x: ``(batch, height, width, channels)``.
+        filters: Channels of the output.
+        kernel_size: Odd integer or pair.
+        norm: Batch normalization's settings.
+        name: Prefix of the layers' names: ``<name>.conv``, ``<name>.bn``, ``<name>.relu``.
+        act: Name of an `activation`, or `None`.
+        **conv: ``strides``, ``rate`` and ``padding`` of `DilatedConv2D`.
+    """
+    x = DilatedConv2D(
+        filters, kernel_size=kernel_size, use_bias=not norm.enabled, name=f"{name}.conv", **conv
+    )(x)
+    return activation(_normalize(x, norm, name=name), act, name=name)
+
+
+def depthwise_bn_act(x, kernel_size=3, *, norm: Norm, name: str, act: str | None = "relu", **conv):
+    """Depthwise convolution, batch norm, activation; arguments as in `conv_bn_act`."""
+    x = DilatedDepthwiseConv2D(
+        kernel_size=kernel_size, use_bias=not norm.enabled, name=f"{name}.conv", **conv
+    )(x)
+    return activation(_normalize(x, norm, name=name), act, name=name)
+
+
+def max_pool(x, *, padding: str, name: str):
+    """3×3 max pooling at stride 2, rounding down.
+
+    ``"symmetric"`` pads one zero on each side, which is exact only because every input here comes out of
+    a ReLU; ``"valid"`` and ``"same"`` are Keras'.
+    """
+    if padding == "symmetric":
+        x = keras.layers.ZeroPadding2D(1, name=f"{name}.pad")(x)
+        padding = "valid"
+    return keras.layers.MaxPooling2D(3, strides=2, padding=padding, name=name)(x)
+
+
+class StrideTracker:
+    """Decides, block by block, whether a nominal stride becomes a stride or a dilation.
+
+    While the running stride is below `output_stride`, strides are taken. From there on they turn into
+    rates: a block whose nominal stride s is refused multiplies the rate of what follows by s. The block
+    itself keeps the rate so far when ``late`` (TF-DeepLab, torchvision): its input is sampled as densely as
+    the nominal network's was, which makes the dense features, subsampled, equal to the nominal ones. With
+    ``late=False`` the block already uses the new rate (DUC-HDC).
+    """
+
+    def __init__(self, output_stride: int, *, late: bool = True):
+        if output_stride not in (4, 8, 16, 32):
+            raise InputError(f"output_stride must be 4, 8, 16 or 32, not {output_stride!r}")
+        self.output_stride = output_stride
+        self.late = late
+        self.stride = 1
+        self.rate = 1
+
+    def take(self, nominal: int) -> tuple[int, int]:
+        """(stride, rate) of the next block, whose stride in the undilated network is `nominal`."""
+        if self.stride * nominal <= self.output_stride:
+            self.stride *= nominal
+            return nominal, self.rate
+        before = self.rate
+        self.rate *= nominal
+        return 1, before if self.late else self.rate

@@ -1,0 +1,90 @@
+"""The last layers of every model: one channel a class, at the size of the image."""
+
+from __future__ import annotations
+
+import keras
+
+from zoo.labels import LabelSet
+from zoo.layers import DilatedConv2D
+from zoo.layers.resize import Resize, SegmentationLogits
+from zoo.models.blocks import Norm, conv_bn_act
+
+# Layers whose shape depends on the number of classes have this word in their dotted name.
+CLASSIFIER = "classifier"
+LOGITS = "logits"
+AUXILIARY = "auxiliary"
+AUXILIARY_CLASSIFIER = f"{AUXILIARY}.{CLASSIFIER}"
+
+
+def is_classifier(path: str) -> bool:
+    """Whether a layer's name, or a variable's path, is of a layer whose shape depends on the classes."""
+    return CLASSIFIER in path.split("/")[0].split(".")
+
+
+def _scores(x, classes: int, *, name: str):
+    return DilatedConv2D(
+        classes,
+        kernel_size=1,
+        use_bias=True,
+        # Small, so that a fresh classifier starts at equal scores whatever the features' scale.
+        kernel_initializer="glorot_uniform",
+        name=name,
+    )(x)
+
+
+def classify(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None):
+    """1×1 convolution with bias to one channel a class, then resize to the size of `image`.
+
+    With a `factor` the resize is one by exactly so much, and a crop; see `zoo.layers.resize.Resize`.
+    """
+    x = _scores(x, len(label_set), name=CLASSIFIER)
+    last = SegmentationLogits(convention=convention, label_set=label_set, factor=factor, name=LOGITS)
+    return last([x, image])
+
+
+def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
+    """3×3 convolution to a quarter of the channels, batch norm, ReLU, dropout (torchvision's FCN head)."""
+    x = conv_bn_act(x, max(1, x.shape[-1] // 4), 3, norm=norm, name=f"{AUXILIARY}.reduce")
+    return keras.layers.Dropout(dropout, name=f"{AUXILIARY}.dropout")(x)
+
+
+def classify_auxiliary(x, image, *, classes: int, convention: str, factor: int | None = None):
+    """Scores of the auxiliary features, resized to the size of `image`, as float32."""
+    x = _scores(x, classes, name=AUXILIARY_CLASSIFIER)
+    return Resize(convention=convention, factor=factor, name=f"{AUXILIARY}.{LOGITS}")([x, image])
+
+
+def outputs(
+    x,
+    image,
+    *,
+    label_set: LabelSet,
+    convention: str,
+    norm: Norm,
+    grid: int | None = None,
+    auxiliary=None,
+    auxiliary_stride: int = 16,
+):
+    """What a model gives: logits, or ``{"logits", "auxiliary"}`` where an auxiliary loss is wanted.
+
+    The second output supervises an earlier stage while training (Zhao et al. 2017, section 3.3, with weight
+    0.4); `without_auxiliary` drops it afterwards.
+
+    Args:
+        x: Features of the head.
+        image: The model's input.
+        label_set: Classes of the logits.
+        convention: See `zoo.layers.resize.Resize`.
+        norm: Batch normalization's settings in the auxiliary head.
+        grid: Output stride, where the features are those of an image padded to whole cells by
+            `zoo.models.blocks.image_on_grid`.
+        auxiliary: Features of the earlier stage, or `None` for a model with one output.
+        auxiliary_stride: Pixels of the image for each position of those, unless the output stride is less.
+    """
+    logits = classify(x, image, label_set=label_set, convention=convention, factor=grid)
+    if auxiliary is None:
+        return logits
+    x = auxiliary_features(auxiliary, norm=norm)
+    factor = None if grid is None else min(grid, auxiliary_stride)
+    second = classify_auxiliary(x, image, classes=len(label_set), convention=convention, factor=factor)
+    return {LOGITS: logits, AUXILIARY: second}
