@@ -30,6 +30,6 @@ class MappedPackages(MetaPathFinder):
 
 
 def find_mapped_packages() -> None:
-    """Have Python find the two packages, after all other ways."""
+    """Have Python find the two packages here, before an installed copy of another checkout."""
     if not any(isinstance(finder, MappedPackages) for finder in sys.meta_path):
-        sys.meta_path.append(MappedPackages())
+        sys.meta_path.insert(0, MappedPackages())
