@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.graph import maker_of
 from zoo.layers import DepthToSpace
 from zoo.layers.resize import Resize, SegmentationLogits
 
@@ -144,7 +145,7 @@ def split(model: keras.Model, *, small: bool) -> tuple[keras.Model, MaskHead]:
     if len(last.label_set) > MAX_CLASSES:
         raise InputError(f"a mask of bytes tells {MAX_CLASSES} classes, not {len(last.label_set)}")
     scores, cell = last.input[0], 1
-    maker = scores._keras_history.operation
+    maker = maker_of(scores)
     if isinstance(maker, DepthToSpace) and (small or last.factor == 1):
         scores, cell = maker.input, maker.cell
     head = MaskHead(

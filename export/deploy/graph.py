@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from zoo.graph import calls, is_functional
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -140,7 +142,7 @@ def substitute(graph: Graph, replacements: Mapping[Ref, Ref]) -> Graph:
 def is_readable(model: keras.Model) -> bool:
     """Whether a model is what its functional graph says, from one tensor to one tensor."""
     maker = next(kind for kind in type(model).__mro__ if "call" in vars(kind))
-    functional = hasattr(model, "_nodes_by_depth") and maker.__module__.startswith("keras.")
+    functional = is_functional(model) and maker.__module__.startswith("keras.")
     return functional and len(model.inputs) == len(model.outputs) == 1
 
 
@@ -174,18 +176,17 @@ def read(model: keras.Model) -> Graph:
     units: dict[int, Unit] = {}
     refs: dict[int, Ref] = {}
     nodes, shapes = {}, {}
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for call in model._nodes_by_depth[depth]:
-            operation = call.operation
-            key = operation.name
-            while key in nodes:
-                key += "+"
-            config = operation.get_config() if clonable(operation) else {}
-            unit = units.setdefault(id(operation), Unit(type(operation), config, operation))
-            nodes[key] = Node(unit, *call.arguments.fill_in(refs))
-            for index, tensor in enumerate(call.outputs):
-                refs[id(tensor)] = Ref(key, index)
-                shapes[refs[id(tensor)]] = tuple(tensor.shape)
+    for call in calls(model):
+        operation = call.operation
+        key = operation.name
+        while key in nodes:
+            key += "+"
+        config = operation.get_config() if clonable(operation) else {}
+        unit = units.setdefault(id(operation), Unit(type(operation), config, operation))
+        nodes[key] = Node(unit, *call.arguments(refs))
+        for index, tensor in enumerate(call.outputs):
+            refs[id(tensor)] = Ref(key, index)
+            shapes[refs[id(tensor)]] = tuple(tensor.shape)
     source, target = refs[id(model.inputs[0])], refs[id(model.outputs[0])]
     return Graph(model.name, nodes, source.node, target, shapes)
 

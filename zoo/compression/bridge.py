@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from zoo.compression.requirements import require
 from zoo.errors import InputError
+from zoo.graph import Call, calls, is_functional
 from zoo.layers import (
     AdaptiveAveragePooling2D,
     BilinearUpsampling2D,
@@ -112,7 +113,7 @@ def to_tf_keras(
             packages.
     """
     tf_keras = require("tf_keras")
-    if not isinstance(model, keras.Model) or not hasattr(model, "_nodes_by_depth"):
+    if not isinstance(model, keras.Model) or not is_functional(model):
         raise InputError(f"only a functional keras.Model can be rebuilt in tf_keras, not {model!r}")
     build = _Rebuild(model, wrap, {**_translations(), **(translate or {})})
     outputs = keras.tree.map_structure(lambda tensor: build.tensors[id(tensor)], model.output)
@@ -129,29 +130,28 @@ class _Rebuild:
         self.tensors: dict[int, object] = {}
         self.pairs: list[tuple[keras.Variable, tf.Variable]] = []
         self.layers: dict[str, object] = {}
-        for depth in sorted(model._nodes_by_depth, reverse=True):
-            for node in model._nodes_by_depth[depth]:
-                self._add(node)
+        for call in calls(model):
+            self._add(call)
 
-    def _add(self, node) -> None:
-        if node.is_input:
-            tensor = node.outputs[0]
-            made = require("tf_keras").Input(tensor.shape[1:], name=node.operation.name, dtype=tensor.dtype)
+    def _add(self, call: Call) -> None:
+        if call.is_input:
+            tensor = call.outputs[0]
+            made = require("tf_keras").Input(tensor.shape[1:], name=call.operation.name, dtype=tensor.dtype)
             self.tensors[id(tensor)] = made
             return
-        args, kwargs = node.arguments.fill_in(self.tensors)
+        args, kwargs = call.arguments(self.tensors)
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
-        results = self._layer(node)(*args, **kwargs)
-        for tensor, result in zip(node.outputs, tf.nest.flatten(results), strict=True):
+        results = self._layer(call)(*args, **kwargs)
+        for tensor, result in zip(call.outputs, tf.nest.flatten(results), strict=True):
             self.tensors[id(tensor)] = result
 
-    def _layer(self, node):
-        original = node.operation
+    def _layer(self, call: Call):
+        original = call.operation
         if original.name not in self.layers:
             made = self._translated(original)
             made.trainable = original.trainable
             if original.weights:
-                self._take_weights(made, original, node.input_tensors[0].shape)
+                self._take_weights(made, original, call.inputs[0].shape)
             self.layers[original.name] = made if self.wrap is None else self.wrap(made, original)
         return self.layers[original.name]
 

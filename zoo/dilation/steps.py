@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import InputError
+from zoo.graph import Call, calls, functional_of, is_nested, parts_of
 
 # Stands in for a height or width that a model leaves open. It divides by every usual stride, so that
 # "same" padding falls as it does on images whose sides divide by the output stride.
@@ -59,8 +60,8 @@ def trace(model: Any) -> tuple[list[Step], list[int]]:
 
 def _functional(model: Any) -> Any:
     """The functional graph of a model, or `InputError` for one whose calls cannot be seen."""
-    graph = getattr(model, "_functional", model)  # a Sequential keeps its graph there once built
-    if graph is None or not hasattr(graph, "_nodes_by_depth"):
+    graph = functional_of(model)
+    if graph is None:
         raise InputError(
             f"model {model.name!r} has no graph to follow: it must be functional or sequential "
             "and built, not subclassed"
@@ -72,31 +73,28 @@ def _inline(graph: Any, prefix: str, feeds: list, steps: list[Step]) -> list:
     """Appends the calls of a graph to `steps`, nested models in place.
 
     Values are pairs (index of the step, concrete `KerasTensor`); `feeds` are those of the inputs.
-    Keras offers the calls themselves, which a shared layer has several of, only as
-    ``_nodes_by_depth``.
     """
     values = {id(tensor): feed for tensor, feed in zip(graph.inputs, feeds, strict=True)}
-    for depth in sorted(graph._nodes_by_depth, reverse=True):
-        for node in graph._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            given = [values[id(tensor)] for tensor in node.input_tensors]
-            if hasattr(node.operation, "_nodes_by_depth") or hasattr(node.operation, "_functional"):
-                inner = _functional(node.operation)
-                made = _inline(inner, f"{prefix}{node.operation.name}/", given, steps)
-            else:
-                made = _append(node, prefix, values, given, steps)
-            values.update(zip(map(id, node.outputs), made, strict=True))
+    for call in calls(graph):
+        if call.is_input:
+            continue
+        given = [values[id(tensor)] for tensor in call.inputs]
+        if is_nested(call.operation):
+            inner = _functional(call.operation)
+            made = _inline(inner, f"{prefix}{call.operation.name}/", given, steps)
+        else:
+            made = _append(call, prefix, values, given, steps)
+        values.update(zip(map(id, call.outputs), made, strict=True))
     return [values[id(tensor)] for tensor in graph.outputs]
 
 
-def _append(node: Any, prefix: str, values: dict, given: list, steps: list[Step]) -> list:
+def _append(call: Call, prefix: str, values: dict, given: list, steps: list[Step]) -> list:
     """Appends one call, its output sizes worked out from the concrete ones of its inputs."""
     import keras
 
-    operation, name = node.operation, prefix + node.operation.name
+    operation, name = call.operation, prefix + call.operation.name
     specs = {key: spec for key, (_, spec) in values.items()}
-    args, kwargs = node.arguments.fill_in(specs)
+    args, kwargs = call.arguments(specs)
     made = keras.tree.flatten(operation.compute_output_spec(*args, **kwargs))
     inputs = tuple(dict.fromkeys(index for index, _ in given))
     if type(operation).__name__ in ("Add", "Concatenate", "Average"):
@@ -207,8 +205,7 @@ def edge_kind(step: Step, before: tuple[int, int] | None) -> str:
 
 def _is_opaque(layer: Any) -> bool:
     """Whether a layer that keeps the size of the map may mix positions all the same."""
-    parts = getattr(layer, "_flatten_layers", lambda **_: ())(include_self=False)
-    return is_named(layer, _OPAQUE) or any(is_window(part) for part in parts)
+    return is_named(layer, _OPAQUE) or any(is_window(part) for part in parts_of(layer))
 
 
 @dataclass(frozen=True)

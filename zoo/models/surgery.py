@@ -6,6 +6,7 @@ import logging
 
 import keras
 
+from zoo import graph
 from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers.resize import SegmentationLogits, label_set_of
@@ -28,21 +29,20 @@ def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
     one classifier or several, keeps its form.
 
     Raises:
-        InputError: A model whose classifiers cannot be found.
+        InputError: A model that is not functional, or whose classifiers cannot be found.
     """
     old = label_set_of(model)
     if not any(is_classifier(layer.name) for layer in model.layers):
         raise InputError(f"model {model.name!r} has no layer named {CLASSIFIER!r}")
     made, renewed = {}, set()
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            layer, given = node.operation, [id(tensor) for tensor in node.input_tensors]
-            if node.is_input or not (is_classifier(layer.name) or any(key in made for key in given)):
-                continue
-            renewed.add(layer.name)
-            args, kwargs = node.arguments.fill_in({id(t): made.get(id(t), t) for t in node.input_tensors})
-            result = _for_classes(layer, old, label_set)(*args, **kwargs)
-            made.update(zip(map(id, node.outputs), keras.tree.flatten(result), strict=True))
+    for call in graph.calls(model):
+        layer, given = call.operation, [id(tensor) for tensor in call.inputs]
+        if call.is_input or not (is_classifier(layer.name) or any(key in made for key in given)):
+            continue
+        renewed.add(layer.name)
+        args, kwargs = call.arguments({id(t): made.get(id(t), t) for t in call.inputs})
+        result = _for_classes(layer, old, label_set)(*args, **kwargs)
+        made.update(zip(map(id, call.outputs), keras.tree.flatten(result), strict=True))
     outputs = keras.tree.map_structure(lambda tensor: made.get(id(tensor), tensor), model.output)
     fresh = [v.path for v in model.variables if v.path.split("/")[0] in renewed]
     kept = [v.path for v in model.variables if v.path.split("/")[0] not in renewed]
