@@ -57,8 +57,9 @@ def as_model(artifact: Artifact) -> keras.Model:
             " export it with head='logits' or 'mask'"
         )
     image = keras.Input((*(artifact.input_size or (None, None)), 3), name="image")
-    # The size is that of the image already: this resizes nothing and states the labels.
-    logits = SegmentationLogits(convention="half_pixel", label_set=artifact.label_set, name="logits")
-    model = keras.Model(image, logits([_Runtime(artifact)(image), image]), name=artifact.metadata.model)
-    model.zoo_source = artifact.metadata.source or {"model": artifact.metadata.model, "weights": None}
-    return model
+    metadata = artifact.metadata
+    source = metadata.source or {"model": metadata.model, "weights": None}
+    # The size is that of the image already: this resizes nothing and states labels and source.
+    said = {"label_set": artifact.label_set, "source": source}
+    logits = SegmentationLogits(convention="half_pixel", name="logits", **said)
+    return keras.Model(image, logits([_Runtime(artifact)(image), image]), name=metadata.model)

@@ -17,7 +17,7 @@ from zoo.export.core import mask_head
 from zoo.export.core.metadata import INPUT_NAME, Metadata, check_head
 from zoo.export.deploy import AGAINST_PADDING, Rewrite, check_rewrites, rewrite
 from zoo.layers import forward_only
-from zoo.layers.resize import SegmentationLogits, label_set_of
+from zoo.layers.resize import SegmentationLogits, label_set_of, source_of
 from zoo.models.heads.classifier import AUXILIARY, LOGITS
 from zoo.models.surgery import without_auxiliary
 
@@ -76,7 +76,9 @@ def fingerprint(model: keras.Model) -> str:
     sha = hashlib.sha256()
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
-            config = [type(layer).__name__, layer.get_config()]
+            # Where a model came from is in its settings, and changes nothing of what it computes.
+            settings = {key: value for key, value in layer.get_config().items() if key != "source"}
+            config = [type(layer).__name__, settings]
             sha.update(json.dumps(config, sort_keys=True, default=str).encode())
     for weight in model.weights:
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
@@ -140,7 +142,7 @@ def prepare(
     if not isinstance(model, keras.Model):
         raise InputError(f"an export takes a keras.Model, not {type(model).__name__}")
     label_set = label_set_of(model)
-    source = getattr(model, "zoo_source", None)
+    source = source_of(model)
     model = _single_output(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise InputError(

@@ -16,7 +16,8 @@ from zoo.errors import InputError
 from zoo.images import read_image, read_mask
 from zoo.inference import segment
 from zoo.labels import VOC21
-from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
+from zoo.layers.resize import set_source
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 
 RNG = np.random.default_rng(2)
 
@@ -133,8 +134,8 @@ def test_tensorflow_is_imported_without_chatter():
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     keras.utils.set_random_seed(0)
-    model = deeplabv3_aspp_mobilenet_v2(label_set=VOC21, width=0.35, rates=())
-    model.zoo_source = {"model": "deeplabv3_aspp_mobilenet_v2", "weights": "random"}
+    model = deeplabv3_aspp(backbone="mobilenet_v2", label_set=VOC21, width=0.35, rates=())
+    set_source(model, name="deeplabv3_aspp_mobilenet_v2", weights="random")
     return model
 
 

@@ -13,7 +13,7 @@ from zoo.errors import InputError
 from zoo.export.deploy import AGAINST_PADDING, REWRITES
 from zoo.labels import named
 from zoo.layers import DilatedConv2D
-from zoo.layers.resize import SegmentationLogits
+from zoo.layers.resize import SegmentationLogits, set_source
 
 LABELS = named(("road", "sky"))
 
@@ -41,7 +41,7 @@ def loads(monkeypatch):
         x = DilatedConv2D(len(LABELS), kernel_size=3, rate=2, name="classifier")(x)
         x = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")([x, image])
         model = keras.Model(image, x, name=name)
-        model.zoo_source = {"model": name, "weights": "camvid" if weights else None}
+        set_source(model, name=name, weights="camvid" if weights else None)
         return model
 
     monkeypatch.setattr(zoo.models.loading, "load", load)

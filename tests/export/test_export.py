@@ -24,14 +24,19 @@ from zoo.export.tflite import writer as tflite_writer
 from zoo.images import read_image
 from zoo.labels import VOC21
 from zoo.layers import AdaptiveAveragePooling2D, DilatedConv2D, DilatedDepthwiseConv2D
-from zoo.layers.resize import Resize, SegmentationLogits
-from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
+from zoo.layers.resize import Resize, SegmentationLogits, set_source
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 
 
 def deeplab(convention, output_stride, **settings):
     keras.utils.set_random_seed(0)
-    model = deeplabv3_aspp_mobilenet_v2(
-        label_set=VOC21, convention=convention, output_stride=output_stride, aspp_channels=32, **settings
+    model = deeplabv3_aspp(
+        backbone="mobilenet_v2",
+        label_set=VOC21,
+        convention=convention,
+        output_stride=output_stride,
+        aspp_channels=32,
+        **settings,
     )
     return seeded(model)
 
@@ -45,7 +50,7 @@ def model():
 def artifacts(model, tmp_path_factory):
     """The tiny model in all three formats, with their reports."""
     folder = tmp_path_factory.mktemp("artifacts")
-    model.zoo_source = {"model": "tiny", "weights": "seeded"}
+    set_source(model, name="tiny", weights="seeded")
     reports = {format: write(format, model, folder) for format in FORMATS}
     return folder, reports
 

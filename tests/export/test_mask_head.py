@@ -19,7 +19,7 @@ from zoo.export.proof.parity import synthetic_image
 from zoo.export.tflite import writer as tflite_writer
 from zoo.labels import named
 from zoo.layers import DepthToSpace, DilatedConv2D
-from zoo.layers.resize import CONVENTIONS, SegmentationLogits
+from zoo.layers.resize import CONVENTIONS, SegmentationLogits, set_source
 
 IMAGE = synthetic_image(*SIZE, seed=5)
 PHOTOS = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
@@ -28,7 +28,7 @@ PHOTOS = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
 @pytest.fixture(scope="module")
 def model():
     model = tiny()
-    model.zoo_source = {"model": "tiny", "weights": "seeded"}
+    set_source(model, name="tiny", weights="seeded")
     return model
 
 

@@ -27,6 +27,7 @@ from zoo.export.tflite.converter import IntegerConverter
 from zoo.export.tflite.ends import with_integer_ends
 from zoo.images import read_image
 from zoo.labels import VOC21
+from zoo.layers.resize import set_source
 
 IMAGES = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
 
@@ -34,7 +35,7 @@ IMAGES = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
 @pytest.fixture(scope="module")
 def model():
     model = tiny()
-    model.zoo_source = {"model": "tiny", "weights": "seeded"}
+    set_source(model, name="tiny", weights="seeded")
     return model
 
 

@@ -11,7 +11,7 @@ from zoo import export
 from zoo.export.proof.parity import synthetic_image
 from zoo.labels import LabelSet
 from zoo.layers import DilatedConv2D
-from zoo.layers.resize import SegmentationLogits
+from zoo.layers.resize import SegmentationLogits, set_source
 from zoo.weights import catalog
 
 # A line break within a name would shift all later labels.
@@ -36,7 +36,7 @@ def model():
 @pytest.fixture(scope="module")
 def path(model, tmp_path_factory):
     path = tmp_path_factory.mktemp("artifact") / "m.tflite"
-    model.zoo_source = {"model": "deeplabv3_aspp_mobilenet_v2", "weights": "voc2012"}
+    set_source(model, name="deeplabv3_aspp_mobilenet_v2", weights="voc2012")
     export.to_tflite(model, path, input_size=SIZE)
     return path
 
@@ -114,6 +114,6 @@ def test_same_model_gives_the_same_bytes(path, model, tmp_path):
 def test_no_licence_is_claimed_for_weights_of_unknown_origin(source, tmp_path):
     model = model_of()
     if source is not None:
-        model.zoo_source = source
+        set_source(model, name=source["model"], weights=source["weights"])
     export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE)
     assert metadata_of(tmp_path / "m.tflite").text(5) is None

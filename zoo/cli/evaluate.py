@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     import_tensorflow()
     from zoo.evaluation.report import table, to_dict
     from zoo.evaluation.scoring import evaluate
+    from zoo.layers.resize import source_of
 
     model = open_model(args)
     evaluation = evaluate(
@@ -85,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         progress=_show_progress if sys.stderr.isatty() else None,
     )
     print(table(evaluation))
-    source = getattr(model, "zoo_source", {"model": args.model, "weights": args.weights})
+    source = source_of(model) or {"model": args.model, "weights": args.weights}
     document = {"evaluated": args.model, **source, **to_dict(evaluation)}
     text = json.dumps(document, indent=2) + "\n"
     if args.json is not None:

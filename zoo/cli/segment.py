@@ -216,9 +216,9 @@ def _complain(failure: dict) -> None:
 
 
 def _document(model, args: argparse.Namespace, done: list[dict], failed: list[dict]) -> dict:
-    from zoo.layers.resize import label_set_of
+    from zoo.layers.resize import label_set_of, source_of
 
-    source = getattr(model, "zoo_source", {})
+    source = source_of(model) or {}
     return {
         "model": source.get("model", args.model),
         "weights": source.get("weights", args.weights),

@@ -8,6 +8,7 @@ import keras
 
 from zoo.compression.selection import SparsityReport
 from zoo.errors import InputError
+from zoo.graph import is_functional
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
 from zoo.training.engine import History
@@ -36,11 +37,10 @@ def copied(model: keras.Model) -> keras.Model:
     Raises:
         InputError: Not a functional zoo model.
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "_nodes_by_depth"):
+    if not isinstance(model, keras.Model) or not is_functional(model):
         raise InputError(f"compression takes a functional zoo model, not {model!r}")
     label_set_of(model)
     plain = without_auxiliary(model)
     copy = keras.models.clone_model(plain)
     copy.set_weights(plain.get_weights())
-    copy.zoo_source = getattr(model, "zoo_source", None)
     return copy

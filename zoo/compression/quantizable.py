@@ -102,7 +102,6 @@ def quantizable(model: keras.Model, images: Iterable[np.ndarray]) -> Quantizable
     ranges = _ranges(build(graph), points, images)
     graph = _with_rounding(graph, points, ranges)
     made = build(graph)
-    made.zoo_source = getattr(model, "zoo_source", None)
     kernels = [layer.name for layer in made.layers if isinstance(layer, KERNELS)]
     return Quantizable(made, tuple(kernels), left)
 
@@ -310,7 +309,6 @@ def with_rounded_resizes(model: keras.Model) -> keras.Model:
             added[key + _SUFFIX] = Node(_rounding(name, low, high, fixed=True), (Ref(key),), {})
             moved[Ref(key)] = Ref(key + _SUFFIX)
     made = build(substitute(graph, moved).with_nodes(added))
-    made.zoo_source = getattr(model, "zoo_source", None)
     return made
 
 

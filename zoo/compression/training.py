@@ -330,7 +330,5 @@ def best_of(student: Student, recipe: Recipe, history: History) -> keras.Model:
     if recipe.output is not None and history.best_step:
         from zoo.models.loading import read_keras
 
-        model = read_keras(Path(recipe.output) / BEST)
-        model.zoo_source = getattr(student.bridge.model, "zoo_source", None)
-        return model
+        return read_keras(Path(recipe.output) / BEST)
     return student.snapshot()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 
@@ -119,14 +121,28 @@ class SegmentationLogits(Resize):
             and an unsure one of another class, the mean probability follows both and the mean logit the sure
             one. Probabilities below 1e-30 count as 1e-30.
         factor: See `Resize`.
+        source: ``{"model", "weights"}``: name of the model, and tag or file name of the weights it came with
+            (`None` for random ones); `None` where nobody said. Part of the config like the labels, so that
+            every copy of a model knows it; see `source_of`.
         **kwargs: ``name`` of a Keras layer.
 
+    Attributes:
+        source: As above; may be set.
+
     Raises:
-        InputError: As from `Resize`, an unknown domain, or channels that are not as many as the labels.
+        InputError: As from `Resize`, an unknown domain, channels that are not as many as the labels, or a
+            source of another form.
     """
 
     def __init__(
-        self, *, convention: str, label_set, domain: str = "logits", factor: int | None = None, **kwargs
+        self,
+        *,
+        convention: str,
+        label_set,
+        domain: str = "logits",
+        factor: int | None = None,
+        source: Mapping[str, str | None] | None = None,
+        **kwargs,
     ):
         super().__init__(convention=convention, factor=factor, **kwargs)
         is_set = isinstance(label_set, LabelSet)
@@ -134,6 +150,16 @@ class SegmentationLogits(Resize):
         if domain not in DOMAINS:
             raise InputError(f"domain must be one of {', '.join(DOMAINS)}, not {domain!r}")
         self.domain = domain
+        self.source = source
+
+    @property
+    def source(self) -> dict[str, str | None] | None:
+        """Where the model came from."""
+        return None if self._source is None else dict(self._source)
+
+    @source.setter
+    def source(self, source: Mapping[str, str | None] | None) -> None:
+        self._source = _checked_source(source)
 
     def build(self, input_shape):
         channels = input_shape[0][-1]
@@ -149,12 +175,51 @@ class SegmentationLogits(Resize):
 
     def get_config(self):
         config = {"label_set": self.label_set.to_config(), "domain": self.domain}
-        return {**super().get_config(), **config}
+        return {**super().get_config(), **config, "source": self.source}
+
+
+def _checked_source(source: Mapping[str, str | None] | None) -> tuple | None:
+    if source is None:
+        return None
+    valid = isinstance(source, Mapping) and set(source) == {"model", "weights"}
+    if not valid or not isinstance(source["model"], str) or not isinstance(source["weights"], str | None):
+        raise InputError(
+            f"a source is {{'model': name, 'weights': tag or file name or None}}, not {source!r}"
+        )
+    return (("model", source["model"]), ("weights", source["weights"]))
+
+
+def logits_layer_of(model: keras.Model) -> SegmentationLogits:
+    """The layer that gives a zoo model its logits; `InputError` when there is none."""
+    for layer in reversed(model.layers):
+        if isinstance(layer, SegmentationLogits):
+            return layer
+    raise InputError(f"model {model.name!r} has no SegmentationLogits layer: not a zoo model")
 
 
 def label_set_of(model: keras.Model) -> LabelSet:
     """The label set that a zoo model carries; `InputError` when it is not one."""
-    for layer in reversed(model.layers):
-        if isinstance(layer, SegmentationLogits):
-            return layer.label_set
-    raise InputError(f"model {model.name!r} has no SegmentationLogits layer: not a zoo model")
+    return logits_layer_of(model).label_set
+
+
+def source_of(model: keras.Model) -> dict[str, str | None] | None:
+    """``{"model", "weights"}`` that a zoo model came from, as far as it is known; `InputError` when not one.
+
+    Models that share their last layer, such as one with and one without its auxiliary output, share it too.
+    """
+    return logits_layer_of(model).source
+
+
+def set_source(model: keras.Model, *, name: str, weights: str | None) -> keras.Model:
+    """Note in a zoo model where it came from; gives the model itself.
+
+    Args:
+        model: The model.
+        name: Of the registry, or the model's own.
+        weights: Tag of the catalog or name of a file, without its folder; `None` for random ones.
+
+    Raises:
+        InputError: Not a zoo model, or a source that is no text.
+    """
+    logits_layer_of(model).source = {"model": name, "weights": weights}
+    return model

@@ -17,7 +17,7 @@ import numpy as np
 from zoo import labels
 from zoo.errors import FormatError, InputError, MismatchError
 from zoo.labels import LabelSet
-from zoo.layers.resize import label_set_of
+from zoo.layers.resize import label_set_of, set_source
 from zoo.models import registry
 from zoo.models.heads.classifier import CLASSIFIER, is_classifier
 from zoo.models.registry import ModelSpec
@@ -145,8 +145,7 @@ def _build(spec: ModelSpec, *, label_set: LabelSet, **settings) -> keras.Model:
 
 def _remember(model: keras.Model, spec: ModelSpec, weights: str | None) -> keras.Model:
     """Note where the model came from, for reports."""
-    model.zoo_source = {"model": spec.name, "weights": weights}
-    return model
+    return set_source(model, name=spec.name, weights=weights)
 
 
 def _from_entry(spec, entry, classes, build, allow_unverified) -> keras.Model:
@@ -224,7 +223,7 @@ def _from_keras(spec, path, classes, build) -> keras.Model:
         classes = None
     if saved.name == spec.name and build == {"input_shape": (None, None, 3)}:
         model = saved if classes is None else with_classes(saved, classes)
-        return _remember(model, spec, str(path))
+        return _remember(model, spec, path.name)
     arrays = arrays_of(saved)
     if saved.name == spec.name:
         label_set, name_map = label_set_of(saved), ZOO
@@ -281,7 +280,7 @@ def _from_h5(spec, path, classes, build) -> keras.Model:
     model = fitting[0]
     model.load_weights(path)
     model = model if classes is None else with_classes(model, classes)
-    return _remember(model, spec, str(path))
+    return _remember(model, spec, path.name)
 
 
 def _build_for_width(spec: ModelSpec, width: int, settings: dict) -> keras.Model | None:
