@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.networks import LABELS, NETWORKS, images, mobile, narrow_resnets  # noqa: F401
+from support.networks import LABELS, NETWORKS, images, mobile, narrow_resnets, residual  # noqa: F401
 from support.tiny_export import seeded, tiny
 
 from zoo import export
@@ -14,10 +14,7 @@ from zoo.export.deploy.far_taps import TapwiseConv2D
 from zoo.export.deploy.graph import Shared
 from zoo.layers import BroadcastLike, DilatedConv2D, DilatedDepthwiseConv2D, FusedBatchNormalization
 from zoo.layers.resize import SegmentationLogits
-from zoo.models.architectures.deeplabv3_aspp import (
-    deeplabv3_aspp_mobilenet_v2,
-    deeplabv3_aspp_resnet,
-)
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 from zoo.models.blocks import Norm
 from zoo.models.heads.aspp import aspp, dead_taps
 
@@ -398,7 +395,7 @@ def test_networks(name, narrow_resnets):  # noqa: F811
 
 def test_deeplab_at_257_is_figure_4_of_the_paper():
     """On a map of 17×17 the branch at rate 18 is a 1×1 convolution, and those at 6 and 12 are whole."""
-    model = seeded(mobile(deeplabv3_aspp_mobilenet_v2, aspp_channels=16))
+    model = seeded(mobile(deeplabv3_aspp, aspp_channels=16))
     new, done = rewritten(model, (257, 257))
     sizes = {index: new.get_layer(f"aspp.conv{index}.conv").kernel_size for index in (1, 2, 3)}
     assert sizes == {1: (3, 3), 2: (3, 3), 3: (1, 1)}
@@ -409,7 +406,7 @@ def test_deeplab_at_257_is_figure_4_of_the_paper():
 
 def test_fine_tuned_file(tmp_path):
     """What training leaves behind: a file with an optimizer and statistics that moved."""
-    model = mobile(deeplabv3_aspp_mobilenet_v2, aspp_channels=8)
+    model = mobile(deeplabv3_aspp, aspp_channels=8)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, run_eagerly=True)
     model.fit(images((33, 49)), np.zeros((2, 33, 49), "int32"), verbose=0)
@@ -429,7 +426,7 @@ def write(format, model, folder, **options):
 
 @pytest.mark.parametrize("format", EXPORTS)
 def test_exports(format, tmp_path):
-    model = seeded(mobile(deeplabv3_aspp_mobilenet_v2, aspp_channels=8, auxiliary=True))
+    model = seeded(mobile(deeplabv3_aspp, aspp_channels=8, auxiliary=True))
     report = write(format, model, tmp_path, input_size=(65, 33))
     stored = json.loads((tmp_path / f"{EXPORTS[format]}.json").read_text())["rewrites"]
     assert [entry["name"] for entry in stored] == list(REWRITES)
@@ -440,7 +437,7 @@ def test_exports(format, tmp_path):
 
 
 def test_export_without_rewrites(tmp_path):
-    model = seeded(mobile(deeplabv3_aspp_mobilenet_v2, aspp_channels=8, auxiliary=True))
+    model = seeded(mobile(deeplabv3_aspp, aspp_channels=8, auxiliary=True))
     report = write("tflite", model, tmp_path, input_size=(65, 33))
     plain = write("tflite", model, tmp_path, input_size=(65, 33), rewrites=())
     assert not any(entry.enabled or entry.applied for entry in plain.rewrites)
@@ -460,12 +457,12 @@ def test_parity_is_against_the_model_and_not_its_rewritten_form(tmp_path, monkey
 @pytest.mark.parametrize("size", [(1, 1), (16, 16)])
 def test_maps_of_one_cell_in_onnx(size, tmp_path, narrow_resnets):  # noqa: F811
     """Keras adds a map of one cell as a bias, which the converter gives to a convolution that has one."""
-    model = seeded(deeplabv3_aspp_resnet(label_set=LABELS, aspp_channels=8))
+    model = seeded(residual(deeplabv3_aspp, aspp_channels=8))
     assert write("onnx", model, tmp_path, input_size=size).parity.passed
 
 
 def test_small_logits_are_rewritten_too(tmp_path):
-    model = seeded(mobile(deeplabv3_aspp_mobilenet_v2, aspp_channels=8))
+    model = seeded(mobile(deeplabv3_aspp, aspp_channels=8))
     report = write("onnx", model, tmp_path, input_size=(33, 65), head="small_logits")
     assert report.outputs[0].shape == (1, 3, 5, 3)
     assert [entry.name for entry in report.rewrites if not entry.applied] == list(AGAINST_PADDING)

@@ -7,6 +7,9 @@ file the logits, and the SHA-256 of their arg-max (that of the logits themselves
 processor); and the folder of a training run, stopped after 6 steps, with the weights that it has after 12.
 The archives are compressed afterwards, their members are as they were saved. It was run once, by version
 0.1.0, and is kept to say how the files came about; running it again would test nothing.
+
+``python tests/goldens/make_saved.py --add NAME …`` adds files of models that came after it (`LATER`), each
+once, by the version that brings the model.
 """
 
 import hashlib
@@ -37,7 +40,6 @@ from zoo import export
 from zoo.compression import quantize
 from zoo.labels import numbered
 from zoo.models import registry
-from zoo.models.architectures import duc_hdc
 from zoo.models.backbones import mobilenet_v2, resnet
 from zoo.training.engine import fit
 from zoo.training.losses import Dice, SparseCrossEntropy, WeightedSum
@@ -55,6 +57,12 @@ FAMILIES = (
     "context_aggregation_mobilenet_v2",
     "context_aggregation_vgg16",
 )
+LATER = (
+    "pspnet_mobilenet_v3_large",
+    "duc_hdc_mobilenet_v3_large",
+    "context_aggregation_mobilenet_v3_large",
+    "context_aggregation_resnet50",
+)
 WIDTHS = {"mobilenet": {"width": 0.1}, "resnet": {}, "vgg": {"width": 0.01}}
 HEADS = {"deeplabv3_aspp": {"aspp_channels": 8}, "pspnet": {"channels": 8}}
 SIZE = (41, 57)
@@ -63,20 +71,20 @@ EXPORTED = "duc_hdc_resnet50"  # three classes, and no pixel is near a border
 GAIN = np.float32(1.5)
 
 
-def small(name: str) -> keras.Model:
-    """A narrow model of the registry, its variables drawn from their paths."""
+def small(name: str, *, fresh: tuple[str, ...] = ()) -> keras.Model:
+    """A narrow model of the registry, its variables drawn from their paths but for the `fresh` layers'."""
     spec = registry.resolve(name)
     settings = {**spec.settings, **next(v for key, v in WIDTHS.items() if key in spec.backbone)}
     settings |= HEADS.get(spec.architecture, {})
     if spec.architecture == "duc_hdc":
         settings |= {"rates": "uniform", "allow_gridding": True}
-    return seeded(spec.build()(label_set=numbered(3), name=name, **settings))
+    return seeded(spec.build()(label_set=numbered(3), name=name, **settings), fresh=fresh)
 
 
-def seeded(model: keras.Model) -> keras.Model:
-    """The model with its variables drawn from their paths."""
+def seeded(model: keras.Model, *, fresh: tuple[str, ...] = ()) -> keras.Model:
+    """The model with its variables drawn from their paths, but for those that begin with one of `fresh`."""
     for variable in model.variables:
-        if "seed_generator" not in variable.path:
+        if "seed_generator" not in variable.path and not variable.path.startswith(fresh):
             variable.assign(drawn(variable.path, tuple(variable.shape)))
     return model
 
@@ -97,16 +105,42 @@ def trained() -> keras.Model:
     return model
 
 
-def main() -> None:
-    import tensorflow as tf
-
-    tf.config.experimental.enable_op_determinism()
+def shrink() -> None:
+    """Few blocks a stage, and few channels in every ResNet."""
     resnet.WIDTHS = (4, 8, 12, 16)
     for depth in resnet.DEPTHS:
         resnet.DEPTHS[depth] = (1, 1, 2, 3)
     stages = tuple(stage._replace(repeats=min(stage.repeats, 2)) for stage in mobilenet_v2.STAGES)
-    mobilenet_v2.STAGES = duc_hdc.STAGES = stages
+    mobilenet_v2.STAGES = stages
+
+
+def add(names: list[str]) -> None:
+    """Files of some models beside those that there are."""
+    with np.load(FOLDER / "logits.npz") as there:
+        logits = dict(there)
+    for name in names:
+        if name not in LATER or name in logits:
+            raise SystemExit(f"{name} is there already, or not among {', '.join(LATER)}")
+        # Random layers of the module pass nothing on; fresh ones do, from scores around 10.
+        fresh = ("classifier.context", "classifier/", "classifier.front/bias")
+        model = small(name, fresh=fresh if name.startswith("context_aggregation") else ())
+        model.save(FOLDER / f"{name}.keras")
+        compress(FOLDER / f"{name}.keras")
+        logits[name] = np.asarray(model(image(*SIZE)[None]))
+        spread = logits[name].std(axis=(0, 1, 2)).max()
+        print(f"{name}: logits to {np.abs(logits[name]).max():.2f}, over pixels {spread:.1e}")
+    np.savez_compressed(FOLDER / "logits.npz", **logits)
+
+
+def main() -> None:
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+    shrink()
     FOLDER.mkdir(exist_ok=True)
+    if sys.argv[1:2] == ["--add"]:
+        add(sys.argv[2:])
+        return
     models = {name: small(name) for name in FAMILIES}
     models["trained"] = trained()
     models["quantized"] = quantize(tiny(dropout=0.0), recipe(2)).model

@@ -20,10 +20,10 @@ from zoo.layers.resize import label_set_of, resize_bilinear
 from zoo.models import registry
 from zoo.models.architectures.context_aggregation import (
     VARIANTS,
-    context_aggregation_mobilenet_v2,
-    context_aggregation_vgg16,
+    context_aggregation,
 )
-from zoo.models.backbones.vgg16 import MARGIN, STAGES, vgg16
+from zoo.models.backbones import BACKBONES
+from zoo.models.backbones.vgg16 import STAGES, vgg16
 from zoo.models.heads.context import IdentityContext, context_module
 from zoo.models.surgery import with_classes
 from zoo.weights import catalog, name_maps
@@ -37,6 +37,7 @@ DEPTHS = {
     "conv5_3": "backbone.stage5.conv3.conv",
 }
 CHANNELS, STEP = 2, 7
+MARGIN = BACKBONES["vgg16"].margin
 TAGS = ["voc2012", "camvid", "kitti", "cityscapes"]
 # Weights in the authors' files, in bytes.
 PUBLISHED_BYTES = {
@@ -62,7 +63,8 @@ def small(tag="voc2012", *, classes=None, **options):
     """A published network with its front end at 1/32 of the width."""
     entry = catalog.find("context_aggregation_vgg16", tag)
     label_set = labels.resolve(entry.labels) if classes is None else numbered(classes)
-    return context_aggregation_vgg16(**{**entry.settings, "label_set": label_set, "width": 1 / 32, **options})
+    settings = {"backbone": "vgg16", "label_set": label_set, "width": 1 / 32}
+    return context_aggregation(**{**entry.settings, **settings, **options})
 
 
 # --- the authors' networks -----------------------------------------------------------------------------
@@ -94,7 +96,7 @@ def published(tag, drawn, **options):
     entry = catalog.find("context_aggregation_vgg16", tag)
     name_map = name_maps.resolve(entry.name_map)
     settings = {**entry.settings, **options}
-    model = context_aggregation_vgg16(label_set=labels.resolve(entry.labels), **settings)
+    model = context_aggregation(backbone="vgg16", label_set=labels.resolve(entry.labels), **settings)
     shapes = source_shapes(name_map, model)
     for name, shape in shapes.items():
         if name not in drawn or drawn[name].shape != shape:
@@ -379,7 +381,7 @@ def test_class_orders_are_those_of_the_files():
 
 
 def test_mobile_model_starts_from_the_scores_of_its_front_end():
-    model = context_aggregation_mobilenet_v2(label_set=VOC21)
+    model = context_aggregation(backbone="mobilenet_v2", label_set=VOC21)
     probe = keras.Model(model.input, [model.get_layer(n).output for n in ("classifier.front", "classifier")])
     front, out = probe(seeding.image(64, 48)[None])
     assert front.shape == (1, 8, 6, 21)
@@ -401,8 +403,8 @@ def test_fresh_classes_keep_the_features(caplog):
 
 def test_the_front_end_alone_is_what_the_module_starts_from():
     """The fresh module passes the scores on, and these are the front end's logits."""
-    build = context_aggregation_mobilenet_v2
-    options = {"label_set": numbered(4), "width": 0.1}
+    build = context_aggregation
+    options = {"backbone": "mobilenet_v2", "label_set": numbered(4), "width": 0.1}
     whole, front = build(**options), build(**options, module=None)
     assert not [layer.name for layer in front.layers if "context" in layer.name]
     weights = {v.path: v for v in whole.variables}

@@ -16,8 +16,9 @@ from zoo.errors import InputError
 from zoo.labels import CITYSCAPES19, VOC21, numbered
 from zoo.layers.resize import label_set_of
 from zoo.models import registry
-from zoo.models.architectures.duc_hdc import check_rates, hybrid_rates, uniform_rates
-from zoo.models.backbones.resnet import DEPTHS
+from zoo.models.architectures.duc_hdc import check_rates, duc_hdc, hybrid_rates, uniform_rates
+from zoo.models.backbones.resnet import DEPTHS, resnet
+from zoo.models.conventions import resolve
 from zoo.weights import name_maps
 from zoo.weights.name_maps.duc_hdc import regroup, settings_of
 
@@ -368,7 +369,11 @@ def test_bad_arguments(options, message):
 
 def test_depth_is_checked():
     with pytest.raises(InputError, match="depth must be one of resnet50, resnet101, resnet152"):
-        build("duc_hdc_resnet50", depth="resnet18")
+        resnet(None, depth="resnet18", convention=resolve("torchvision"))
+    with pytest.raises(
+        InputError, match=r"backbone must be one of mobilenet_v2, .*resnet152.*, not 'resnet18'"
+    ):
+        duc_hdc(backbone="resnet18", label_set=VOC21)
 
 
 def test_without_published_weights_one_line_says_so():

@@ -13,7 +13,7 @@ from zoo.errors import InputError
 from zoo.inference import segment
 from zoo.labels import VOC21, numbered
 from zoo.layers.resize import SegmentationLogits
-from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 
 RNG = np.random.default_rng(1)
 
@@ -46,7 +46,7 @@ def local() -> keras.Model:
 @pytest.fixture(scope="module")
 def deeplab() -> keras.Model:
     keras.utils.set_random_seed(0)
-    return deeplabv3_aspp_mobilenet_v2(label_set=VOC21, width=0.35, rates=())
+    return deeplabv3_aspp(backbone="mobilenet_v2", label_set=VOC21, width=0.35, rates=())
 
 
 def expected(model: keras.Model, pixels: np.ndarray) -> np.ndarray:

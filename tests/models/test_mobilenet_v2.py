@@ -10,7 +10,7 @@ import pytest
 from zoo.errors import InputError
 from zoo.labels import numbered
 from zoo.layers.preprocessing import Normalize
-from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 from zoo.models.backbones.mobilenet_v2 import mobilenet_v2, scaled
 from zoo.models.conventions import TF_DEEPLAB_FOLDED, TORCHVISION
 from zoo.weights import name_maps
@@ -117,8 +117,13 @@ def test_bad_arguments(options):
 def test_tf_deeplab_at_any_size_is_the_image_extended_with_the_mean(size):
     """To a multiple of the output stride plus 1, where cells and corners fall on pixels."""
     keras.utils.set_random_seed(0)
-    model = deeplabv3_aspp_mobilenet_v2(
-        label_set=numbered(3), convention="tf_deeplab", width=0.25, aspp_channels=8, rates=()
+    model = deeplabv3_aspp(
+        backbone="mobilenet_v2",
+        label_set=numbered(3),
+        convention="tf_deeplab",
+        width=0.25,
+        aspp_channels=8,
+        rates=(),
     )
     image = np.random.default_rng(0).uniform(0, 255, (1, *size, 3)).astype(np.float32)
     missing = [(0, 0), *((0, (1 - side) % 16) for side in size), (0, 0)]

@@ -11,7 +11,7 @@ from support.torch_parity import SIZES, check_segmentation, give_seeded
 from zoo.errors import InputError
 from zoo.labels import VOC21
 from zoo.layers import AdaptiveAveragePooling2D
-from zoo.models.architectures.pspnet import pspnet_resnet
+from zoo.models.architectures.pspnet import pspnet
 from zoo.models.conventions import TORCHVISION, resolve
 from zoo.models.heads.pyramid_pooling import BINS, pyramid_pooling
 from zoo.weights.name_maps.base import NameMap
@@ -41,7 +41,7 @@ def golden_map():
 @pytest.mark.parametrize("resize", ["half_pixel", "align_corners"])
 def test_pspnet_equals_an_independent_statement(resize):
     convention = dataclasses.replace(TORCHVISION, name="golden", resize=resize)
-    model = pspnet_resnet(label_set=VOC21, convention=convention, auxiliary=True)
+    model = pspnet(backbone="resnet50", label_set=VOC21, convention=convention, auxiliary=True)
     give_seeded(model, golden_map())
     for size in SIZES:
         check_segmentation(model, f"pspnet_{resize}.npz", LAYERS, size)
@@ -89,7 +89,7 @@ def test_gradient_of_adaptive_pooling():
 
 
 def test_levels_have_a_quarter_of_the_channels_each():
-    model = pspnet_resnet(label_set=VOC21, input_shape=(64, 96, 3))
+    model = pspnet(backbone="resnet50", label_set=VOC21, input_shape=(64, 96, 3))
     for bins in BINS:
         assert model.get_layer(f"pyramid.level{bins}.relu").output.shape == (None, bins, bins, 512)
     assert model.get_layer("pyramid.concat").output.shape == (None, 8, 12, 4096)
@@ -98,7 +98,7 @@ def test_levels_have_a_quarter_of_the_channels_each():
 
 def test_the_authors_convention():
     """Stem, dilation and resizing of the published Caffe description."""
-    model = pspnet_resnet(label_set=VOC21, convention="caffe_pspnet")
+    model = pspnet(backbone="resnet50", label_set=VOC21, convention="caffe_pspnet")
     rates = [model.get_layer(f"backbone.stage{s}.block0.middle.conv").rate for s in (3, 4)]
     assert rates == [2, 4]
     assert model.get_layer("backbone.stem3.conv").filters == 128

@@ -1,4 +1,4 @@
-"""Files that version 0.1.0 wrote load as they did then, whatever has moved since."""
+"""Files that version 0.1.0 wrote, and those of later models, load as they did, whatever has moved since."""
 
 import hashlib
 import json

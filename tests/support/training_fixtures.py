@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zoo.labels import numbered
 from zoo.layers import DilatedConv2D
-from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 from zoo.models.heads.classifier import classify
 from zoo.training.engine import Settings, fit
 from zoo.training.optimizer import OptimizerConfig
@@ -90,7 +90,7 @@ def weights_of(model) -> dict[str, np.ndarray]:
 def real_model() -> keras.Model:
     """DeepLabv3 on a narrow MobileNetV2, with batch norm in some fifty layers."""
     labels, head = numbered(CLASSES), {"rates": (2,), "aspp_channels": 16, "image_pooling": False}
-    return deeplabv3_aspp_mobilenet_v2(label_set=labels, width=0.25, dropout=0.0, **head)
+    return deeplabv3_aspp(backbone="mobilenet_v2", label_set=labels, width=0.25, dropout=0.0, **head)
 
 
 def distributed_run(strategy_name: str, build):

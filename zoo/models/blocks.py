@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
@@ -34,6 +35,32 @@ class Norm:
     scale: float = 1.0
 
 
+def normalized_image(
+    input_shape: tuple[int | None, int | None, int],
+    *,
+    convention: Convention,
+    multiple: int = 1,
+    remainder: int = 0,
+):
+    """The input of every model, and the same as its first convolution takes it.
+
+    Args:
+        input_shape: ``(height, width, 3)``; `None` where any size may come.
+        convention: Mean, scale and order of the channels.
+        multiple: What both sides are padded to at the right and the bottom, with zeros, which are the mean
+            by then; 1 pads nothing.
+        remainder: What shall remain after division by `multiple`.
+
+    Returns:
+        The image as it comes, and the normalized image.
+    """
+    image = keras.Input(input_shape, name="image", dtype="float32")
+    x = Normalize(**vars(convention.normalization), name="normalize")(image)
+    if multiple > 1:
+        x = PadToMultiple(multiple=multiple, remainder=remainder, name="pad")(x)
+    return image, x
+
+
 def image_on_grid(
     input_shape: tuple[int | None, int | None, int], *, convention: Convention, output_stride: int
 ):
@@ -54,11 +81,10 @@ def image_on_grid(
         The image as it comes, the normalized image, and by how much exactly the scores are to be enlarged:
         the output stride for TF-DeepLab's conventions, else `None`, which is: to the image's size.
     """
-    image = keras.Input(input_shape, name="image", dtype="float32")
-    x = Normalize(**vars(convention.normalization), name="normalize")(image)
     if (convention.padding, convention.resize) != ("same", "align_corners"):
-        return image, x, None
-    return image, PadToMultiple(multiple=output_stride, remainder=1, name="pad")(x), output_stride
+        return *normalized_image(input_shape, convention=convention), None
+    grid = {"multiple": output_stride, "remainder": 1}
+    return *normalized_image(input_shape, convention=convention, **grid), output_stride
 
 
 def activation(x, kind: str | None, *, name: str):
@@ -147,3 +173,12 @@ class StrideTracker:
         before = self.rate
         self.rate *= nominal
         return 1, before if self.late else self.rate
+
+
+def check_rates(rates: Mapping[str, tuple[int, ...]], blocks: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse rates that are not one for each of the `blocks` that end in a feature."""
+    for feature, given in rates.items():
+        if feature not in blocks:
+            raise InputError(f"rates are for the blocks of {', '.join(blocks)}, not of {feature!r}")
+        if len(given) != len(blocks[feature]):
+            raise InputError(f"rates of {feature}: got {len(given)}, it has {len(blocks[feature])} blocks")

@@ -1,41 +1,42 @@
-"""The models by name. Reading this table imports no TensorFlow; building a model does."""
+"""The models by name: every architecture on every backbone that has what it needs.
+
+Reading this table imports no TensorFlow; building a model does.
+"""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from zoo.errors import InputError
-from zoo.models.facts import FACTS, Facts
+from zoo.models.architectures.table import ARCHITECTURES
+from zoo.models.backbones.table import BACKBONES, Backbone, backbones
+from zoo.models.backbones.table import resolve as resolve_backbone
+from zoo.models.facts import FACTS, MEASURED, Facts, measure
 from zoo.weights import catalog
 from zoo.weights.entry import WeightsEntry
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One named model: its builder, and facts that a test holds against the built model.
+    """One named model: an architecture on a backbone, and facts that a test holds against the built model.
 
     Attributes:
         name: ``<architecture>_<backbone>``.
         architecture: First part of the name.
         backbone: Second part of the name.
         paper: Citation of the architecture.
-        builder: ``"module:function"``; called with ``label_set``, ``input_shape`` and the settings.
         labels: Label set of a model without weights.
-        default_weights: Tag that ``weights="default"`` means; `None` where none are published.
-        settings: Arguments of the builder.
+        settings: Arguments by which this model differs from the builder's defaults.
     """
 
     name: str
     architecture: str
     backbone: str
     paper: str
-    builder: str
     labels: str
-    default_weights: str | None
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -43,18 +44,32 @@ class ModelSpec:
 
     @property
     def facts(self) -> Facts:
-        """Size, cost and reach of the model without weights."""
-        return FACTS[self.name]
+        """Size, cost and reach of the model without weights.
+
+        Those of the zoo's own models are known; a model on a registered backbone is built and measured.
+        """
+        if self.name in FACTS:
+            return FACTS[self.name]
+        from zoo import labels
+
+        return measure(self.build()(label_set=labels.resolve(self.labels), input_shape=MEASURED))
 
     @property
     def weights(self) -> tuple[WeightsEntry, ...]:
-        """Catalog entries for this model, its backbone's included."""
+        """Catalog entries for this model, its own ahead of its backbone's."""
         return catalog.entries_of(self.name)
 
+    @property
+    def default_weights(self) -> str | None:
+        """Tag that ``weights="default"`` means: that of the first entry; `None` where none are published."""
+        return self.weights[0].tag if self.weights else None
+
     def build(self) -> Callable:
-        """The builder function; imports TensorFlow."""
-        module, function = self.builder.split(":")
-        return getattr(importlib.import_module(module), function)
+        """The builder function, with this model's settings alone; imports TensorFlow.
+
+        It is called with ``label_set`` and, if wanted, ``input_shape``, ``name`` and settings, as keywords.
+        """
+        return ARCHITECTURES[self.architecture].builder_on(resolve_backbone(self.backbone))
 
 
 @dataclass(frozen=True)
@@ -92,137 +107,42 @@ class ModelInfo:
     metrics: Mapping[str, str]
 
 
-CONTEXT_AGGREGATION = "Yu & Koltun 2016, Multi-Scale Context Aggregation by Dilated Convolutions"
-DUC_HDC = "Wang et al. 2018, Understanding Convolution for Semantic Segmentation"
-DEEPLABV3 = "Chen et al. 2017, Rethinking Atrous Convolution for Semantic Image Segmentation"
-PSPNET = "Zhao et al. 2017, Pyramid Scene Parsing Network"
-
-MODELS: tuple[ModelSpec, ...] = (
-    ModelSpec(
-        name="deeplabv3_aspp_mobilenet_v2",
-        architecture="deeplabv3_aspp",
-        backbone="mobilenet_v2",
-        paper=DEEPLABV3,
-        builder="zoo.models.architectures.deeplabv3_aspp:deeplabv3_aspp_mobilenet_v2",
-        labels="voc21",
-        default_weights="camvid",
-    ),
-    ModelSpec(
-        name="deeplabv3_aspp_mobilenet_v3_large",
-        architecture="deeplabv3_aspp",
-        backbone="mobilenet_v3_large",
-        paper=DEEPLABV3,
-        builder="zoo.models.architectures.deeplabv3_aspp:deeplabv3_aspp_mobilenet_v3_large",
-        labels="voc21",
-        default_weights="coco",
-    ),
-    ModelSpec(
-        name="deeplabv3_aspp_resnet50",
-        architecture="deeplabv3_aspp",
-        backbone="resnet50",
-        paper=DEEPLABV3,
-        builder="zoo.models.architectures.deeplabv3_aspp:deeplabv3_aspp_resnet",
-        labels="voc21",
-        default_weights="coco",
-        settings={"depth": "resnet50"},
-    ),
-    ModelSpec(
-        name="deeplabv3_aspp_resnet101",
-        architecture="deeplabv3_aspp",
-        backbone="resnet101",
-        paper=DEEPLABV3,
-        builder="zoo.models.architectures.deeplabv3_aspp:deeplabv3_aspp_resnet",
-        labels="voc21",
-        default_weights="coco",
-        settings={"depth": "resnet101"},
-    ),
-    ModelSpec(
-        name="pspnet_mobilenet_v2",
-        architecture="pspnet",
-        backbone="mobilenet_v2",
-        paper=PSPNET,
-        builder="zoo.models.architectures.pspnet:pspnet_mobilenet_v2",
-        labels="voc21",
-        default_weights="imagenet",
-    ),
-    ModelSpec(
-        name="pspnet_resnet50",
-        architecture="pspnet",
-        backbone="resnet50",
-        paper=PSPNET,
-        builder="zoo.models.architectures.pspnet:pspnet_resnet",
-        labels="voc21",
-        default_weights="imagenet",
-        settings={"depth": "resnet50"},
-    ),
-    ModelSpec(
-        name="pspnet_resnet101",
-        architecture="pspnet",
-        backbone="resnet101",
-        paper=PSPNET,
-        builder="zoo.models.architectures.pspnet:pspnet_resnet",
-        labels="voc21",
-        default_weights="imagenet",
-        settings={"depth": "resnet101"},
-    ),
-    ModelSpec(
-        name="duc_hdc_mobilenet_v2",
-        architecture="duc_hdc",
-        backbone="mobilenet_v2",
-        paper=DUC_HDC,
-        builder="zoo.models.architectures.duc_hdc:duc_hdc_mobilenet_v2",
-        labels="voc21",
-        default_weights="camvid",
-    ),
-    *(
+def _product(backbones: Collection[Backbone]) -> tuple[ModelSpec, ...]:
+    """Every architecture on every one of these backbones that has what it needs."""
+    return tuple(
         ModelSpec(
-            name=f"duc_hdc_{depth}",
-            architecture="duc_hdc",
-            backbone=depth,
-            paper=DUC_HDC,
-            builder="zoo.models.architectures.duc_hdc:duc_hdc_resnet",
-            labels="voc21",
-            default_weights=default,
-            settings={"depth": depth},
+            name=f"{architecture.name}_{backbone.name}",
+            architecture=architecture.name,
+            backbone=backbone.name,
+            paper=architecture.paper,
+            labels=architecture.labels,
+            settings={"convention": backbone.convention_for(architecture.convention)},
         )
-        for depth, default in (
-            ("resnet50", "imagenet"),
-            ("resnet101", "cityscapes"),
-            ("resnet152", None),
-        )
-    ),
-    ModelSpec(
-        name="context_aggregation_mobilenet_v2",
-        architecture="context_aggregation",
-        backbone="mobilenet_v2",
-        paper=CONTEXT_AGGREGATION,
-        builder="zoo.models.architectures.context_aggregation:context_aggregation_mobilenet_v2",
-        labels="voc21",
-        default_weights="camvid",
-    ),
-    ModelSpec(
-        name="context_aggregation_vgg16",
-        architecture="context_aggregation",
-        backbone="vgg16",
-        paper=CONTEXT_AGGREGATION,
-        builder="zoo.models.architectures.context_aggregation:context_aggregation_vgg16",
-        labels="voc21",
-        default_weights="voc2012",
-        settings={"variant": "pascal_voc", "convention": "caffe_dilation_voc"},
-    ),
-)
+        for architecture in ARCHITECTURES.values()
+        for backbone in backbones
+        if architecture.fits(backbone)
+    )
 
-_BY_NAME = {spec.name: spec for spec in MODELS}
+
+MODELS: tuple[ModelSpec, ...] = _product(BACKBONES.values())
+"""The zoo's own models."""
+
 # The bare name of an architecture is its mobile model.
 ALIASES = {s.architecture: s.name for s in MODELS if s.backbone == "mobilenet_v2"}
 
 
+def specs() -> tuple[ModelSpec, ...]:
+    """All models there are, those on registered backbones last."""
+    return MODELS + _product([row for row in backbones() if row.name not in BACKBONES])
+
+
 def resolve(name: str) -> ModelSpec:
     """The model of that name or alias; `InputError` suggests near names and lists all otherwise."""
-    spec = _BY_NAME.get(ALIASES.get(name, name))
+    by_name = {spec.name: spec for spec in specs()}
+    spec = by_name.get(ALIASES.get(name, name))
     if spec is not None:
         return spec
-    known = [*ALIASES, *_BY_NAME]
+    known = [*ALIASES, *by_name]
     near = get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise InputError(f"unknown model {name!r}; {hint}known: {', '.join(known)}")
@@ -230,10 +150,10 @@ def resolve(name: str) -> ModelSpec:
 
 def list_models(architecture: str | None = None) -> list[str]:
     """Names of all models, or of one architecture's; `InputError` lists the architectures there are."""
-    known = sorted({spec.architecture for spec in MODELS})
+    known = sorted(ARCHITECTURES)
     if architecture is not None and architecture not in known:
         raise InputError(f"unknown architecture {architecture!r}; known: {', '.join(known)}")
-    return [spec.name for spec in MODELS if architecture in (None, spec.architecture)]
+    return [spec.name for spec in specs() if architecture in (None, spec.architecture)]
 
 
 def _score(entry: WeightsEntry) -> str:

@@ -34,14 +34,14 @@ import keras
 from zoo import dilation
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.layers import PadToMultiple
-from zoo.layers.preprocessing import Normalize
-from zoo.models.backbones.mobilenet_v2 import STAGES, mobilenet_v2
-from zoo.models.backbones.resnet import DEPTHS, resnet
+from zoo.models.architectures.table import backbone_for
+from zoo.models.backbones import Backbone
+from zoo.models.blocks import normalized_image
 from zoo.models.conventions import Convention, resolve
 from zoo.models.heads.duc import BRANCH_RATES, dense_upsampling
 
 OUTPUT_STRIDE = 8
+AUTHORS = "tusimple_duc"
 # The group that the first dilated stage repeats after one block at rate 2 (TuSimple-DUC, networks/resnet.py).
 GROUP = (2, 5, 9, 1)
 LAST_GROUP = (5, 9, 17)
@@ -63,13 +63,20 @@ def uniform_rates(blocks: int, last: int = 3) -> Rates:
     return (2,) * blocks, (4,) * last
 
 
-def check_rates(rates: Rates, *, blocks: tuple[int, int], allow_gridding: bool = False) -> Rates:
+def check_rates(
+    rates: Rates,
+    *,
+    blocks: tuple[int, int],
+    allow_gridding: bool = False,
+    kernels: tuple[int, ...] | None = None,
+) -> Rates:
     """The rates of both dilated stages as tuples, if the stack of their layers reads every position.
 
     Args:
         rates: One rate for each block of the first and of the second dilated stage.
         blocks: How many blocks the stages have.
         allow_gridding: Accept rates that leave holes.
+        kernels: Kernel size of each block of both; `None` for 3 throughout.
 
     Returns:
         The rates.
@@ -86,29 +93,36 @@ def check_rates(rates: Rates, *, blocks: tuple[int, int], allow_gridding: bool =
     found = tuple(len(stage) for stage in rates)
     if found != blocks:
         raise InputError(f"rates for {found} blocks; the dilated stages have {blocks}")
-    stack = rates[0] + rates[1]
+    both = rates[0] + rates[1]
+    sizes = kernels or (3,) * len(both)
+    stack = tuple(r if k == 3 else dilation.Layer(k, r) for k, r in zip(sizes, both, strict=True))
     if not dilation.covers(stack) and not allow_gridding:
-        raise InputError(_holes_message(stack))
+        raise InputError(_holes_message(both, stack))
     return rates
 
 
-def _holes_message(stack: tuple[int, ...]) -> str:
+def _holes_message(rates: tuple[int, ...], stack: tuple[int | dilation.Layer, ...]) -> str:
     field = dilation.receptive_field(stack)
     offsets = [int(place) - field // 2 for place in dilation.holes(stack, dims=1)[:, 0]]
     positive = [offset for offset in offsets if offset > 0]  # the taps are symmetric, and so are the holes
     shown = ", ".join(f"±{offset}" for offset in positive[:6]) + (", …" if len(positive) > 6 else "")
     return (
-        f"rates {'-'.join(map(str, stack))} leave holes: {len(offsets)} of {field} positions along each axis "
+        f"rates {'-'.join(map(str, rates))} leave holes: {len(offsets)} of {field} positions along each axis "
         f"are never read, at the offsets {shown} on the stride-{OUTPUT_STRIDE} map that enters the dilated "
         "stages; mix in smaller rates, such as 1, or pass allow_gridding=True"
     )
 
 
-def _resolve_rates(rates: str | Rates, *, blocks: tuple[int, int], allow_gridding: bool) -> Rates:
+def _resolve_rates(rates: str | Rates, *, backbone: Backbone, allow_gridding: bool) -> dict[str, tuple]:
+    """The rates of the blocks by the feature that they end in."""
+    kernels = backbone.kernels()
+    blocks = tuple(len(stage) for stage in kernels.values())
     named = {"hybrid": hybrid_rates, "uniform": uniform_rates}
     if isinstance(rates, str) and rates in named:
         rates = named[rates](*blocks)
-    return check_rates(rates, blocks=blocks, allow_gridding=allow_gridding)
+    together = tuple(kernel for stage in kernels.values() for kernel in stage)
+    rates = check_rates(rates, blocks=blocks, allow_gridding=allow_gridding, kernels=together)
+    return dict(zip(kernels, rates, strict=True))
 
 
 def _source(convention: str, epsilon: float | None, output_stride: int) -> Convention:
@@ -123,46 +137,47 @@ def _source(convention: str, epsilon: float | None, output_stride: int) -> Conve
     return replace(source, epsilon=epsilon, head_epsilon=epsilon)
 
 
-def _image_and_padded(input_shape, source: Convention):
-    """The input, and the same normalized and padded to whole cells; zeros are the mean by then."""
-    image = keras.Input(input_shape, name="image", dtype="float32")
-    x = Normalize(**vars(source.normalization), name="normalize")(image)
-    return image, PadToMultiple(multiple=OUTPUT_STRIDE, name="pad")(x)
-
-
-def duc_hdc_resnet(
+def duc_hdc(
     *,
+    backbone: str | Backbone,
     label_set: LabelSet,
-    depth: str = "resnet101",
     input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-    convention: str = "tusimple_duc",
+    convention: str | None = None,
     output_stride: int = OUTPUT_STRIDE,
     rates: str | Rates = "hybrid",
     allow_gridding: bool = False,
+    width: float = 1.0,
     cell: int = OUTPUT_STRIDE,
     branch_rates: tuple[int, ...] = BRANCH_RATES,
-    separable: bool = False,
+    separable: bool | None = None,
     epsilon: float | None = None,
-    name: str = "duc_hdc_resnet101",
+    name: str | None = None,
 ) -> keras.Model:
-    """DUC-HDC on a ResNet, as published for ResNet-101.
+    """DUC-HDC, as published for ResNet-101, on a backbone whose blocks take a rate each.
+
+    On MobileNetV2 the rates are those of the depthwise convolutions: the seven blocks of 64 and 96 channels
+    have 2, 2-5-9-1, 2-5, the four of 160 and 320 channels 5-9-17-1; together they read all 117 of 117
+    positions along each axis.
 
     Args:
+        backbone: Name in the table of backbones, or a row of it.
         label_set: Classes of the logits.
-        depth: ``"resnet50"``, ``"resnet101"`` or ``"resnet152"``.
         input_shape: ``(height, width, 3)``; `None` where any size may come.
         convention: Name in `zoo.models.conventions.CONVENTIONS`: what the source of the weights computes. The
-            authors' has the deep stem, the stride on the first 1×1 and an unpadded max pooling.
+            authors', which `None` means on ResNet, has the deep stem, the stride on the first 1×1 and an
+            unpadded max pooling; on other backbones `None` means the backbone's own.
         output_stride: 8, the only stride of this architecture.
         rates: ``"hybrid"``, the published ones (`hybrid_rates`); ``"uniform"``, 2 and 4 throughout; or a rate
-            for each block of the third and of the fourth stage.
+            for each block of both dilated stages: the third and the fourth of a ResNet.
         allow_gridding: Build rates that leave holes, instead of an error that names them (`check_rates`).
+        width: Multiplier of the backbone's channels.
         cell: Side of the square that each position predicts: 8 is full resolution, as in the paper; the
             authors' published Cityscapes weights have 4, half of it, and double probabilities bilinearly.
         branch_rates: Rates of the summed classifiers.
-        separable: Separable branches (`zoo.models.heads.duc`).
+        separable: Separable branches (`zoo.models.heads.duc`), which keep the head as small as a mobile
+            backbone; `None` for separable ones on such a backbone and full ones on others.
         epsilon: Of all batch normalizations instead of the convention's, where a file states it.
-        name: Of the model.
+        name: Of the model; `None` for ``duc_hdc_<backbone>``.
 
     Returns:
         A model from RGB images ``(batch, height, width, 3)`` in 0…255 to float32 logits
@@ -170,80 +185,23 @@ def duc_hdc_resnet(
         inside the graph, to a multiple of 8.
 
     Raises:
-        InputError: An unknown depth or convention, rates that leave holes or do not fit the blocks, a cell
-            that does not divide 8, or another output stride.
+        InputError: An unknown backbone or convention, an option that the backbone does not have, rates that
+            leave holes or do not fit the blocks, a cell that does not divide 8, or another output stride.
     """
-    if depth not in DEPTHS:
-        raise InputError(f"depth must be one of {', '.join(DEPTHS)}, not {depth!r}")
-    source = _source(convention, epsilon, output_stride)
-    stages = _resolve_rates(rates, blocks=DEPTHS[depth][2:], allow_gridding=allow_gridding)
-    image, x = _image_and_padded(input_shape, source)
-    features = resnet(
-        x,
-        depth=depth,
+    backbone = backbone_for("duc_hdc", backbone)
+    source = _source(convention or backbone.convention_for(AUTHORS), epsilon, output_stride)
+    stages = _resolve_rates(rates, backbone=backbone, allow_gridding=allow_gridding)
+    image, x = normalized_image(input_shape, convention=source, multiple=OUTPUT_STRIDE)
+    options = {"width": width, "rates": stages}
+    features = backbone.build(x, convention=source, output_stride=OUTPUT_STRIDE, **options)
+    logits = dense_upsampling(
+        features[backbone.last],
+        image,
+        label_set=label_set,
         convention=source,
         output_stride=OUTPUT_STRIDE,
-        rates={3: stages[0], 4: stages[1]},
-        deep_stem=source.deep_stem,
-        pool_padding=source.pool_padding,
+        cell=cell,
+        rates=tuple(branch_rates),
+        separable=backbone.light if separable is None else separable,
     )
-    head = {"cell": cell, "rates": tuple(branch_rates), "separable": separable, "label_set": label_set}
-    logits = dense_upsampling(features["c5"], image, convention=source, output_stride=OUTPUT_STRIDE, **head)
-    return keras.Model(image, logits, name=name)
-
-
-# Stages of MobileNetV2 whose strides are refused at 8: 64 and 96 channels, then 160 and 320.
-MOBILE_STAGES = ((3, 4), (5, 6))
-
-
-def duc_hdc_mobilenet_v2(
-    *,
-    label_set: LabelSet,
-    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
-    convention: str = "torchvision",
-    output_stride: int = OUTPUT_STRIDE,
-    rates: str | Rates = "hybrid",
-    allow_gridding: bool = False,
-    width: float = 1.0,
-    cell: int = OUTPUT_STRIDE,
-    branch_rates: tuple[int, ...] = BRANCH_RATES,
-    separable: bool = True,
-    epsilon: float | None = None,
-    name: str = "duc_hdc_mobilenet_v2",
-) -> keras.Model:
-    """DUC-HDC on MobileNetV2: hybrid rates in the depthwise convolutions of its dilated blocks.
-
-    The seven blocks of 64 and 96 channels have the rates 2, 2-5-9-1, 2-5, the four of 160 and 320 channels
-    5-9-17-1; together they read all 117 of 117 positions along each axis.
-
-    Args:
-        label_set: Classes of the logits.
-        input_shape: ``(height, width, 3)``; `None` where any size may come.
-        convention: Name in `zoo.models.conventions.CONVENTIONS`.
-        output_stride: 8, the only stride of this architecture.
-        rates: As in `duc_hdc_resnet`, for seven and four blocks.
-        allow_gridding: As in `duc_hdc_resnet`.
-        width: Multiplier of the backbone's channels.
-        cell: As in `duc_hdc_resnet`.
-        branch_rates: Rates of the summed classifiers.
-        separable: Separable branches, which keep the head as small as the backbone.
-        epsilon: As in `duc_hdc_resnet`.
-        name: Of the model.
-
-    Returns:
-        A model as from `duc_hdc_resnet`.
-
-    Raises:
-        InputError: As from `duc_hdc_resnet`, or an impossible width.
-    """
-    source = _source(convention, epsilon, output_stride)
-    repeats = [[STAGES[index].repeats for index in group] for group in MOBILE_STAGES]
-    both = _resolve_rates(rates, blocks=tuple(map(sum, repeats)), allow_gridding=allow_gridding)
-    by_stage = {}
-    for group, counts, given in zip(MOBILE_STAGES, repeats, both, strict=True):
-        by_stage.update(zip(group, (given[: counts[0]], given[counts[0] :]), strict=True))
-    image, x = _image_and_padded(input_shape, source)
-    features = mobilenet_v2(x, convention=source, output_stride=OUTPUT_STRIDE, width=width, rates=by_stage)
-    head = {"cell": cell, "rates": tuple(branch_rates), "separable": separable, "label_set": label_set}
-    logits = dense_upsampling(features["c5"], image, convention=source, output_stride=OUTPUT_STRIDE, **head)
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, logits, name=name or f"duc_hdc_{backbone.name}")

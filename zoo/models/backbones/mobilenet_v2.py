@@ -12,7 +12,7 @@ from typing import NamedTuple
 import keras
 
 from zoo.errors import InputError
-from zoo.models.blocks import Norm, StrideTracker, conv_bn_act, depthwise_bn_act
+from zoo.models.blocks import Norm, StrideTracker, check_rates, conv_bn_act, depthwise_bn_act
 from zoo.models.conventions import Convention
 
 STEM_CHANNELS = 32
@@ -37,6 +37,8 @@ STAGES = (
     Stage(6, 160, 3, 2),
     Stage(6, 320, 1, 1, "c5"),
 )
+# The stages whose strides output stride 8 refuses, by the feature that they end in.
+DILATED = {"c4": (3, 4), "c5": (5, 6)}
 # The stage whose blocks the multi-grid of DeepLabv3 (section 3.2.1) speaks of: the last with several.
 MULTI_GRID_STAGE = 5
 
@@ -63,11 +65,21 @@ def inverted_residual(
     return x
 
 
-def _check_rates(rates: Mapping[int, tuple[int, ...]]) -> None:
-    for index, given in rates.items():
-        blocks = STAGES[index].repeats if index in range(len(STAGES)) else 0
-        if len(given) != blocks:
-            raise InputError(f"rates of stage {index}: got {len(given)}, it has {blocks} blocks")
+def dilated_blocks() -> dict[str, tuple[int, ...]]:
+    """Kernel sizes of the blocks that output stride 8 dilates, by the feature that they end in."""
+    return {feature: (3,) * sum(STAGES[i].repeats for i in stages) for feature, stages in DILATED.items()}
+
+
+def _rates_of_stages(rates: Mapping[str, tuple[int, ...]]) -> dict[int, tuple[int, ...]]:
+    """Rates by the index of the stage from those by the feature."""
+    check_rates(rates, dilated_blocks())
+    by_stage = {}
+    for feature, given in rates.items():
+        first = 0
+        for index in DILATED[feature]:
+            by_stage[index] = tuple(given[first : first + STAGES[index].repeats])
+            first += STAGES[index].repeats
+    return by_stage
 
 
 def mobilenet_v2(
@@ -77,7 +89,7 @@ def mobilenet_v2(
     output_stride: int = 16,
     width: float = 1.0,
     multi_grid: tuple[int, int, int] | None = None,
-    rates: Mapping[int, tuple[int, ...]] | None = None,
+    rates: Mapping[str, tuple[int, ...]] | None = None,
     name: str = "backbone",
 ) -> dict[str, keras.KerasTensor]:
     """Build the backbone on a normalized image.
@@ -90,8 +102,8 @@ def mobilenet_v2(
         multi_grid: Factors of the rates of the three 160-channel blocks (DeepLabv3, section 3.2.1): each, the
             first included, has its factor times the stage's rate. `None` leaves the rates to the running
             stride, by which the first block keeps the rate before it.
-        rates: Rate of every block of a stage without a stride (its index in `STAGES`), instead of what the
-            running stride and the multi-grid give.
+        rates: Rate of every block that ends in ``c4`` (64 and 96 channels) or ``c5`` (160 and 320), instead
+            of what the running stride and the multi-grid give.
         name: Prefix of the layers' names: ``<name>.stem``, ``<name>.block<0…16>``.
 
     Returns:
@@ -106,8 +118,7 @@ def mobilenet_v2(
         len(multi_grid) != 3 or any(not isinstance(g, int) or g < 1 for g in multi_grid)
     ):
         raise InputError(f"multi_grid takes three positive integers, not {multi_grid!r}")
-    rates = rates or {}
-    _check_rates(rates)
+    rates = _rates_of_stages(rates or {})
     norm = Norm(convention.epsilon, convention.batch_norm)
     tracker = StrideTracker(output_stride)
     size = {"width": width, "divisor": convention.channel_divisor}

@@ -6,13 +6,14 @@ is the first block at stride 8, which the auxiliary head of torchvision's DeepLa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import keras
 
 from zoo.errors import InputError
 from zoo.models.backbones.mobilenet_v2 import scaled
-from zoo.models.blocks import Norm, StrideTracker, conv_bn_act, depthwise_bn_act
+from zoo.models.blocks import Norm, StrideTracker, check_rates, conv_bn_act, depthwise_bn_act
 from zoo.models.conventions import Convention
 
 STEM_CHANNELS = 16
@@ -49,6 +50,8 @@ BLOCKS = (
     Block(5, 960, 160, True, "hard_swish", 1),
 )
 LAST_CHANNELS = 960
+# The blocks that output stride 8 dilates, by the feature that they end in.
+DILATED = {"c4": range(6, 12), "c5": range(12, 15)}
 
 
 def squeeze_excite(x, *, divisor: int, name: str):
@@ -81,8 +84,28 @@ def inverted_residual(
     return x
 
 
+def dilated_blocks() -> dict[str, tuple[int, ...]]:
+    """Kernel sizes of the blocks that output stride 8 dilates, by the feature that they end in."""
+    return {feature: tuple(BLOCKS[i].kernel for i in blocks) for feature, blocks in DILATED.items()}
+
+
+def _rates_of_blocks(rates: Mapping[str, tuple[int, ...]]) -> dict[int, int]:
+    check_rates(rates, dilated_blocks())
+    return {
+        block: rate
+        for feature, given in rates.items()
+        for block, rate in zip(DILATED[feature], given, strict=True)
+    }
+
+
 def mobilenet_v3_large(
-    x, *, convention: Convention, output_stride: int = 16, width: float = 1.0, name: str = "backbone"
+    x,
+    *,
+    convention: Convention,
+    output_stride: int = 16,
+    width: float = 1.0,
+    rates: Mapping[str, tuple[int, ...]] | None = None,
+    name: str = "backbone",
 ) -> dict[str, keras.KerasTensor]:
     """Build the backbone on a normalized image, up to the 960-channel convolution.
 
@@ -91,6 +114,8 @@ def mobilenet_v3_large(
         convention: Padding, epsilon, channel rounding and late dilation of the source of the weights.
         output_stride: 8, 16 or 32; strides beyond it become dilation.
         width: Multiplier of all channel counts.
+        rates: Rate of every block that ends in ``c4`` (80 and 112 channels) or ``c5`` (160), instead of what
+            the running stride gives.
         name: Prefix of the layers' names: ``<name>.stem``, ``<name>.block<0…14>``, ``<name>.last``.
 
     Returns:
@@ -98,10 +123,11 @@ def mobilenet_v3_large(
         ⌈width / stride⌉, channels)``.
 
     Raises:
-        InputError: An impossible width or output stride.
+        InputError: An impossible width or output stride, or rates that do not fit the blocks.
     """
     if not width > 0:
         raise InputError(f"width must be above 0, not {width!r}")
+    rates = _rates_of_blocks(rates or {})
     norm = Norm(convention.epsilon, convention.batch_norm)
     tracker = StrideTracker(output_stride, late=convention.late_dilation)
     size = {"width": width, "divisor": convention.channel_divisor}
@@ -111,6 +137,7 @@ def mobilenet_v3_large(
     features = {}
     for index, block in enumerate(BLOCKS):
         stride, rate = tracker.take(block.stride)
+        rate = rates.get(index, rate)
         common = {"width": width, "convention": convention, "norm": norm}
         x = inverted_residual(x, block, stride=stride, rate=rate, name=f"{name}.block{index}", **common)
         if block.feature:

@@ -14,19 +14,21 @@ from dataclasses import replace
 import keras
 
 from zoo.errors import InputError
-from zoo.models.blocks import Norm, StrideTracker, activation, conv_bn_act, max_pool
+from zoo.models.blocks import Norm, StrideTracker, activation, check_rates, conv_bn_act, max_pool
 from zoo.models.conventions import Convention
 
 # Bottlenecks in each of the four stages.
 DEPTHS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 WIDTHS = (64, 128, 256, 512)
+# The features of the stages that output stride 8 dilates.
+DILATED = ("c4", "c5")
 EXPANSION = 4
 
 
-def stem(x, *, deep: bool, convention: Convention, norm: Norm, name: str):
+def stem(x, *, convention: Convention, norm: Norm, name: str):
     """7×7 at stride 2, or three 3×3 of which the first has the stride."""
     common = {"padding": convention.padding, "norm": norm}
-    if not deep:
+    if not convention.deep_stem:
         return conv_bn_act(x, 64, 7, strides=2, name=f"{name}.stem", **common)
     x = conv_bn_act(x, 64, 3, strides=2, name=f"{name}.stem1", **common)
     x = conv_bn_act(x, 64, 3, name=f"{name}.stem2", **common)
@@ -62,17 +64,22 @@ def bottleneck(
     return activation(x, "relu", name=name)
 
 
-def _check(depth: str, rates: Mapping[int, tuple[int, ...]], multi_grid: tuple[int, ...] | None) -> None:
+def _blocks(depth: str) -> tuple[int, ...]:
     if depth not in DEPTHS:
         raise InputError(f"depth must be one of {', '.join(DEPTHS)}, not {depth!r}")
-    blocks = DEPTHS[depth]
-    for stage, given in rates.items():
-        if stage not in (1, 2, 3, 4) or len(given) != blocks[stage - 1]:
-            raise InputError(f"rates of stage {stage}: got {len(given)}, {depth} has {blocks} blocks")
+    return DEPTHS[depth]
+
+
+def dilated_blocks(depth: str) -> dict[str, tuple[int, ...]]:
+    """Kernel sizes of the blocks that output stride 8 dilates, by the feature that they end in."""
+    return {feature: (3,) * count for feature, count in zip(DILATED, _blocks(depth)[2:], strict=True)}
+
+
+def _check_multi_grid(multi_grid: tuple[int, ...] | None, blocks: int) -> None:
     if multi_grid is None:
         return
-    if len(multi_grid) != blocks[3] or any(not isinstance(g, int) or g < 1 for g in multi_grid):
-        raise InputError(f"multi_grid takes {blocks[3]} positive integers, not {multi_grid!r}")
+    if len(multi_grid) != blocks or any(not isinstance(g, int) or g < 1 for g in multi_grid):
+        raise InputError(f"multi_grid takes {blocks} positive integers, not {multi_grid!r}")
 
 
 def resnet(
@@ -82,9 +89,7 @@ def resnet(
     convention: Convention,
     output_stride: int = 16,
     multi_grid: tuple[int, ...] | None = None,
-    rates: Mapping[int, tuple[int, ...]] | None = None,
-    deep_stem: bool = False,
-    pool_padding: str = "symmetric",
+    rates: Mapping[str, tuple[int, ...]] | None = None,
     name: str = "backbone",
 ) -> dict[str, keras.KerasTensor]:
     """Build the backbone on a normalized image.
@@ -92,14 +97,13 @@ def resnet(
     Args:
         x: ``(batch, height, width, 3)``, normalized as the convention says.
         depth: ``"resnet50"``, ``"resnet101"`` or ``"resnet152"``.
-        convention: Padding, place of the stride, epsilon and late dilation of the source of the weights.
+        convention: Stem, padding, place of the stride, epsilon, late dilation of the source of the weights.
         output_stride: 8, 16 or 32; strides beyond it become dilation.
         multi_grid: Factors of the rates of the last stage's blocks (DeepLabv3, section 3.2.1): each block,
             the first included, has its factor times the stage's rate, whatever `late_dilation` says.
             `None` leaves the rates to the running stride.
-        rates: Rate of every block of a dilated stage (1 to 4), instead of what the running stride gives.
-        deep_stem: Three 3×3 convolutions (64, 64, 128) instead of one 7×7.
-        pool_padding: ``"symmetric"`` or ``"valid"``, of the max pooling.
+        rates: Rate of every block of the stages that end in ``c4`` and ``c5``, instead of what the running
+            stride gives.
         name: Prefix of the layers' names: ``<name>.stem``, ``<name>.stage<1…4>.block<0…>``.
 
     Returns:
@@ -108,24 +112,26 @@ def resnet(
     Raises:
         InputError: An unknown depth, or rates or a multi-grid that do not fit it.
     """
-    rates = rates or {}
-    _check(depth, rates, multi_grid)
+    rates, counts = rates or {}, _blocks(depth)
+    check_rates(rates, dilated_blocks(depth))
+    _check_multi_grid(multi_grid, counts[-1])
     norm = Norm(convention.epsilon, convention.batch_norm)
     # Fresh branches start at 1 / √blocks, so that the sum of all of them stays of the order of the input
     # (De and Smith 2020); at 1, each block doubles the variance, and 33 of them leave the range of float16.
-    branch_scale = 1 / math.sqrt(sum(DEPTHS[depth]))
+    branch_scale = 1 / math.sqrt(sum(counts))
     tracker = StrideTracker(output_stride, late=convention.late_dilation)
     tracker.take(2)
-    x = stem(x, deep=deep_stem, convention=convention, norm=norm, name=name)
+    x = stem(x, convention=convention, norm=norm, name=name)
     features = {"c1": x}
     tracker.take(2)
-    x = max_pool(x, padding=pool_padding, name=f"{name}.pool")
-    for stage, (blocks, width) in enumerate(zip(DEPTHS[depth], WIDTHS, strict=True), start=1):
+    x = max_pool(x, padding=convention.pool_padding, name=f"{name}.pool")
+    for stage, (blocks, width) in enumerate(zip(counts, WIDTHS, strict=True), start=1):
+        feature = f"c{stage + 1}"
         for block in range(blocks):
             stride, rate = tracker.take(2 if block == 0 and stage > 1 else 1)
             if stage == 4 and multi_grid and stride == 1:
                 rate = tracker.rate * multi_grid[block]
-            rate = rates[stage][block] if stage in rates else rate
+            rate = rates[feature][block] if feature in rates else rate
             x = bottleneck(
                 x,
                 width,
@@ -136,5 +142,5 @@ def resnet(
                 branch_scale=branch_scale,
                 name=f"{name}.stage{stage}.block{block}",
             )
-        features[f"c{stage + 1}"] = x
+        features[feature] = x
     return features

@@ -2,7 +2,8 @@
 
 Yu & Koltun (2016, section 4) remove the last two poolings, dilate what follows them, and turn the fully
 connected layers into convolutions. None of the convolutions pads, so each output cell reads 380×380 pixels of
-the image itself; the image is extended by reflection before (`zoo.layers.ReflectionPadding2D`).
+the image itself; the image is extended by reflection before (`zoo.layers.ReflectionPadding2D`) by the
+margin that the table of backbones states.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ class Stage(NamedTuple):
 
 STAGES = (Stage(2, 64), Stage(2, 128), Stage(3, 256), Stage(3, 512), Stage(3, 512))
 DENSE_CHANNELS = 4096
-# Reflected pixels on each side that make the map ⌈image / output stride⌉ cells long, at every output stride:
-# a cell reads 372 + output stride pixels, since a pooling and the rate in its place widen the field alike.
-MARGIN = 186
 
 
 def _conv_relu(x, channels: int, kernel_size: int = 3, *, rate: int = 1, name: str):
