@@ -1,30 +1,22 @@
 """Context aggregation against the authors' networks, and its structure against the paper."""
 
-import importlib.util
 import logging
-import math
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from goldens import seeding
+from support.context_networks import context, small, tents
 
 import zoo
 from zoo import labels
-from zoo.dilation.model import analyse
 from zoo.errors import InputError, MismatchError
 from zoo.labels import CAMVID11, VOC21, numbered
-from zoo.layers import BilinearUpsampling2D, JoinTiles, ReflectionPadding2D
 from zoo.layers.resize import label_set_of, resize_bilinear
 from zoo.models import registry
-from zoo.models.architectures.context_aggregation import (
-    VARIANTS,
-    context_aggregation,
-)
-from zoo.models.backbones import BACKBONES
-from zoo.models.backbones.vgg16 import STAGES, vgg16
-from zoo.models.heads.context import IdentityContext, context_module
+from zoo.models.architectures.context_aggregation import context_aggregation
 from zoo.models.surgery import with_classes
 from zoo.weights import catalog, name_maps
 from zoo.weights.convert import assign, convert
@@ -37,7 +29,6 @@ DEPTHS = {
     "conv5_3": "backbone.stage5.conv3.conv",
 }
 CHANNELS, STEP = 2, 7
-MARGIN = BACKBONES["vgg16"].margin
 TAGS = ["voc2012", "camvid", "kitti", "cityscapes"]
 # Weights in the authors' files, in bytes.
 PUBLISHED_BYTES = {
@@ -47,24 +38,6 @@ PUBLISHED_BYTES = {
     "cityscapes": 537_492_172,
 }
 UPSAMPLING_BYTES = 4 * 19 * 16 * 16  # fixed bilinear kernels, which are no variable here
-
-
-def module(name):
-    spec = importlib.util.spec_from_file_location(name, GOLDENS / f"{name}.py")
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
-
-
-seeding = module("seeding")
-
-
-def small(tag="voc2012", *, classes=None, **options):
-    """A published network with its front end at 1/32 of the width."""
-    entry = catalog.find("context_aggregation_vgg16", tag)
-    label_set = labels.resolve(entry.labels) if classes is None else numbered(classes)
-    settings = {"backbone": "vgg16", "label_set": label_set, "width": 1 / 32}
-    return context_aggregation(**{**entry.settings, **settings, **options})
 
 
 # --- the authors' networks -----------------------------------------------------------------------------
@@ -78,11 +51,6 @@ def source_shapes(name_map, model):
         shapes[f"{prefix}/0"] = tuple(kernel[i] for i in (3, 2, 0, 1))
         shapes[f"{prefix}/1"] = (kernel[3],)
     return shapes
-
-
-def tents(channels=19, size=16):
-    line = 1 - np.abs((np.arange(size) + 0.5) / (size / 2) - 1)
-    return np.broadcast_to(np.outer(line, line), (channels, 1, size, size)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -151,186 +119,6 @@ def test_equals_the_authors_procedure_at_its_published_input(drawn):
     model = published("camvid", drawn, tiled=True)
     with np.load(GOLDENS / "context_aggregation_tiled.npz") as golden:
         assert_equal_to_golden(model, golden, "tiled", (96, 120))
-
-
-# --- the front end -------------------------------------------------------------------------------------
-
-
-def front_end(**options):
-    image = keras.Input((None, None, 3))
-    return keras.Model(image, vgg16(image, width=1 / 32, **options))
-
-
-@pytest.mark.parametrize("output_stride", [4, 8, 16, 32])
-def test_margin_gives_a_map_of_the_rounded_up_size(output_stride):
-    model = front_end(output_stride=output_stride)
-    for side in (1, 8, 31, 33, 64):
-        x = np.zeros((1, side + 2 * MARGIN, side + 2 * MARGIN, 3), "float32")
-        assert model(x)["fc7"].shape[1:3] == (-(-side // output_stride),) * 2
-    field = analyse(keras.Model(model.input, model.output["fc7"]), layer="backbone.fc7.conv").receptive_field
-    assert field == (2 * MARGIN + output_stride,) * 2
-
-
-@pytest.mark.parametrize("output_stride, rates", [(8, (2, 4)), (16, (1, 2)), (32, (1, 1)), (4, (4, 8))])
-def test_rates_follow_the_running_stride(output_stride, rates):
-    model = front_end(output_stride=output_stride)
-    layers = ("backbone.stage5.conv1.conv", "backbone.fc6.conv")
-    assert tuple(model.get_layer(name).rate for name in layers) == rates
-    pools = [layer for layer in model.layers if layer.name.endswith(".pool")]
-    assert len(pools) == int(math.log2(output_stride))
-
-
-def test_imagenet_file_fills_the_front_end():
-    """torchvision's shapes; its fully connected layer reads (channels, rows, columns) of a 7 × 7 map."""
-    image = keras.Input((400, 400, 3))
-    model = keras.Model(image, vgg16(image))
-    name_map = name_maps.resolve("torchvision_vgg16")
-    source = {"classifier.6.weight": np.zeros((1000, 4096), np.float32)}
-    for layer, prefix in name_map.layers.items():
-        rows, columns, inputs, outputs = model.get_layer(layer).kernel.shape
-        dense = prefix.startswith("classifier")
-        shape = (outputs, inputs * rows * columns) if dense else (outputs, inputs, rows, columns)
-        source[f"{prefix}.weight"] = np.broadcast_to(np.float32(0), shape)
-        source[f"{prefix}.bias"] = np.zeros(outputs, np.float32)
-    source["classifier.0.weight"] = np.broadcast_to(np.arange(512 * 49, dtype=np.float32), (4096, 512 * 49))
-    arrays = convert(source, name_map)
-    variables = {v.path: v for v in model.variables if "seed" not in v.path}
-    assert {p: tuple(a.shape) for p, a in arrays.items()} == {p: tuple(v.shape) for p, v in variables.items()}
-    assert arrays["backbone.fc6.conv/kernel"][2, 3, 5, 0] == 5 * 49 + 2 * 7 + 3
-    # torchvision's published 138,357,544 less the ImageNet classifier.
-    assert sum(v.size for v in arrays.values()) == 138_357_544 - 1000 * 4097
-    features = model.output
-    assert [features[f"c{i}"].shape[-1] for i in range(1, 6)] == [stage.channels for stage in STAGES]
-    assert features["fc7"].shape == (None, 4, 4, 4096)
-
-
-# --- the context module --------------------------------------------------------------------------------
-
-
-def context(classes=4, **options):
-    scores = keras.Input((None, None, classes))
-    return keras.Model(scores, context_module(scores, classes=classes, **options))
-
-
-@pytest.mark.parametrize("pad_once", [False, True])
-@pytest.mark.parametrize("size", ["basic", "large"])
-def test_receptive_fields_are_those_of_table_1(size, pad_once):
-    model = context(module=size, pad_once=pad_once)
-    names = [*(f"classifier.context.layer{i}.conv" for i in range(1, 8)), "classifier"]
-    fields = [analyse(model, layer=name).receptive_field for name in names]
-    assert fields == [(n, n) for n in (3, 5, 9, 17, 33, 65, 67, 67)]
-
-
-def test_whole_network_sees_908_pixels():
-    model = small()
-    assert analyse(model, layer="classifier").receptive_field == (380 + 8 * 66,) * 2
-
-
-@pytest.mark.parametrize("size, widths", [("basic", (1,) * 8), ("large", (2, 2, 4, 8, 16, 32, 32, 1))])
-def test_widths_are_those_of_table_1(size, widths):
-    model = context(classes=3, module=size)
-    assert tuple(layer.filters // 3 for layer in model.layers if hasattr(layer, "filters")) == widths
-
-
-@pytest.mark.parametrize("pad_once", [False, True])
-@pytest.mark.parametrize("size", ["basic", "large"])
-def test_module_passes_its_input_through_at_first(size, pad_once):
-    """Scores above zero: those below are cut by the ReLU of every layer."""
-    x = np.random.default_rng(0).uniform(0.5, 1.5, (1, 20, 31, 4)).astype("float32")
-    y = context(module=size, pad_once=pad_once, noise=0.0)(x)
-    np.testing.assert_allclose(y, x, atol=1e-6)
-
-
-def test_noise_breaks_ties_and_leaves_the_scores_recognizable():
-    x = np.random.default_rng(0).uniform(0.5, 1.5, (1, 20, 31, 4)).astype("float32")
-    error = np.abs(context(module="large")(x) - x).mean()
-    assert 0 < error < 0.1 * x.mean()
-
-
-def test_identity_kernels_by_the_equation():
-    """Two classes, 2 → 4 channels: each output starts with half of its class."""
-    kernel = np.asarray(IdentityContext(2)((3, 3, 2, 4)))
-    wanted = np.zeros((3, 3, 2, 4))
-    wanted[1, 1] = [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]]
-    np.testing.assert_array_equal(kernel, wanted)
-    noisy = np.asarray(IdentityContext(2, noise=0.01, seed=1)((3, 3, 2, 4)))
-    np.testing.assert_array_equal(noisy[wanted > 0], 0.5)
-    assert 0 < np.abs(noisy[wanted == 0]).max() < 0.05
-    assert (noisy[wanted == 0] != 0).all()
-
-
-def test_initializer_is_serializable():
-    initializer = IdentityContext(7, noise=0.02, seed=3)
-    again = keras.initializers.deserialize(keras.initializers.serialize(initializer))
-    assert again.get_config() == {"classes": 7, "noise": 0.02, "seed": 3}
-    np.testing.assert_array_equal(again((3, 3, 7, 14)), initializer((3, 3, 7, 14)))
-
-
-@pytest.mark.parametrize("shape", [(3, 3, 4, 3), (2, 2, 3, 3), (3, 3, 5, 6)])
-def test_initializer_refuses_other_shapes(shape):
-    with pytest.raises(InputError, match="divide by 3"):
-        IdentityContext(3)(shape)
-
-
-# --- margin, tiles, upsampling -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize("size", [(1, 2), (5, 3), (40, 187), (186, 200)])
-def test_margin_is_numpys_reflection_at_any_size(size, static):
-    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype("float32")
-    image = keras.Input((*(size if static else (None, None)), 3))
-    model = keras.Model(image, ReflectionPadding2D(margin=186)(image))
-    wanted = np.pad(x, [(0, 0), (186, 186), (186, 186), (0, 0)], mode="reflect")
-    np.testing.assert_array_equal(model(x), wanted)
-    if static:
-        assert model.output_shape[1:3] == wanted.shape[1:3]
-
-
-def authors_tiles(image, tile, margin):
-    """The loop of the authors' ``predict.py``, with NumPy's reflection for OpenCV's."""
-    border = np.pad(image, [(margin, margin), (margin, margin), (0, 0)], mode="reflect")
-    full = [n + 2 * margin for n in tile]
-    for top in range(0, image.shape[0], tile[0]):
-        for left in range(0, image.shape[1], tile[1]):
-            part = border[top : top + full[0], left : left + full[1]]
-            below, right = (f - p for f, p in zip(full, part.shape[:2], strict=True))
-            yield np.pad(part, [(0, below), (0, right), (0, 0)], mode="reflect")
-
-
-@pytest.mark.parametrize("static", [False, True])
-@pytest.mark.parametrize("size", [(5, 7), (24, 16), (33, 50), (25, 17)])
-def test_tiles_are_the_authors(size, static):
-    tile, margin = (24, 16), 6
-    x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype("float32")
-    image = keras.Input((*(size if static else (None, None)), 3))
-    cut = ReflectionPadding2D(margin=margin, tile=tile)(image)
-    model = keras.Model(image, [cut, JoinTiles(tile=tile)([cut, image])])
-    tiles, joined = model(x)
-    wanted = [t for picture in x for t in authors_tiles(picture, tile, margin)]
-    np.testing.assert_array_equal(tiles, wanted)
-    across = -(-size[1] // tile[1])
-    rows = [np.concatenate(wanted[i : i + across], axis=1) for i in range(0, len(wanted) // 2, across)]
-    np.testing.assert_array_equal(joined[0], np.concatenate(rows))
-
-
-def test_an_image_that_fills_its_tile_is_the_whole_image():
-    whole, tiled = small("camvid"), small("camvid", tiled=True)
-    tiled.set_weights(whole.get_weights())
-    rows, columns = VARIANTS["camvid"].tile
-    x = seeding.image(rows, columns)[None]
-    np.testing.assert_allclose(tiled(x), whole(x), atol=1e-5)
-
-
-@pytest.mark.parametrize("factor", [2, 8])
-def test_upsampling_is_the_bilinear_deconvolution(factor):
-    x = np.random.default_rng(0).normal(size=(2, 5, 3, 4)).astype("float32")
-    kernel = tents(4, 2 * factor).transpose(2, 3, 0, 1) * np.eye(4, dtype="float32")
-    shape = (2, 5 * factor, 3 * factor, 4)
-    wanted = tf.nn.conv2d_transpose(x, kernel, shape, factor, "SAME")
-    layer = BilinearUpsampling2D(factor=factor)
-    np.testing.assert_allclose(layer(x), wanted, atol=1e-5)
-    assert layer.compute_output_shape((None, None, 3, 4)) == (None, None, 3 * factor, 4)
 
 
 # --- the models ----------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from zoo.labels import named
+from zoo.labels import VOC21, named
+from zoo.models import registry
 from zoo.models.architectures.context_aggregation import context_aggregation
 from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 from zoo.models.architectures.duc_hdc import duc_hdc
@@ -20,6 +21,12 @@ def mobile(builder, backbone="mobilenet_v2", **settings):
 
 def residual(builder, **settings):
     return builder(backbone="resnet50", label_set=LABELS, **settings)
+
+
+def of_registry(name="duc_hdc_mobilenet_v2", **options):
+    """A model of the registry without weights, as wide as it is."""
+    spec = registry.resolve(name)
+    return spec.build()(**{**spec.settings, "label_set": VOC21, "name": name, **options})
 
 
 def images(size, channels=3, batch=2, seed=0):

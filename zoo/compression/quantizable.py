@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.compression.integer_forms import in_probabilities, name_of, with_integer_forms
 from zoo.errors import InputError
 from zoo.export.deploy.graph import Graph, Node, Ref, Unit, build, is_readable, read, substitute
 from zoo.layers import (
@@ -17,14 +18,12 @@ from zoo.layers import (
     DilatedConv2D,
     DilatedDepthwiseConv2D,
     FusedBatchNormalization,
-    HardSigmoid,
     HardSwish,
     JoinTiles,
     PadToMultiple,
     ReflectionPadding2D,
 )
 from zoo.layers.fake_quantization import FakeQuantize, Scale, Shift
-from zoo.layers.preprocessing import Normalize
 from zoo.layers.resize import Resize, SegmentationLogits
 
 KERNELS = (DilatedConv2D, DilatedDepthwiseConv2D)
@@ -96,7 +95,7 @@ def quantizable(model: keras.Model, images: Iterable[np.ndarray]) -> Quantizable
     """
     if not is_readable(model):
         raise InputError("quantization takes a functional zoo model with one input and one output")
-    graph = _prepared(read(model))
+    graph = with_integer_forms(read(model))
     left = left_in_float_of(graph)
     points = _points(graph, left)
     ranges = _ranges(build(graph), points, images)
@@ -104,79 +103,6 @@ def quantizable(model: keras.Model, images: Iterable[np.ndarray]) -> Quantizable
     made = build(graph)
     kernels = [layer.name for layer in made.layers if isinstance(layer, KERNELS)]
     return Quantizable(made, tuple(kernels), left)
-
-
-# --- operations that 8 bits have -------------------------------------------------------------------------
-
-
-def _prepared(graph: Graph) -> Graph:
-    for key, node in list(graph.walk()):
-        if node.unit.kind is Normalize:
-            graph = graph.with_nodes({key: Node(_normalization(node.unit), node.args, node.kwargs)})
-        elif node.unit.kind is HardSigmoid:
-            graph = _split_gate(graph, key, node)
-        elif node.unit.kind is keras.layers.Add and len(node.inputs) > 2:
-            graph = _paired_sums(graph, key, node)
-        elif _in_probabilities(node):
-            graph = _guarded(graph, key, node)
-    return graph
-
-
-def _normalization(unit: Unit) -> Unit:
-    """``(image − mean) / scale`` as a 1×1 convolution.
-
-    Its kernel has one value in each output channel, which 8 bits hold exactly.
-    """
-    factor = 1 / np.array(unit.config["scale"], np.float64)
-    order = [0, 1, 2] if unit.config["order"] == "rgb" else [2, 1, 0]
-    kernel = np.zeros((1, 1, 3, 3), np.float32)
-    kernel[0, 0, order, [0, 1, 2]] = factor[order]
-    bias = (-np.array(unit.config["mean"]) * factor)[order].astype(np.float32)
-    config = {
-        "name": unit.config["name"],
-        "filters": 3,
-        "kernel_size": 1,
-        "use_bias": True,
-        "trainable": False,
-    }
-    return Unit(DilatedConv2D, config, arrays={"kernel": kernel, "bias": bias})
-
-
-def _split_gate(graph: Graph, key: str, node: Node) -> Graph:
-    """``relu6(x + 3) / 6`` as three nodes."""
-    name = node.unit.config["name"]
-    shift = Unit(Shift, {"name": f"{name}.shift", "amount": 3.0}, arrays={})
-    clip = Unit(keras.layers.ReLU, {"name": f"{name}.relu6", "max_value": 6.0}, arrays={})
-    scale = Unit(Scale, {"name": name, "factor": 1 / 6}, arrays={})
-    nodes = {
-        f"{key}.shift": Node(shift, node.args, {}),
-        f"{key}.relu6": Node(clip, (Ref(f"{key}.shift"),), {}),
-        key: Node(scale, (Ref(f"{key}.relu6"),), {}),
-    }
-    return graph.with_nodes(nodes)
-
-
-def _paired_sums(graph: Graph, key: str, node: Node) -> Graph:
-    """``((a + b) + c) + …``: an 8-bit sum has two terms."""
-    name, nodes, total = node.unit.config["name"], {}, node.inputs[0]
-    for index, term in enumerate(node.inputs[1:], start=1):
-        last = index == len(node.inputs) - 1
-        place = key if last else f"{key}.{index}"
-        unit = Unit(keras.layers.Add, {"name": name if last else f"{name}.{index}"}, arrays={})
-        nodes[place] = Node(unit, ([total, term],), {})
-        total = Ref(place)
-    return graph.with_nodes(nodes)
-
-
-def _guarded(graph: Graph, key: str, node: Node) -> Graph:
-    """Keep a softmax from 8 bits by a sum before it, which changes no probability and is not rounded.
-
-    Converters round a softmax whenever its input is rounded, because its range is known.
-    """
-    name = f"{_name(node)}.shift"
-    shift = Node(Unit(Shift, {"name": name, "amount": 1.0}, arrays={}), (node.inputs[0],), {})
-    behind = Node(node.unit, ([Ref(name), *node.inputs[1:]],), {})
-    return graph.with_nodes({name: shift, key: behind})
 
 
 # --- where tensors are rounded ---------------------------------------------------------------------------
@@ -193,16 +119,12 @@ def left_in_float_of(graph: Graph) -> dict[str, str]:
     for key, node in graph.walk():
         if key == graph.input:
             continue
-        if _in_probabilities(node):
+        if in_probabilities(node):
             before = graph.nodes[node.inputs[0].node]
-            left |= {_name(x): _PROBABILITIES for x in (before, node) if x is node or x.unit.kind is Shift}
+            left |= {name_of(x): _PROBABILITIES for x in (before, node) if x is node or x.unit.kind is Shift}
         elif node.unit.kind not in (*_ROUNDED, *_SAME_SCALE):
-            left[_name(node)] = _UNKNOWN
+            left[name_of(node)] = _UNKNOWN
     return left
-
-
-def _in_probabilities(node: Node) -> bool:
-    return node.unit.kind is SegmentationLogits and node.unit.config["domain"] == "probabilities"
 
 
 def _points(graph: Graph, left: Mapping[str, str]) -> list[Ref]:
@@ -211,12 +133,12 @@ def _points(graph: Graph, left: Mapping[str, str]) -> list[Ref]:
     points = [Ref(graph.input)]
     for key, node in graph.walk():
         ref = Ref(key)
-        if key == graph.input or _in_probabilities(node):
+        if key == graph.input or in_probabilities(node):
             continue
         readers = [graph.nodes[user] for user in users[ref] if user]
-        if _name(node) in left:
+        if name_of(node) in left:
             # Whatever reads it computes in 8 bits again.
-            points += [ref] if any(_name(reader) not in left for reader in readers) else []
+            points += [ref] if any(name_of(reader) not in left for reader in readers) else []
         elif node.unit.kind not in _SAME_SCALE and not (
             _is_fused(node, readers, left) or _is_absorbed(graph, users, ref, left)
         ):
@@ -224,13 +146,9 @@ def _points(graph: Graph, left: Mapping[str, str]) -> list[Ref]:
     return points
 
 
-def _name(node: Node) -> str:
-    return node.unit.config.get("name") or node.unit.original.name
-
-
 def _is_fused(node: Node, readers: list[Node], left: Mapping[str, str]) -> bool:
     """Whether the only reader becomes one operation with this node."""
-    if len(readers) != 1 or _name(readers[0]) in left:
+    if len(readers) != 1 or name_of(readers[0]) in left:
         return False
     reader = readers[0].unit.kind
     if node.unit.kind in KERNELS and reader in _NORMS:
@@ -244,7 +162,7 @@ def _is_absorbed(graph: Graph, users: Mapping[Ref, list[str]], ref: Ref, left: M
     while len(readers) == 1 and readers[0]:
         reader = graph.nodes[readers[0]]
         if reader.unit.kind is keras.layers.Concatenate:
-            return _name(reader) not in left
+            return name_of(reader) not in left
         if reader.unit.kind not in _TRANSPARENT or reader.inputs[0] != ref:
             return False
         ref = Ref(readers[0])
@@ -280,7 +198,7 @@ def _with_rounding(graph: Graph, points: list[Ref], ranges: Mapping[Ref, tuple[f
     for ref in points:
         node = graph.nodes[ref.node]
         fixed = ref.node == graph.input
-        name = _name(node) + _SUFFIX
+        name = name_of(node) + _SUFFIX
         added[ref.node + _SUFFIX] = Node(_rounding(name, *ranges[ref], fixed=fixed), (ref,), {})
         moved[ref] = Ref(ref.node + _SUFFIX)
     graph = substitute(graph, moved)
@@ -300,11 +218,11 @@ def with_rounded_resizes(model: keras.Model) -> keras.Model:
     graph = read(model)
     added, moved = {}, {}
     for key, node in graph.walk():
-        if node.unit.kind not in (Resize, SegmentationLogits) or _in_probabilities(node):
+        if node.unit.kind not in (Resize, SegmentationLogits) or in_probabilities(node):
             continue
         source = graph.nodes[node.inputs[0].node].unit
         if source.kind is FakeQuantize:
-            name = _name(node) + _SUFFIX
+            name = name_of(node) + _SUFFIX
             low, high = (float(source.weights[side]) for side in ("low", "high"))
             added[key + _SUFFIX] = Node(_rounding(name, low, high, fixed=True), (Ref(key),), {})
             moved[Ref(key)] = Ref(key + _SUFFIX)
