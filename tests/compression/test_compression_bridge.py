@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.small_models import LABELS, build, randomize, shallow  # noqa: F401
+from support.small_models import LABELS, SPECS, build, randomize, shallow  # noqa: F401
 
 from zoo.compression import register_translation, to_tf_keras
 from zoo.compression.requirements import require
@@ -16,7 +16,7 @@ def image(size=33, seed=1):
 
 
 @pytest.mark.usefixtures("shallow")
-@pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS)
 def test_every_model_of_the_registry_is_equal_on_both_sides(spec):
     model = build(spec)
     randomize(model)

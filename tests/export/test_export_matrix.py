@@ -1,19 +1,18 @@
 """Every model of the registry in every format, at an even, an odd and a non-square size."""
 
 import pytest
-from support.small_models import build, narrow, shallow  # noqa: F401
+from support.small_models import SPECS, build, narrow, shallow  # noqa: F401
 from support.tiny_export import seeded
 
 from zoo import export
 from zoo.export.proof.parity import synthetic_image
-from zoo.models import registry
 
 HEADS = {"deeplabv3_aspp": {"aspp_channels": 16}, "pspnet": {"channels": 16}}
 SIZES = ((64, 64), (65, 65), (49, 70))
 
 
 @pytest.mark.usefixtures("shallow", "narrow")
-@pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS)
 def test_every_format_equals_the_model_at_every_size(spec, tmp_path):
     model = seeded(build(spec, **HEADS.get(spec.architecture, {})))
     images = [synthetic_image(*size) for size in SIZES]

@@ -1,10 +1,13 @@
 """The table of backbones: what a row says, what an architecture needs, and who may add one."""
 
 import inspect
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
 import pytest
+from support.small_models import build, narrow  # noqa: F401
 
 import zoo
 from zoo.errors import InputError
@@ -18,6 +21,7 @@ from zoo.models.architectures.pspnet import pspnet
 from zoo.models.backbones import BACKBONES, backbones, resolve
 from zoo.models.conventions import CONVENTIONS
 from zoo.models.conventions import resolve as resolve_convention
+from zoo.weights import name_maps
 
 LABELS = numbered(3)
 SHARED = {"label_set", "input_shape", "convention", "output_stride", "name"}
@@ -54,6 +58,23 @@ def test_every_dilated_block_takes_its_rate(row):
         row.build(image, **common, rates={"c2": (2,)})
 
 
+def test_reading_the_tables_imports_no_tensorflow():
+    code = (
+        "import sys, zoo.models.registry, zoo.models.architectures as a; len(a.ARCHITECTURES);"
+        "sys.exit(bool({'tensorflow', 'keras', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
+def test_weights_of_a_backbone_name_its_layers_in_every_architecture(spec, narrow):  # noqa: F811
+    for entry in (entry for entry in spec.weights if entry.model == spec.backbone):
+        model = build(spec, **entry.settings)
+        found = {v.path.split("/")[0] for v in model.variables if "seed" not in v.path}
+        layers = name_maps.resolve(entry.name_map).layers
+        assert {layer for layer in found if layer.startswith("backbone.")} == set(layers)
+
+
 def test_the_registry_is_the_product_of_both_tables():
     wanted = {f"{a.name}_{b.name}" for a in ARCHITECTURES.values() for b in BACKBONES.values() if a.fits(b)}
     assert {spec.name for spec in registry.MODELS} == wanted
@@ -77,7 +98,7 @@ def test_a_signature_has_the_settings_of_its_model_only(spec):
 
 
 @pytest.mark.parametrize(
-    "build, options, message",
+    "builder, options, message",
     [
         (
             deeplabv3_aspp,
@@ -110,9 +131,9 @@ def test_a_signature_has_the_settings_of_its_model_only(spec):
         ),
     ],
 )
-def test_what_a_pair_cannot_do_is_one_clear_line(build, options, message):
+def test_what_a_pair_cannot_do_is_one_clear_line(builder, options, message):
     with pytest.raises(InputError, match=message) as caught:
-        build(label_set=LABELS, **options)
+        builder(label_set=LABELS, **options)
     assert "\n" not in str(caught.value)
 
 

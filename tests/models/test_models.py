@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.small_models import DEEPER, SPECS
 
 import zoo
 from zoo.labels import CAMVID11, VOC21
@@ -13,13 +14,14 @@ from zoo.layers.resize import label_set_of
 from zoo.models import registry
 
 MODELS = zoo.list_models()
+NAMES = [pytest.param(spec.values[0].name, marks=spec.marks) for spec in SPECS]
 
 
 def image(height, width, batch=1):
     return np.random.default_rng(0).integers(0, 256, (batch, height, width, 3)).astype(np.uint8)
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=NAMES)
 def model(request):
     yield zoo.load(request.param, weights=None)
     keras.backend.clear_session()
@@ -68,7 +70,7 @@ def test_every_gradient_is_there_and_finite(model):
 
 
 # Its first layer behind the features has 7×7 taps on 512 channels for 4096 others.
-SLOW_TO_FIT = {"context_aggregation_vgg16"}
+SLOW_TO_FIT = {"context_aggregation_vgg16", *DEEPER}
 
 
 @pytest.mark.parametrize(

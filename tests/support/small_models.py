@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 
 from zoo.labels import numbered
+from zoo.models import registry
 from zoo.models.backbones import mobilenet_v2, resnet
 
 LABELS = numbered(3)
+# The builder of their ResNet-50 with more blocks of the same kind, so that every run need not have them.
+DEEPER = {
+    "deeplabv3_aspp_resnet152",
+    "pspnet_resnet152",
+    "context_aggregation_resnet101",
+    "context_aggregation_resnet152",
+}
+SPECS = [
+    pytest.param(spec, id=spec.name, marks=[pytest.mark.slow] if spec.name in DEEPER else [])
+    for spec in registry.MODELS
+]
 SMALL = {"mobilenet": {"width": 0.25}, "resnet": {}, "vgg": {"width": 0.02}}
 
 
