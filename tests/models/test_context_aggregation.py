@@ -23,11 +23,12 @@ from zoo.models.architectures.context_aggregation import (
     context_aggregation_mobilenet_v2,
     context_aggregation_vgg16,
 )
+from zoo.models.assignment import assign
 from zoo.models.backbones.vgg16 import MARGIN, STAGES, vgg16
 from zoo.models.heads.context import IdentityContext, context_module
 from zoo.models.surgery import with_classes
 from zoo.weights import catalog, name_maps
-from zoo.weights.convert import assign, convert
+from zoo.weights.name_maps.conversion import convert
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 SIZES = ["64x64", "65x33", "49x97"]

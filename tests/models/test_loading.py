@@ -19,9 +19,10 @@ from zoo import cli
 from zoo.errors import DownloadError, FormatError, InputError, MismatchError
 from zoo.labels import VOC21, named
 from zoo.layers.resize import label_set_of
+from zoo.models.assignment import assign
 from zoo.weights import catalog, name_maps
-from zoo.weights.convert import assign, convert
-from zoo.weights.readers.npz_file import write_npz
+from zoo.weights.name_maps.conversion import convert
+from zoo.weights.npz import write_npz
 
 MODEL = "deeplabv3_aspp_mobilenet_v2"
 CORAL = {"voc2012": "deeplabv3_mnv2_pascal_quant", "voc2012_w050": "deeplabv3_mnv2_dm05_pascal_quant"}
