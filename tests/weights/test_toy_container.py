@@ -16,17 +16,14 @@ SMALL = {"width": 0.25, "separable": True}
 
 
 def write_toy(path, arrays):
-    packed = {n: [a.shape, base64.b64encode(np.float32(a).tobytes()).decode()] for n, a in arrays.items()}
+    packed = {n: [a.shape, base64.b64encode(a.tobytes()).decode()] for n, a in arrays.items()}
     path.write_text(json.dumps(packed))
 
 
 def read_toy(path):
     try:
-        packed = json.loads(path.read_text())
-        return {
-            name: np.frombuffer(base64.b64decode(data), np.float32).reshape(shape)
-            for name, (shape, data) in packed.items()
-        }
+        packed = json.loads(path.read_text()).items()
+        return {n: np.frombuffer(base64.b64decode(d), "f4").reshape(shape) for n, (shape, d) in packed}
     except (ValueError, AttributeError) as error:
         raise FormatError(f"{path.name}: not a toy file: {error}") from error
 
