@@ -19,11 +19,10 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
-from urllib.request import url2pathname
 
 from zoo.errors import DownloadError
 from zoo.weights import cache
+from zoo.weights.addresses import is_offline, is_url, mirrors, shown
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.transfer import (
     Progress,
@@ -214,11 +213,11 @@ def _obtain(entry: WeightsEntry, wanted: Wanted, target: Path, progress: Progres
             part.unlink(missing_ok=True)  # nothing would tell that its halves do not fit
     failures = []
     with _reporting(entry, progress) as report:
-        for address in [*_mirrors(entry.file), *entry.urls]:
+        for address in [*mirrors(entry.file), *entry.urls]:
             try:
                 _obtain_from(address, part, wanted, report)
             except SourceError as error:
-                failures.append(f"{_shown(address)}: {error}")
+                failures.append(f"{shown(address)}: {error}")
                 continue
             with disk(part, needed=0):
                 os.replace(part, target)
@@ -227,46 +226,19 @@ def _obtain(entry: WeightsEntry, wanted: Wanted, target: Path, progress: Progres
 
 
 def _obtain_from(address: str, part: Path, wanted: Wanted, report: Progress) -> None:
-    if _is_url(address) and _offline():
+    if is_url(address) and is_offline():
         raise SourceError("not tried, ZOO_OFFLINE is set")
-    if _is_url(address):
+    if is_url(address):
         download(address, part, wanted, report)
     else:
         copy(find(Path(address), wanted.file), part, wanted, report)
-
-
-def _mirrors(file: str) -> list[str]:
-    """Folders of ``ZOO_MIRROR`` and URLs of the file below its base URLs."""
-    mirrors = []
-    for part in filter(None, map(str.strip, os.environ.get("ZOO_MIRROR", "").split(";"))):
-        scheme = urlsplit(part).scheme if "://" in part else ""
-        if scheme == "file":
-            mirrors.append(url2pathname(urlsplit(part).path))
-        elif scheme in ("", "http", "https"):
-            url = f"{part.rstrip('/')}/{quote(file)}"
-            mirrors.append(url if scheme else str(Path(part).expanduser()))
-        else:
-            raise DownloadError(f"ZOO_MIRROR: {part!r} is not a folder, http:// or https:// URL")
-    return mirrors
-
-
-def _offline() -> bool:
-    return os.environ.get("ZOO_OFFLINE", "").strip().lower() not in ("", "0", "false", "no", "off")
-
-
-def _is_url(address: str) -> bool:
-    return address.startswith(("http://", "https://"))
-
-
-def _shown(address: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", address)  # no passwords in messages
 
 
 def _failure(entry: WeightsEntry, failures: list[str], part: Path) -> str:
     kept = size_of(part)
     again = f" ({kept} bytes are kept, the next try resumes)" if kept else ""
     advice = f"put {entry.file} into a folder and set ZOO_MIRROR to that folder"
-    if _offline():
+    if is_offline():
         advice += f", or store it as {cache.files_dir() / entry.file}, or unset ZOO_OFFLINE"
     if entry.sha256 is None and seen_digest(entry):
         advice += f"; to accept a new digest, delete {_seen_path(entry)}"

@@ -17,9 +17,10 @@ from zoo.labels import CAMVID11, VOC21, numbered
 from zoo.layers.resize import label_set_of, resize_bilinear
 from zoo.models import registry
 from zoo.models.architectures.context_aggregation import context_aggregation
+from zoo.models.assignment import assign
 from zoo.models.surgery import with_classes
 from zoo.weights import catalog, name_maps
-from zoo.weights.convert import assign, convert
+from zoo.weights.name_maps.conversion import convert
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 SIZES = ["64x64", "65x33", "49x97"]

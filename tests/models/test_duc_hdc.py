@@ -95,12 +95,12 @@ def test_conversion_is_quick_and_small(published):
     """Seconds, and at most three times the file beyond what Python had before (kilobytes on Linux)."""
     code = (
         "import resource, sys, time; from pathlib import Path; import onnx;"
-        "from zoo.weights import name_maps; from zoo.weights.convert import convert_file;"
+        "from zoo.weights import name_maps; from zoo.weights.checkpoint import convert_file;"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "before, start = peak(), time.process_time();"
         "name_map = name_maps.resolve('tusimple_duc_resnet101');"
-        "arrays = convert_file(Path(sys.argv[1]), name_map=name_map);"
-        "print((peak() - before) * 1024, time.process_time() - start, len(arrays))"
+        "arrays, settings = convert_file(Path(sys.argv[1]), name_map=name_map);"
+        "print((peak() - before) * 1024, time.process_time() - start, len(arrays) + len(settings))"
     )
     out = subprocess.run([sys.executable, "-c", code, published], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr

@@ -11,10 +11,11 @@ from zoo.errors import InputError
 from zoo.labels import numbered
 from zoo.layers.preprocessing import Normalize
 from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
+from zoo.models.assignment import assign
 from zoo.models.backbones.mobilenet_v2 import mobilenet_v2, scaled
 from zoo.models.conventions import TF_DEEPLAB_FOLDED, TORCHVISION
 from zoo.weights import name_maps
-from zoo.weights.convert import assign, convert_file
+from zoo.weights.checkpoint import convert_file
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 
@@ -37,7 +38,7 @@ def backbone(convention=TORCHVISION, input_shape=(None, None, 3), **options):
 @pytest.fixture(scope="module")
 def imagenet(data_dir):
     name_map = name_maps.resolve("torchvision_mobilenet_v2")
-    return convert_file(data_dir / "weights" / "mobilenet_v2-b0353104.pth", name_map=name_map)
+    return convert_file(data_dir / "weights" / "mobilenet_v2-b0353104.pth", name_map=name_map)[0]
 
 
 @pytest.mark.parametrize("size", ["64x64", "65x97", "33x48"])

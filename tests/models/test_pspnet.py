@@ -35,7 +35,7 @@ def golden_map():
         layers |= unit(f"pyramid.level{bins}", f"levels.{index}")
     layers |= unit("pyramid.fuse", "fuse") | unit("auxiliary.reduce", "aux")
     layers |= {"classifier": "classifier", "auxiliary.classifier": "aux_classifier"}
-    return NameMap(key="pspnet_golden", reader="torch", layers=layers)
+    return NameMap(key="pspnet_golden", layout="torch", layers=layers)
 
 
 @pytest.mark.parametrize("resize", ["half_pixel", "align_corners"])

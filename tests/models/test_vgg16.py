@@ -10,7 +10,7 @@ from zoo.dilation.model import analyse
 from zoo.models.backbones import BACKBONES
 from zoo.models.backbones.vgg16 import STAGES, vgg16
 from zoo.weights import name_maps
-from zoo.weights.convert import convert
+from zoo.weights.name_maps.conversion import convert
 
 MARGIN = BACKBONES["vgg16"].margin
 

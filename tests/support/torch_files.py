@@ -26,6 +26,9 @@ class Name:
         self.module, self.name = module, name
 
 
+ORDERED = Name("collections", "OrderedDict")
+
+
 class Storage:
     def __init__(self, key, kind, data):
         self.key, self.kind, self.data = key, kind, data

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 from goldens.seeding import draw, image
 
-from zoo.weights.convert import assign, convert
+from zoo.models.assignment import assign
 from zoo.weights.name_maps.base import RULES
+from zoo.weights.name_maps.conversion import convert
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
 SIZES = ("64x64", "65x65", "49x97")
@@ -19,7 +20,7 @@ def seeded_source(model, name_map):
     source = {}
     for layer, prefix in {**name_map.layers, **name_map.optional}.items():
         names = frozenset([f"{prefix}.bias"] if f"{layer}/bias" in shapes else [])
-        for rule in RULES[name_map.reader](layer, prefix, names):
+        for rule in RULES[name_map.layout](layer, prefix, names):
             if rule.variable not in shapes:
                 continue
             ours = shapes[rule.variable]

@@ -13,7 +13,7 @@ from zoo.labels import numbered
 from zoo.layers.resize import label_set_of
 from zoo.models import registry
 from zoo.weights import name_maps
-from zoo.weights.convert import convert
+from zoo.weights.name_maps.conversion import convert
 from zoo.weights.readers.caffe_file import read_caffe
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from zoo.errors import InputError
 from zoo.weights.name_maps.base import NameMap
 from zoo.weights.name_maps.duc_hdc import TUSIMPLE_DUC_RESNET101
@@ -10,19 +13,18 @@ from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
 from zoo.weights.name_maps.torchvision import TORCHVISION
 from zoo.weights.name_maps.vgg16 import CAFFE_DILATION, TORCHVISION_VGG16
 
-NAME_MAPS = {
-    m.key: m
-    for m in (
-        TORCHVISION_MOBILENET_V2,
-        *TORCHVISION,
-        TF_DEEPLAB_MOBILENET_V2,
-        TUSIMPLE_DUC_RESNET101,
-        TORCHVISION_VGG16,
-        *CAFFE_DILATION,
-        ZOO,
-        ZOO_BACKBONE,
-    )
-}
+_ROWS = (
+    TORCHVISION_MOBILENET_V2,
+    *TORCHVISION,
+    TF_DEEPLAB_MOBILENET_V2,
+    TUSIMPLE_DUC_RESNET101,
+    TORCHVISION_VGG16,
+    *CAFFE_DILATION,
+    ZOO,
+    ZOO_BACKBONE,
+)
+NAME_MAPS: Mapping[str, NameMap] = MappingProxyType({row.key: row for row in _ROWS})
+"""The name maps by key; catalog entries refer to them."""
 
 
 def resolve(key: str) -> NameMap:

@@ -28,8 +28,8 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        reader: ``"torch"``, ``"tflite"``, ``"onnx"``, ``"caffe"`` or ``"npz"`` (the zoo's own): reader of the
-            file, and the format of its tensors.
+        layout: ``"torch"``, ``"tflite"``, ``"onnx"``, ``"caffe"`` or ``"zoo"`` (our variables' own): how the
+            tensors of a layer are named and their axes ordered, whatever container they are in.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
             head: converted where the file has any of it, dropped where the model has none.
@@ -46,7 +46,7 @@ class NameMap:
     """
 
     key: str
-    reader: str
+    layout: str
     layers: Layers
     optional: Layers = field(default_factory=dict)
     reshaped: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -55,6 +55,11 @@ class NameMap:
     scope: tuple[str, ...] = ("",)
     settings: Callable[[Mapping[str, np.ndarray]], Settings] | None = None
     transforms: Mapping[str, Callable[[np.ndarray, Settings], np.ndarray]] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the map fills every variable of a model, its classifier included."""
+        return self.scope == ("",)
 
 
 def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
@@ -110,7 +115,7 @@ RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "tflite": tflite_rules,
     "onnx": onnx_rules,
     "caffe": caffe_rules,
-    "npz": own_rules,
+    "zoo": own_rules,
 }
 
 

@@ -70,7 +70,7 @@ def regroup(array: np.ndarray, settings: Mapping[str, int]) -> np.ndarray:
 
 TUSIMPLE_DUC_RESNET101 = NameMap(
     key="tusimple_duc_resnet101",
-    reader="onnx",
+    layout="onnx",
     layers=resnet101_layers(),
     ignored=(f"*{EPSILON}", f"*{SHAPE}"),
     settings=settings_of,

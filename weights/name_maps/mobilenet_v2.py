@@ -33,7 +33,7 @@ def slim_layers() -> Layers:
 
 TORCHVISION_MOBILENET_V2 = NameMap(
     key="torchvision_mobilenet_v2",
-    reader="torch",
+    layout="torch",
     layers=torchvision_layers(),
     # The 1280-channel convolution and the ImageNet classifier: segmentation ends before them.
     ignored=("features.18.*", "classifier.1.*", "*.num_batches_tracked"),
@@ -42,7 +42,7 @@ TORCHVISION_MOBILENET_V2 = NameMap(
 
 TF_DEEPLAB_MOBILENET_V2 = NameMap(
     key="tf_deeplab_mobilenet_v2",
-    reader="tflite",
+    layout="tflite",
     layers={
         **slim_layers(),
         "aspp.conv0.conv": "aspp0",

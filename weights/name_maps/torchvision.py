@@ -68,13 +68,13 @@ AUXILIARY = {
 
 def _imagenet(key: str, layers: Layers, classifier: str) -> NameMap:
     ignored = (classifier, "*.num_batches_tracked")
-    return NameMap(key=key, reader="torch", layers=layers, ignored=ignored, scope=("backbone.",))
+    return NameMap(key=key, layout="torch", layers=layers, ignored=ignored, scope=("backbone.",))
 
 
 def _deeplabv3(key: str, layers: Layers) -> NameMap:
     return NameMap(
         key=key,
-        reader="torch",
+        layout="torch",
         layers={**layers, **_head()},
         optional=AUXILIARY,
         ignored=("*.num_batches_tracked",),

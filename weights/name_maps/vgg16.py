@@ -49,12 +49,12 @@ def bilinear_kernels(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _caffe(variant: str, layers: Layers, **options) -> NameMap:
-    return NameMap(key=f"caffe_dilation_{variant}", reader="caffe", layers=layers, **options)
+    return NameMap(key=f"caffe_dilation_{variant}", layout="caffe", layers=layers, **options)
 
 
 TORCHVISION_VGG16 = NameMap(
     key="torchvision_vgg16",
-    reader="torch",
+    layout="torch",
     layers=torchvision_layers(),
     # Fully connected layers that become convolutions over what they saw at 224 × 224.
     reshaped={"classifier.0.weight": (4096, 512, 7, 7), "classifier.3.weight": (4096, 4096, 1, 1)},

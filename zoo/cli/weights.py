@@ -90,7 +90,7 @@ def _pack(args: argparse.Namespace) -> int:
     import_tensorflow()
     from zoo.layers.resize import label_set_of
     from zoo.models.loading import arrays_of, read_keras
-    from zoo.weights.readers.npz_file import write_npz
+    from zoo.weights.npz import write_npz
 
     if args.target.suffix != ".npz":
         raise InputError(f"the file to write ends with .npz, not {args.target.name!r}")

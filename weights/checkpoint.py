@@ -1,0 +1,184 @@
+"""What every source of weights gives: arrays by variable path, and what the model for them must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from zoo import labels
+from zoo.errors import InputError, MismatchError
+from zoo.labels import LabelSet
+from zoo.weights import containers, name_maps
+from zoo.weights.cache import converted_path, load_converted, store_converted
+from zoo.weights.containers import Container
+from zoo.weights.entry import WeightsEntry
+from zoo.weights.fetch import fetch
+from zoo.weights.name_maps import NameMap
+from zoo.weights.name_maps.conversion import convert, fit
+from zoo.weights.name_maps.own import ZOO
+from zoo.weights.transfer import sha256_of
+
+# Part of the key of cached conversions: raise it whenever a reader, a map or a transform changes.
+CONVERTER_VERSION = "1"
+_SETTING = "setting:"
+# Its length is the number of classes, where a file does not state that.
+_CLASSIFIER_BIAS = "classifier/bias"
+
+Converted = tuple[dict[str, np.ndarray], dict[str, float | int]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """Weights of one source, ready to be assigned.
+
+    Attributes:
+        source: What messages call it: a tag of the catalog, or the name of a file.
+        arrays: Float32 arrays by the paths of our variables; read-only mapping.
+        name_map: How the source's names were read, and with it the part of a model that the arrays fill.
+        settings: Arguments of the model's builder that the weights need; read-only.
+        labels: The classes that the classifier was trained on; `None` where there is no classifier, or none
+            whose classes are known.
+    """
+
+    source: str
+    arrays: Mapping[str, np.ndarray]
+    name_map: NameMap
+    settings: Mapping[str, object] = field(default_factory=dict)
+    labels: LabelSet | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arrays", MappingProxyType(self.arrays))
+        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+
+
+def of_entry(entry: WeightsEntry, *, allow_unverified: bool = False) -> Checkpoint:
+    """The checkpoint of a catalog entry, fetched if it is not here, converted once and cached.
+
+    Raises:
+        DownloadError: The file could not be fetched or verified.
+        FormatError: The file is damaged.
+        MismatchError: The file does not fit its name map.
+    """
+    path = fetch(entry, allow_unverified=allow_unverified)
+    name_map = name_maps.resolve(entry.name_map)
+    # A bundled file is the zoo's own form already: nothing is won by a converted copy.
+    sha256 = None if entry.bundled else entry.sha256 or sha256_of(path)
+    arrays, stated = convert_file(path, name_map=name_map, sha256=sha256)
+    stated.pop("classes", None)  # the entry's labels say more
+    return Checkpoint(
+        source=entry.tag,
+        arrays=arrays,
+        name_map=name_map,
+        settings={**entry.settings, **stated},
+        labels=labels.resolve(entry.labels) if name_map.is_whole else None,
+    )
+
+
+def of_file(
+    path: Path, *, model: str, default_labels: str, entries: Iterable[WeightsEntry]
+) -> list[Checkpoint]:
+    """What a user's file of tensors may be: one checkpoint for each published form that its names fit.
+
+    The file is read once, and its tensors are let go when this returns. Checkpoints of one name map share
+    their arrays; which one's settings fit the shapes too, only a built model tells.
+
+    Args:
+        path: A file of a container that holds tensors.
+        model: Name of the model, for messages and for the entries that are its own.
+        default_labels: Key of the label set of the model without weights.
+        entries: Entries of the catalog whose conversions are tried, in this order.
+
+    Raises:
+        FormatError: The file is damaged, or not what its name says.
+        InputError: No container of that name, or no conversion from it for the model.
+        MismatchError: The tensors' names fit none of the conversions.
+    """
+    container = containers.recognize(path)
+    entries = tuple(entries)
+    published = [e for e in entries if _is_foreign(name_maps.resolve(e.name_map), container)]
+    maps = {e.name_map: name_maps.resolve(e.name_map) for e in published}
+    if ZOO.layout in container.layouts:
+        maps[ZOO.key] = ZOO
+    if not maps:
+        raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
+    converted = _convert_fitting(path, container, maps.values())
+    own = [default_labels, *(e.labels for e in entries if e.model == model)]
+    forms = [(e.name_map, e.settings, [e.labels]) for e in published] + [(ZOO.key, {}, own)]
+    return [
+        _of_form(path, maps[key], converted[key], settings=settings, known=known)
+        for key, settings, known in forms
+        if key in converted
+    ]
+
+
+def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) -> Converted:
+    """Read and convert a file; the result is cached by the file's digest and the converter's version.
+
+    Args:
+        path: The published file.
+        name_map: How to convert it.
+        sha256: Digest of the file. Without one nothing is cached.
+
+    Returns:
+        Arrays by variable path, and the builder settings that the file states.
+    """
+    if sha256 is None:
+        return _read_and_convert(path, name_map)
+    cache = converted_path(source_sha256=sha256, converter_version=CONVERTER_VERSION, key=name_map.key)
+    stored = load_converted(cache)
+    if stored is None:
+        arrays, settings = _read_and_convert(path, name_map)
+        store_converted(
+            cache, {**arrays, **{f"{_SETTING}{name}": np.asarray(v) for name, v in settings.items()}}
+        )
+        return arrays, settings
+    settings = {p.removeprefix(_SETTING): a.item() for p, a in stored.items() if p.startswith(_SETTING)}
+    return {p: a for p, a in stored.items() if not p.startswith(_SETTING)}, settings
+
+
+def _read_and_convert(path: Path, name_map: NameMap) -> Converted:
+    tensors = containers.recognize(path).read(path)
+    fitted = fit(tensors, name_map)
+    return convert(tensors, name_map, fitted), dict(fitted.settings)
+
+
+def _is_foreign(name_map: NameMap, container: Container) -> bool:
+    """Whether a file of that container may have a publisher's names of that map."""
+    return name_map.layout in container.layouts and name_map.layout != ZOO.layout
+
+
+def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) -> dict[str, Converted]:
+    """The file's conversions by the maps that fit its names, by their keys."""
+    tensors = container.read(path)
+    fits, failures = {}, []
+    for name_map in maps:
+        try:
+            fits[name_map.key] = (name_map, fit(tensors, name_map))
+        except MismatchError as error:
+            failures.append(error)
+    if not fits:
+        raise MismatchError(f"{path.name}: {failures[0]}")
+    return {
+        key: (convert(tensors, name_map, fitted), dict(fitted.settings))
+        for key, (name_map, fitted) in fits.items()
+    }
+
+
+def _of_form(
+    path: Path, name_map: NameMap, converted: Converted, *, settings: Mapping[str, object], known: list[str]
+) -> Checkpoint:
+    """One form of a user's file: the first of the known label sets with the file's number of classes."""
+    arrays, stated = converted[0], dict(converted[1])
+    bias = arrays.get(_CLASSIFIER_BIAS)
+    count = stated.pop("classes", None if bias is None else len(bias))
+    found = None
+    if count is not None:
+        sets = map(labels.resolve, known)
+        found = next((s for s in sets if len(s) == count), None) or labels.numbered(count)
+    return Checkpoint(
+        source=path.name, arrays=arrays, name_map=name_map, settings={**settings, **stated}, labels=found
+    )
