@@ -18,6 +18,30 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture
+def shallow(monkeypatch):
+    """Few blocks per stage in every backbone."""
+    from support.small_models import make_shallow
+
+    make_shallow(monkeypatch)
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Few channels in every ResNet."""
+    from support.small_models import make_narrow
+
+    make_narrow(monkeypatch)
+
+
+@pytest.fixture
+def narrow_resnets(monkeypatch):
+    """Few blocks and few channels in ResNet-50."""
+    from support.networks import make_narrow_resnets
+
+    make_narrow_resnets(monkeypatch)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def forget_models():
     """Keras remembers every graph that it traced; a whole run would hold a dozen gigabytes."""
