@@ -4,8 +4,27 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.tiers import LIMIT, tier_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    """Mark each test with its tier, `quick` or `slow`; what is neither is run by a run of the whole."""
+    for item in items:
+        file = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        tier = tier_of(file, getattr(item, "originalname", item.name))
+        if tier == "slow":
+            item.add_marker("slow")
+        elif tier == "quick" and item.get_closest_marker("slow") is None:
+            item.add_marker("quick")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name the tests that are marked quick and were not."""
+    for report in terminalreporter.getreports("passed"):
+        if report.when == "call" and "quick" in report.keywords and report.duration > LIMIT:
+            terminalreporter.write_line(f"not quick: {report.nodeid}, {report.duration:.1f} s")
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ def as_pixels(image: ImageLike) -> np.ndarray:
 
 
 def checked_scales(scales: Sequence[float]) -> tuple[float, ...]:
+    """The scales as numbers; `InputError` where they are none."""
     try:
         checked = tuple(float(scale) for scale in scales)
     except (TypeError, ValueError):
@@ -80,4 +81,5 @@ def window_size(
         raise InputError(f"model {model.name!r} takes images of {fixed} only: it has no scales")
     if any(f and n and f != n for f, n in zip(fixed, pair, strict=True)):
         raise InputError(f"tile must be {fixed}, for which {model.name!r} was built, not {tile!r}")
-    return tuple(f or min(n or length, length) for f, n, length in zip(fixed, pair, size, strict=True))
+    height, width = (f or min(n or length, length) for f, n, length in zip(fixed, pair, size, strict=True))
+    return height, width

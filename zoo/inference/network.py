@@ -12,17 +12,24 @@ _CACHE = "_zoo_probabilities"
 
 
 def averaged(model: keras.Model, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
-    run, size = probabilities_of(model), pixels.shape[:2]
+    """Probabilities ``(height, width, classes)`` of one image ``(height, width, 3)`` in 0…255."""
+    run = probabilities_of(model)
     image = tf.convert_to_tensor(pixels[np.newaxis], tf.float32)
-    total = None
-    for scale in scales:
-        scaled = _resized(image, [max(1, round(n * scale)) for n in size])
-        found = run(scaled)
-        if flip:
-            found = (found + tf.reverse(run(tf.reverse(scaled, [2])), [2])) / 2
-        found = _resized(found, size)
-        total = found if total is None else total + found
+    total = _at_scale(run, image, scales[0], flip=flip)
+    for scale in scales[1:]:
+        total = total + _at_scale(run, image, scale, flip=flip)
     return (total / len(scales))[0].numpy() if len(scales) > 1 else total[0].numpy()
+
+
+def _at_scale(
+    run: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor, scale: float, *, flip: bool
+) -> tf.Tensor:
+    size = image.shape[1:3]
+    scaled = _resized(image, [max(1, round(n * scale)) for n in size])
+    found = run(scaled)
+    if flip:
+        found = (found + tf.reverse(run(tf.reverse(scaled, [2])), [2])) / 2
+    return _resized(found, size)
 
 
 def _resized(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
@@ -44,7 +51,7 @@ class _Compiled:
 
 
 def probabilities_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """``(batch, height, width, 3)`` → softmax ``(batch, height, width, classes)``, traced once a model.
+    """``(batch, height, width, 3)`` → softmax ``(batch, height, width, classes)``, traced once per model.
 
     `Model.predict` would trace, and on some machines compile by XLA, for every new image size.
     """

@@ -115,7 +115,7 @@ def segment(
     for top, band in bands():
         rows = slice(top, top + len(band))
         mask[rows] = band.argmax(axis=-1)
-        if keep:
+        if probabilities is not None:
             probabilities[rows] = band
     shown = np.rint(pixels).astype(np.uint8)
     return Segmentation(shown, mask, labels, bands, probabilities)
