@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 # Room → the rooms that it may import, lazily or not. A room is a module or a package; a module belongs to the
-# longest name that it starts with. Listed from the ground up: a room may name only rooms above its own line.
+# longest name that it starts with. Naming `models` allows the rooms
+# within it. Listed from the ground up: a room may name only rooms that stand before it.
 _GROUND = ("errors", "files", "labels")
 
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -43,8 +44,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "layers",
         "graph",
         "weights",
-        "weights.readers",
-        "weights.name_maps",
         "models.facts",
         "models.conventions",
         "models.blocks",
@@ -116,16 +115,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "datasets",
         "inference",
         "models",
-        "models.heads",
         "evaluation",
     ),
     # Registers with Keras whatever a saved model may hold.
-    "serializable": ("layers", "models", "models.heads", "training"),
+    "serializable": ("layers", "models", "training"),
     "export.timing": (
         *_GROUND,
         "layers",
         "models",
-        "serializable",
         "export.core",
         "export.formats",
         "export.opening",
@@ -163,8 +160,6 @@ _LIBRARY = (
     "weights",
     "dilation",
     "models",
-    "models.heads",
-    "models.conventions",
     "datasets",
     "inference",
     "evaluation",
@@ -187,3 +182,14 @@ def room_of(module: str) -> str | None:
     while name and name not in ROOMS:
         name = name.rpartition(".")[0]
     return name if name or module == "zoo" else None
+
+
+def outer(room: str) -> str:
+    """The room that stands in the package itself: `export` for ``export.core``."""
+    return room.partition(".")[0]
+
+
+def may_import(room: str, other: str) -> bool:
+    """Whether the table allows it; a room that is allowed allows the rooms within it."""
+    parts = other.split(".")
+    return room == other or any(".".join(parts[:n]) in ROOMS[room] for n in range(1, len(parts) + 1))

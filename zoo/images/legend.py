@@ -59,7 +59,7 @@ def entries(counts: np.ndarray, label_set: LabelSet, min_share: float) -> list[E
 class _Metrics:
     """Sizes of a legend, in pixels, all from that of its font."""
 
-    font: ImageFont.FreeTypeFont
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont
     size: int
     name_width: int
     share_width: int

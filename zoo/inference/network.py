@@ -14,17 +14,22 @@ _CACHE = "_zoo_probabilities"
 def averaged(model: keras.Model, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
     """Probabilities ``(height, width, classes)`` of one image ``(height, width, 3)`` in 0…255."""
     run = probabilities_of(model)
-    image = tf.convert_to_tensor(pixels[np.newaxis], tf.float32)
-    total = _at_scale(run, image, scales[0], flip=flip)
+    image, size = tf.convert_to_tensor(pixels[np.newaxis], tf.float32), pixels.shape[:2]
+    total = _at_scale(run, image, scales[0], size=size, flip=flip)
     for scale in scales[1:]:
-        total = total + _at_scale(run, image, scale, flip=flip)
+        total = total + _at_scale(run, image, scale, size=size, flip=flip)
     return (total / len(scales))[0].numpy() if len(scales) > 1 else total[0].numpy()
 
 
 def _at_scale(
-    run: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor, scale: float, *, flip: bool
+    run: Callable[[tf.Tensor], tf.Tensor],
+    image: tf.Tensor,
+    scale: float,
+    *,
+    size: Sequence[int],
+    flip: bool,
 ) -> tf.Tensor:
-    size = image.shape[1:3]
+    """What the network sees at a scale, resized back to `size`."""
     scaled = _resized(image, [max(1, round(n * scale)) for n in size])
     found = run(scaled)
     if flip:
