@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+
+def outer(room: str) -> str:
+    """The room that stands in the package itself: `export` for ``export.core``."""
+    return room.partition(".")[0]
+
+
 # Room → the rooms that it may import, lazily or not. A room is a module or a package; a module belongs to the
 # longest name that it starts with. Naming `models` allows the rooms
 # within it. Listed from the ground up: a room may name only rooms that stand before it.
@@ -23,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "weights": (*_GROUND, "weights.readers", "weights.name_maps"),
     # The rule of dilation, which a paper's architecture reads, knows no architecture.
     "dilation": (*_GROUND, "layers", "graph"),
-    "models.facts": _GROUND,
+    "models.facts": (*_GROUND, "layers", "dilation"),
     "models.conventions": (*_GROUND, "layers"),
     "models.blocks": (*_GROUND, "layers", "models.conventions"),
     "models.backbones": (*_GROUND, "layers", "models.conventions", "models.blocks", "models.facts"),
@@ -79,9 +85,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.deploy",
             "export.core",
         )
-        for name in ("tflite", "onnx", "saved_model")
+        for name in ("tflite", "onnx", "saved_model", "keras_file")
     },
-    "export.formats": (*_GROUND, "export.core", "export.tflite", "export.onnx", "export.saved_model"),
+    "export.formats": (
+        *_GROUND,
+        "export.core",
+        "export.tflite",
+        "export.onnx",
+        "export.saved_model",
+        "export.keras_file",
+    ),
     "export.opening": (*_GROUND, "export.core", "export.formats"),
     "export.proof": (
         *_GROUND,
@@ -119,13 +132,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     # Registers with Keras whatever a saved model may hold.
     "serializable": ("layers", "models", "training"),
-    "export.timing": (
+    "export.timing": (*_GROUND, "layers", "models", "export.core", "export.formats", "export.opening"),
+    "export.report": (
         *_GROUND,
-        "layers",
-        "models",
+        "_version",
+        "export.deploy",
         "export.core",
         "export.formats",
-        "export.opening",
+        "export.proof",
     ),
     "export.publish": (
         *_GROUND,
@@ -136,20 +150,29 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.formats",
         "export.opening",
         "export.proof",
+        "export.report",
     ),
-    "export": (
-        *_GROUND,
-        "export.deploy",
-        "export.core",
-        "export.formats",
-        "export.opening",
-        "export.proof",
-        "export.timing",
-        "export.publish",
-    ),
+    **{
+        f"export.{name}": (
+            *_GROUND,
+            "layers",
+            "models",
+            "export.deploy",
+            "export.core",
+            "export.formats",
+            "export.opening",
+            "export.proof",
+            "export.report",
+            "export.publish",
+        )
+        for name in ("exports", "verification")
+    },
+}
+ROOMS |= {
+    # Its public names.
+    "export": (*_GROUND, *(room for room in ROOMS if outer(room) == "export")),
 }
 
-_EXPORT = tuple(room for room in ROOMS if room.partition(".")[0] == "export")
 _LIBRARY = (
     *_GROUND,
     "_version",
@@ -167,10 +190,10 @@ _LIBRARY = (
     "serializable",
 )
 ROOMS |= {
-    "compression": (*_LIBRARY, *_EXPORT),
+    "compression": (*_LIBRARY, "export"),
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
-    "": (*_LIBRARY, *_EXPORT, "_checkout", "ablation", "compression"),
+    "": (*_LIBRARY, "export", "_checkout", "ablation", "compression"),
     "cli": ("", *ROOMS, "ablation", "compression"),
     "__main__": ("cli",),
 }
@@ -182,11 +205,6 @@ def room_of(module: str) -> str | None:
     while name and name not in ROOMS:
         name = name.rpartition(".")[0]
     return name if name or module == "zoo" else None
-
-
-def outer(room: str) -> str:
-    """The room that stands in the package itself: `export` for ``export.core``."""
-    return room.partition(".")[0]
 
 
 def may_import(room: str, other: str) -> bool:
