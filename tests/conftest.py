@@ -4,8 +4,26 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.tiers import LIMIT, tier_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    """Mark each test with its tier, `quick` or `slow`; what is neither is run by a run of the whole."""
+    for item in items:
+        tier = tier_of(item.path.parent.name, getattr(item, "originalname", item.name))
+        if tier == "slow":
+            item.add_marker("slow")
+        elif tier == "quick" and item.get_closest_marker("slow") is None:
+            item.add_marker("quick")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Name the tests that are marked quick and were not."""
+    for report in terminalreporter.getreports("passed"):
+        if report.when == "call" and "quick" in report.keywords and report.duration > LIMIT:
+            terminalreporter.write_line(f"not quick: {report.nodeid}, {report.duration:.1f} s")
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +34,30 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"test data is absent: {folder} is not a folder (set ZOO_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """Few blocks per stage in every backbone."""
+    from support.small_models import make_shallow
+
+    make_shallow(monkeypatch)
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Few channels in every ResNet."""
+    from support.small_models import make_narrow
+
+    make_narrow(monkeypatch)
+
+
+@pytest.fixture
+def narrow_resnets(monkeypatch):
+    """Few blocks and few channels in ResNet-50."""
+    from support.networks import make_narrow_resnets
+
+    make_narrow_resnets(monkeypatch)
 
 
 @pytest.fixture(scope="module", autouse=True)

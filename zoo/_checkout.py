@@ -25,8 +25,9 @@ class MappedPackages(MetaPathFinder):
         if parent != "zoo" or name not in MAPPED:
             return None
         folder = ROOT / name
-        places = {"submodule_search_locations": [str(folder)]}
-        return spec_from_file_location(fullname, folder / "__init__.py", **places)
+        return spec_from_file_location(
+            fullname, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
 
 
 def find_mapped_packages() -> None:

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes: a file is replaced as a whole or stays as it was."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.errors import InputError
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; at the end of the block that file takes the place of `path`.
+    """Yield a path beside `path` to write to; at the end of the block that file takes the place of `path`.
 
     Where the block fails, nothing of it stays and an existing file is as it was.
 

@@ -19,8 +19,8 @@ class LabelSet:
 
     Attributes:
         key: Short name of the set, such as ``"voc21"``.
-        names: One name a class, in the order of the logits' channels.
-        palette: One RGB colour (0 to 255) a class.
+        names: One name per class, in the order of the logits' channels.
+        palette: One RGB colour (0 to 255) per class.
         ignore_label: Index in ground-truth masks that never counts, or `None`.
     """
 

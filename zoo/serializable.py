@@ -1,13 +1,10 @@
-"""Registers every layer, initializer, loss and schedule of the zoo with Keras.
+"""Registers the zoo's layers, initializers, losses and schedules with Keras.
 
 `zoo.load` does this by itself. A process that reads a saved model with `keras.models.load_model` instead
 imports this module first, because ``import zoo`` alone is light and imports no Keras.
 """
 
 import zoo.layers
-import zoo.layers.fake_quantization
-import zoo.layers.preprocessing
-import zoo.layers.resize
 import zoo.models.heads.context
 import zoo.training.losses
 import zoo.training.schedule  # noqa: F401 (imported for what it registers)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.small_models import LABELS, SPECS, build, randomize, shallow  # noqa: F401
+from support.small_models import LABELS, SPECS, build, randomize
 
 from zoo.compression import register_translation, to_tf_keras
 from zoo.compression.requirements import require

@@ -3,8 +3,7 @@ import pytest
 from PIL import Image
 
 from zoo.errors import InputError
-from zoo.images import rendering
-from zoo.images.rendering import class_shares, overlay, palette_image
+from zoo.images import class_shares, legend, overlay, palette_image, rendering
 from zoo.labels import CAMVID11, VOC21, named, numbered
 
 GREY = np.full((60, 80, 3), 100, np.uint8)
@@ -115,15 +114,15 @@ def test_a_wide_image_has_its_legend_below_and_a_square_one_beside():
 def test_entries_name_the_classes_and_count_the_small_ones():
     counts = np.zeros(21, int)
     counts[[0, 3, 7, 8]] = [9000, 994, 4, 2]
-    entries = rendering._entries(counts, VOC21, 0.001)
+    entries = legend.entries(counts, VOC21, 0.001)
     assert [(e.name, e.share) for e in entries] == [
         ("background", "90.0 %"),
         ("bird", "9.9 %"),
         ("2 more", "0.1 %"),
     ]
     assert [e.color for e in entries] == [None, VOC21.palette[3], None]
-    assert rendering._percent(0.0001) == "<0.1 %"
-    long = rendering._entries(np.array([1]), named(["n" * 100]), 0)[0].name
+    assert legend.percent(0.0001) == "<0.1 %"
+    long = legend.entries(np.array([1]), named(["n" * 100]), 0)[0].name
     assert len(long) == 32
     assert long.endswith("…")
 

@@ -1,7 +1,7 @@
 """Every model of the registry in every format, at an even, an odd and a non-square size."""
 
 import pytest
-from support.small_models import SPECS, build, narrow, shallow  # noqa: F401
+from support.small_models import SPECS, build
 from support.tiny_export import seeded
 
 from zoo import export

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from support.networks import NETWORKS, images, narrow_resnets  # noqa: F401
+from support.networks import NETWORKS, images
 from support.tflite_tables import metadata_of
 from support.tiny_export import EXPORTS, FORMATS, NAMES, SIZE, seeded, tiny
 
@@ -152,7 +152,7 @@ def test_labels_are_laid_out_in_space_and_not_scores(cell, factor, domain):
         "context_aggregation_vgg16",
     ],
 )
-def test_networks(name, narrow_resnets):  # noqa: F811
+def test_networks(name, narrow_resnets):
     model, size = seeded(NETWORKS[name]()), (49, 66)
     deployment = prepare(model, input_size=size, head="mask")
     x = images(size, batch=1)

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
-from support.networks import NETWORKS, narrow_resnets  # noqa: F401
+from support.networks import NETWORKS
 from support.tiny_export import LABELS, SIZE, seeded, tiny
 
 from zoo import export
@@ -168,7 +168,7 @@ BUILT = [
 
 
 @pytest.mark.parametrize("name", BUILT)
-def test_architectures_at_any_size(name, narrow_resnets, tmp_path):  # noqa: F811
+def test_architectures_at_any_size(name, narrow_resnets, tmp_path):
     model = seeded(NETWORKS[name]())
     if model.get_layer("normalize").scale == (1.0,) * 3:
         # Where images stay at ±128, random weights give logits of hundreds, with float32's error of those.

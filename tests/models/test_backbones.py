@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import keras
 import pytest
-from support.small_models import build, narrow  # noqa: F401
+from support.small_models import build
 
 import zoo
 from zoo.errors import InputError
@@ -67,7 +67,7 @@ def test_reading_the_tables_imports_no_tensorflow():
 
 
 @pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
-def test_weights_of_a_backbone_name_its_layers_in_every_architecture(spec, narrow):  # noqa: F811
+def test_weights_of_a_backbone_name_its_layers_in_every_architecture(spec):
     for entry in (entry for entry in spec.weights if entry.model == spec.backbone):
         model = build(spec, **entry.settings)
         found = {v.path.split("/")[0] for v in model.variables if "seed" not in v.path}

@@ -8,9 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from zoo import inference
 from zoo.errors import InputError
-from zoo.inference import segment
+from zoo.inference import network, segment, segmentation, windows
 from zoo.labels import VOC21, numbered
 from zoo.layers.resize import SegmentationLogits
 from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
@@ -175,7 +174,7 @@ def test_tiles_leave_no_seams(local):
 
 @pytest.mark.parametrize(("length", "window"), [(100, 30), (31, 30), (30, 30), (5, 30), (64, 3), (9, 1)])
 def test_windows_cover_an_axis_with_weights_that_sum_to_one(length, window):
-    positions = inference._positions(length, window)
+    positions = windows.positions(length, window)
     total = np.zeros(length)
     for start, weights in positions:
         assert (weights > 0).all()
@@ -216,7 +215,7 @@ def test_bad_scales_are_refused(pointwise, scales):
 def test_large_probabilities_are_computed_on_demand(local, monkeypatch):
     pixels = image()
     kept = segment(local, pixels, tile=16)
-    monkeypatch.setattr(inference, "KEPT_BYTES", 0)
+    monkeypatch.setattr(segmentation, "KEPT_BYTES", 0)
     lazy = segment(local, pixels, tile=16)
     assert lazy._probabilities is None
     np.testing.assert_array_equal(lazy.mask, kept.mask)
@@ -236,7 +235,7 @@ def test_a_model_is_traced_once_for_all_sizes():
     model = build()
     for size in ((8, 8), (9, 13), (30, 7)):
         segment(model, image(*size), scales=(1, 0.5), flip=True)
-    assert inference._probabilities_of(model).experimental_get_tracing_count() == 1
+    assert network.probabilities_of(model).experimental_get_tracing_count() == 1
 
 
 def test_the_traced_function_sees_new_weights():
@@ -263,7 +262,7 @@ def test_too_little_memory_suggests_a_smaller_tile(pointwise, monkeypatch):
     def exhausted(images):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
-    monkeypatch.setattr(inference, "_probabilities_of", lambda model: exhausted)
+    monkeypatch.setattr(network, "probabilities_of", lambda model: exhausted)
     with pytest.raises(InputError, match="smaller tile"):
         segment(pointwise, image())
 

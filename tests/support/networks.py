@@ -1,7 +1,6 @@
 """Every architecture on every backbone, small, as tests of whole networks take them."""
 
 import numpy as np
-import pytest
 
 from zoo.labels import VOC21, named
 from zoo.models import registry
@@ -50,7 +49,7 @@ NETWORKS = {
 }
 
 
-@pytest.fixture
-def narrow_resnets(monkeypatch):
+def make_narrow_resnets(monkeypatch):
+    """Few blocks and few channels in every ResNet-50."""
     monkeypatch.setitem(resnet.DEPTHS, "resnet50", (1, 1, 1, 3))
     monkeypatch.setattr(resnet, "WIDTHS", (4, 8, 12, 16))

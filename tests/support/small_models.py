@@ -1,4 +1,4 @@
-"""Every model of the registry, small: narrow, and with few blocks a stage."""
+"""Every model of the registry, small: narrow, and with few blocks per stage."""
 
 import numpy as np
 import pytest
@@ -22,17 +22,15 @@ SPECS = [
 SMALL = {"mobilenet": {"width": 0.25}, "resnet": {}, "vgg": {"width": 0.02}}
 
 
-@pytest.fixture
-def shallow(monkeypatch):
-    """Few blocks a stage; what tests of whole models are about is in every one of them."""
+def make_shallow(monkeypatch):
+    """Few blocks per stage; what tests of whole models are about is in every one of them."""
     for depth in resnet.DEPTHS:
         monkeypatch.setitem(resnet.DEPTHS, depth, (1, 1, 2, 3))
     stages = tuple(stage._replace(repeats=min(stage.repeats, 2)) for stage in mobilenet_v2.STAGES)
     monkeypatch.setattr(mobilenet_v2, "STAGES", stages)
 
 
-@pytest.fixture
-def narrow(monkeypatch):
+def make_narrow(monkeypatch):
     """Few channels in every ResNet."""
     monkeypatch.setattr(resnet, "WIDTHS", (4, 8, 12, 16))
 

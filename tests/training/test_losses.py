@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from support.losses import CLASSES, EACH, NAMES, WEIGHTS, example
 
 from zoo.errors import InputError
 from zoo.training.losses import (
@@ -18,43 +19,7 @@ from zoo.training.losses import (
     WithAuxiliary,
 )
 
-CLASSES = 4
-WEIGHTS = (0.5, 2.0, 1.0, 0.25)
-EACH = [
-    SparseCrossEntropy(),
-    SparseCrossEntropy(class_weights=WEIGHTS, label_smoothing=0.1),
-    OnlineHardExamples(keep_ratio=0.3, min_kept=3),
-    OnlineHardExamples(threshold=0.4),
-    Dice(),
-    Dice(per_image=False),
-    LovaszSoftmax(),
-    LovaszSoftmax(per_image=False),
-    WeightedSum([SparseCrossEntropy(), Dice()], [1.0, 0.5]),
-    WithAuxiliary(SparseCrossEntropy()),
-]
-NAMES = [
-    "cross_entropy",
-    "weighted",
-    "ohem_ratio",
-    "ohem_threshold",
-    "dice",
-    "dice_batch",
-    "lovasz",
-    "lovasz_batch",
-    "sum",
-    "auxiliary",
-]
 each = pytest.mark.parametrize("loss", EACH, ids=NAMES)
-
-
-def example(shape=(3, 5, 7), seed=0):
-    """Logits, and labels of which some are ignored, some classes absent, and the last image all ignored."""
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, CLASSES - 1, shape).astype(np.uint8)
-    labels[0, 0, 0] = CLASSES - 1
-    labels[rng.random(shape) < 0.25] = 255
-    labels[-1] = 255
-    return labels, rng.normal(0, 2, (*shape, CLASSES)).astype(np.float32)
 
 
 def softmax(logits):
@@ -339,7 +304,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, sys.argv[1])
-from test_losses import EACH, NAMES, example
+from support.losses import EACH, NAMES, example
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 labels, logits = example((4, 5, 7))
 data = tf.data.Dataset.from_tensor_slices((labels, logits)).batch(4)
@@ -371,7 +336,7 @@ for name, loss in zip(NAMES, EACH):
 
 def test_two_replicas_have_the_loss_of_the_batch(request):
     """The second replica has fewer pixels that count: means of means would be wrong."""
-    command = [sys.executable, "-c", REPLICAS, str(request.path.parent)]
+    command = [sys.executable, "-c", REPLICAS, str(request.path.parents[1])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("equal") == 4

@@ -9,17 +9,38 @@ import importlib
 from typing import TYPE_CHECKING
 
 from zoo.datasets.augmentation import Augmentation
-from zoo.datasets.check import check
+from zoo.datasets.check import DatasetReport, Problem, SplitReport, check
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.readers import KINDS, open_dataset
+from zoo.datasets.listing import Layout, Listing
+from zoo.datasets.readers import KINDS, LAYOUTS, open_dataset
+from zoo.datasets.shrunk import Shrunk, shrink
 
 if TYPE_CHECKING:
     from zoo.datasets.stream import batches as batches
 
-__all__ = ["KINDS", "Augmentation", "Dataset", "batches", "check", "open_dataset"]
+__all__ = [
+    "KINDS",
+    "LAYOUTS",
+    "Augmentation",
+    "Dataset",
+    "DatasetReport",
+    "Layout",
+    "Listing",
+    "Problem",
+    "Shrunk",
+    "SplitReport",
+    "batches",
+    "check",
+    "open_dataset",
+    "shrink",
+]
 
 
 def __getattr__(name: str):
     if name == "batches":
         return importlib.import_module("zoo.datasets.stream").batches
     raise AttributeError(f"module 'zoo.datasets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

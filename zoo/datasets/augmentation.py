@@ -1,4 +1,4 @@
-"""Random changes of image and mask for training: how much of what. `zoo.datasets.transform` applies them."""
+"""Settings of random augmentation; `zoo.datasets.transform` applies them."""
 
 from __future__ import annotations
 

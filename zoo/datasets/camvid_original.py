@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.datasets.dataset import INVALID, Dataset
-from zoo.datasets.listing import Listing, Problem, check_split, read_lines
+from zoo.datasets.listing import Listing, Unpaired, check_split, read_lines
 from zoo.labels import CAMVID11, Color
 
 SUFFIX = "_L"
@@ -61,7 +61,7 @@ CLASSES: tuple[tuple[str, Color, str | None], ...] = (
 
 def merge_table() -> tuple[int, ...]:
     """Label of each position in `CLASSES`, for the 256 values of `zoo.datasets.Dataset.table`."""
-    void = CAMVID11.ignore_label
+    void = len(CAMVID11)  # its ignore label stands right behind the classes
     merged = [void if name is None else CAMVID11.names.index(name) for _, _, name in CLASSES]
     return (*merged, *[INVALID] * (256 - len(merged)))
 
@@ -79,7 +79,7 @@ def splits(root: Path) -> tuple[str, ...]:
 def list_split(root: Path, split: str) -> Listing:
     """The pairs of a split, and what lacks a partner."""
     check_split(split, splits(root), root)
-    problems: list[Problem] = []
+    problems: list[Unpaired] = []
     images, masks = _by_stem(root, problems)
     if split == ALL:
         stems = sorted(masks)
@@ -102,7 +102,7 @@ def _pictures(root: Path) -> list[Path]:
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def _by_stem(root: Path, problems: list[Problem]) -> tuple[dict[str, Path], dict[str, Path]]:
+def _by_stem(root: Path, problems: list[Unpaired]) -> tuple[dict[str, Path], dict[str, Path]]:
     """Images and labels by the image's stem; a second file of a name is a problem."""
     images: dict[str, Path] = {}
     masks: dict[str, Path] = {}

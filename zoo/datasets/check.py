@@ -1,4 +1,4 @@
-"""Looking for what is wrong with a data set before hours are spent on training with it."""
+"""Checks of a data set before training: unreadable files, sizes, labels that are no class, class shares."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class SplitReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class DatasetReport:
     """What was found in a data set; see `check`."""
 
     kind: str
@@ -97,7 +97,7 @@ def check(
     classes: readers.Classes | None = None,
     masks: str | os.PathLike | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
-) -> Report:
+) -> DatasetReport:
     """Read every file of a data set and tell what is wrong.
 
     Found are missing partners, files that cannot be read, images and masks that differ in size, values in a
@@ -144,7 +144,7 @@ def check(
     )
     if not any(report.samples or report.problems for report in reports):
         raise InputError(f"{data}: there are no samples in {', '.join(names)}")
-    return Report(kind, data, datasets[0].label_set, reports)
+    return DatasetReport(kind, data, datasets[0].label_set, reports)
 
 
 # --- reading ------------------------------------------------------------------------------------

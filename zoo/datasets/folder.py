@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo import labels
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.listing import Listing, Problem, check_split, read_lines
+from zoo.datasets.listing import Listing, Unpaired, check_split, read_lines
 from zoo.errors import InputError
 from zoo.images import SUFFIXES
 from zoo.labels import LabelSet
@@ -41,7 +41,7 @@ def list_split(
     """The pairs of a split, and the files of the whole folder that lack a partner."""
     check_split(split, splits(root), root)
     image_folder, mask_folder = (root / "images", root / "masks") if masks is None else (root, masks)
-    problems: list[Problem] = []
+    problems: list[Unpaired] = []
     images = _by_stem(image_folder, SUFFIXES, problems)
     truth = _by_stem(mask_folder, MASK_SUFFIXES, problems)
     if split != "all" and _listed(root):
@@ -92,7 +92,7 @@ def _listed(root: Path) -> tuple[str, ...]:
     return tuple(split for split in _LISTS if (root / f"{split}.txt").is_file())
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str], problems: list[Problem]) -> dict[str, Path]:
+def _by_stem(folder: Path, suffixes: Sequence[str], problems: list[Unpaired]) -> dict[str, Path]:
     """Visible files with one of the suffixes; a second one of the same stem is a problem."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; the kind 'folder' has images/ and masks/")

@@ -1,15 +1,17 @@
-"""What a layout on disk amounts to: the files of a split, and those that lack a partner."""
+"""The files of a split as a layout on disk lists them, and those that lack a partner."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from zoo.datasets.dataset import Dataset
 from zoo.errors import InputError
 
-Problem = tuple[Path, str]
+# A file without a partner, and a message about it.
+Unpaired = tuple[Path, str]
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,9 @@ class Listing:
     """
 
     dataset: Dataset
-    unpaired: tuple[Problem, ...] = field(default=())
+    unpaired: tuple[Unpaired, ...] = field(default=())
 
-    def missing(self) -> list[Problem]:
+    def missing(self) -> list[Unpaired]:
         """Files without a partner and listed files that do not exist, each with a message."""
         absent = [(p, "no such file") for pair in self.dataset.pairs for p in pair if not p.is_file()]
         return [*self.unpaired, *absent]
@@ -41,6 +43,22 @@ def read_lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise InputError(f"{path}: not a text file in UTF-8") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class Layout(Protocol):
+    """What a module that reads a layout on disk holds; `zoo.datasets.readers.LAYOUTS` lists them by kind."""
+
+    def matches(self, root: Path, /) -> bool:
+        """Whether a folder has this layout."""
+        ...
+
+    def splits(self, root: Path, /) -> tuple[str, ...]:
+        """Splits that can be opened in a folder."""
+        ...
+
+    def list_split(self, root: Path, split: str, /) -> Listing:
+        """The pairs of a split, and what lacks a partner; `InputError` for a split that is not there."""
+        ...
 
 
 def check_split(split: str, known: Sequence[str], root: Path, *, made_of: str = "") -> None:

@@ -8,18 +8,18 @@ from pathlib import Path
 
 from zoo.datasets import camvid, camvid_original, cityscapes, folder, voc2012
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.listing import Listing
+from zoo.datasets.listing import Layout, Listing
 from zoo.errors import InputError
 from zoo.labels import LabelSet
 
-_LAYOUTS: Mapping[str, object] = {
+LAYOUTS: Mapping[str, Layout] = {
     "camvid": camvid,
     "camvid_original": camvid_original,
     "voc2012": voc2012,
     "cityscapes": cityscapes,
     "folder": folder,
 }
-KINDS = tuple(_LAYOUTS)
+KINDS = tuple(LAYOUTS)
 
 Classes = int | str | os.PathLike | Sequence[str] | LabelSet
 
@@ -50,8 +50,8 @@ def open_dataset(
             ``train.txt``, and ``"all"``. For ``folder``: ``"train"`` and ``"val"`` by the lists of stems
             ``train.txt`` and so on in `data` if there are any, or by a seeded choice otherwise; ``"all"`` is
             everything.
-        classes: For ``folder``: names, number or `LabelSet` of the classes, or a text file with one name a
-            line (``classes.txt`` in `data` by default).
+        classes: For ``folder``: names, number or `LabelSet` of the classes, or a text file with one name
+            per line (``classes.txt`` in `data` by default).
         masks: For ``folder``: folder of the masks, where it is not ``masks`` in `data`.
         validation_share: For ``folder`` without lists: share of the samples in ``"val"``, between 0 and 1.
         seed: For ``folder`` without lists: chooses them.
@@ -116,10 +116,10 @@ def splits_of(kind: str, data: str | os.PathLike) -> tuple[str, ...]:
     return layout(kind).splits(Path(data))
 
 
-def layout(kind: str):
+def layout(kind: str) -> Layout:
     """The module that reads a kind, or an `InputError` that lists the known ones."""
     try:
-        return _LAYOUTS[kind]
+        return LAYOUTS[kind]
     except (KeyError, TypeError):
         raise InputError(f"unknown kind of data set {kind!r}; known: {', '.join(KINDS)}") from None
 
@@ -129,7 +129,7 @@ def detect_kind(data: str | os.PathLike) -> str:
     root = Path(data)
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
-    for kind, module in _LAYOUTS.items():
+    for kind, module in LAYOUTS.items():
         if module.matches(root):
             return kind
     raise InputError(f"{root}: not the layout of a known kind ({', '.join(KINDS)}); name the kind")

@@ -1,4 +1,4 @@
-"""A data set at a smaller size, for training and scoring that must be affordable."""
+"""A data set with its images scaled down, for training and scoring at lower cost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Shrunk(Dataset):
 
     def _size(self, shape: tuple[int, int]) -> tuple[int, int]:
         factor = min(1.0, *(most / side for most, side in zip(self.limit, shape, strict=True)))
-        return tuple(max(1, round(side * factor)) for side in shape)
+        height, width = (max(1, round(side * factor)) for side in shape)
+        return height, width
 
 
 def _centres(size: int, target: int) -> np.ndarray:
@@ -58,4 +59,5 @@ def shrink(dataset: Dataset, limit: tuple[int, int]) -> Shrunk:
     if len(limit) != 2 or any(not isinstance(side, int) or side < 1 for side in limit):
         raise InputError(f"a size is a height and a width of 1 or more pixels, not {limit!r}")
     own = {field.name: getattr(dataset, field.name) for field in fields(Dataset)}
-    return Shrunk(**own, limit=tuple(limit))
+    height, width = limit
+    return Shrunk(**own, limit=(height, width))

@@ -1,4 +1,4 @@
-"""Ends reads in threads of TensorFlow before the interpreter goes.
+"""Ends reads in TensorFlow's threads before the interpreter exits.
 
 A dataset that is read ahead calls Python from its own threads. Such a call that begins while the interpreter
 is being taken down waits for it for ever, and the dataset waits for the call: the process would never end.

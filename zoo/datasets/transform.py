@@ -1,4 +1,4 @@
-"""Scale, crop, flip and colour of one image with its mask, on the graph.
+"""Random scale, crop, flip and colour of one image and its mask, as TensorFlow operations.
 
 Scale and crop are one resampling of the crop's pixels only: a large image at a large scale is never made.
 """

@@ -1,4 +1,4 @@
-"""Scores of a model on a data set, with the protocol that they were measured by."""
+"""Scores of a model or an exported file on a data set, with the protocol of their measurement."""
 
 from zoo.evaluation.scoring import Evaluation, ImageScore, evaluate
 

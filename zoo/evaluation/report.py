@@ -173,10 +173,10 @@ def plot_comparison(
         ax.set_title(name, fontsize=10)
         ax.set_axis_off()
     present = sorted(set(np.unique(true[counted])) | set(np.unique(found)))
-    handles = [
-        Patch(color=np.array(label_set.palette[index]) / 255, label=label_set.names[index])
-        for index in present[:40]
-    ]
+    handles = []
+    for index in present[:40]:
+        red, green, blue = (channel / 255 for channel in label_set.palette[index])
+        handles.append(Patch(color=(red, green, blue), label=label_set.names[index]))
     figure.legend(handles=handles, loc="outside lower center", ncols=8, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
     with written_whole(path) as part:

@@ -6,7 +6,7 @@ import contextlib
 import glob
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 
 # Named explicitly, since Pillow would otherwise also try formats that start a program (EPS runs
 # Ghostscript). "JPEG" includes MPO, the JPEG with a second frame that many telephones write.
@@ -98,7 +98,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike, formats: Sequence[str]) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """The opened file; whatever goes wrong inside becomes one line that names it."""
     path = Path(path)
     _check_file(path)

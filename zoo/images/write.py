@@ -1,4 +1,4 @@
-"""Writing PNG files, whole or not at all."""
+"""Atomic writes of PNG files."""
 
 from __future__ import annotations
 

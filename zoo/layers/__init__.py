@@ -1,8 +1,9 @@
-"""The layers that Keras lacks: convolutions that dilate natively, and what stands beside them."""
+"""Layers that Keras lacks: natively dilated convolutions, padding, pooling, resizing and preprocessing."""
 
 from zoo.layers.activations import HardSigmoid, HardSwish
 from zoo.layers.common import PACKAGE
 from zoo.layers.convolution import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.layers.fake_quantization import FakeQuantize, Scale, Shift
 from zoo.layers.normalization import FusedBatchNormalization
 from zoo.layers.operations import (
     dilated_conv2d,
@@ -12,6 +13,8 @@ from zoo.layers.operations import (
 )
 from zoo.layers.padding import JoinTiles, PadToMultiple, ReflectionPadding2D
 from zoo.layers.pooling import AdaptiveAveragePooling2D, BroadcastLike
+from zoo.layers.preprocessing import Normalize
+from zoo.layers.resize import Resize, SegmentationLogits, label_set_of, resize_bilinear
 from zoo.layers.upsampling import BilinearUpsampling2D, DepthToSpace
 
 __all__ = [
@@ -22,14 +25,22 @@ __all__ = [
     "DepthToSpace",
     "DilatedConv2D",
     "DilatedDepthwiseConv2D",
+    "FakeQuantize",
     "FusedBatchNormalization",
     "HardSigmoid",
     "HardSwish",
     "JoinTiles",
+    "Normalize",
     "PadToMultiple",
     "ReflectionPadding2D",
+    "Resize",
+    "Scale",
+    "SegmentationLogits",
+    "Shift",
     "dilated_conv2d",
     "dilated_depthwise_conv2d",
     "dilated_valid_conv2d",
     "forward_only",
+    "label_set_of",
+    "resize_bilinear",
 ]

@@ -159,7 +159,7 @@ class DilatedConv2D(_Convolution):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class DilatedDepthwiseConv2D(_Convolution):
-    """Depthwise 2-D convolution (one kernel a channel) whose dilation has the right gradient.
+    """Depthwise 2-D convolution (one kernel per channel) whose dilation has the right gradient.
 
     ``(batch, height, width, channels)`` → ``(batch, height', width', channels)``. Arguments as in
     `DilatedConv2D`, without `filters`; the kernel is ``(rows, columns, channels, 1)``. The default

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from zoo.layers import PACKAGE
+from zoo.layers.common import PACKAGE
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.layers import PACKAGE
+from zoo.layers.common import PACKAGE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.layers import PACKAGE
+from zoo.layers.common import PACKAGE
 
 CONVENTIONS = ("half_pixel", "align_corners", "asymmetric")
 DOMAINS = ("logits", "probabilities")

@@ -1,4 +1,4 @@
-"""Scores of masks against true ones, from integers alone."""
+"""Confusion matrices and the scores that follow from them: IoU, accuracy, boundary IoU."""
 
 from zoo.metrics.boundary import boundary_band
 from zoo.metrics.confusion import ConfusionMatrix, confusion_matrix

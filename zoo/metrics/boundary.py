@@ -1,4 +1,4 @@
-"""The pixels near the borders of a mask."""
+"""The band of pixels near class borders."""
 
 from __future__ import annotations
 

@@ -1,0 +1,108 @@
+"""Tests that are not quick, by what they took on two cores; a test that is not named here is quick.
+
+The summary of ``pytest -m quick`` names tests that have grown too slow for it.
+"""
+
+from __future__ import annotations
+
+LIMIT = 5.0  # seconds that a quick test may take
+
+# By folder of `tests`: tests of which a single case takes ten seconds or more.
+SLOW = {
+    "export": {
+        "test_every_format_equals_the_model_at_every_size",
+        "test_float_file_gives_the_mask_of_segment",
+    },
+    "models": {
+        "test_equals_the_authors_procedure_at_its_published_input",
+        "test_fit_learns",
+        "test_the_example_learns_and_writes_its_files",
+        "test_the_score_is_what_the_file_reaches",
+        "test_twenty_images_are_enough_for_two_classes",
+    },
+    "training": {
+        "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
+        "test_all_strategies_agree",
+        "test_interrupted_and_killed_runs_end_bit_identical",
+        "test_the_command_trains_compares_and_repeats_nothing",
+        "test_what_is_alike_in_a_comparison",
+    },
+}
+
+# Tests whose cases together take more than two or three seconds.
+MODERATE = {
+    "cli": {
+        "test_prune_writes_files_and_a_table",
+    },
+    "compression": {
+        "test_a_student_follows_its_teacher",
+        "test_every_model_of_the_registry_is_equal_on_both_sides",
+        "test_nothing_is_left_in_float",
+        "test_pruning_gives_a_plain_model_with_the_zeros",
+    },
+    "datasets": {
+        "test_a_process_ends_while_batches_are_read_ahead",
+    },
+    "evaluation": {
+        "test_pictures",
+        "test_two_replicas_sum_to_the_whole",
+    },
+    "export": {
+        "test_architectures_at_any_size",
+        "test_command_against_keras",
+        "test_encoded_images_run_in_tensorflow_alone",
+        "test_export_without_rewrites",
+        "test_exports",
+        "test_int8_file_gives_the_mask_that_it_gives_here",
+        "test_mask_is_the_arg_max",
+        "test_mask_of_the_photograph_is_that_of_segment",
+        "test_networks",
+        "test_published_deeplab_keeps_its_masks_in_int8",
+    },
+    "models": {
+        "test_a_new_process_reads_a_saved_model",
+        "test_a_photograph_without_a_network",
+        "test_a_users_checkpoint_with_its_own_classes",
+        "test_a_users_own_files",
+        "test_a_users_own_files_with_several_classifiers",
+        "test_aspp_rates_follow_the_output_stride",
+        "test_dead_taps_of_separable_branches_and_other_models",
+        "test_deeplabv3_equals_torchvision",
+        "test_dense_features_subsampled_equal_the_nominal_ones",
+        "test_equals_the_authors_network",
+        "test_every_gradient_is_there_and_finite",
+        "test_facts_are_what_the_built_model_shows",
+        "test_gradients_equal_the_composite_ones",
+        "test_half_precision_policies",
+        "test_keras_file_round_trip",
+        "test_logits_have_the_size_of_the_image",
+        "test_packed_weights",
+        "test_parameters_are_what_the_registry_says",
+        "test_pspnet_equals_an_independent_statement",
+        "test_rates_of_the_last_stages",
+        "test_receptive_field",
+        "test_receptive_field_is_the_derived_one",
+        "test_static_size_and_class_count",
+        "test_tf_deeplab_at_any_size_is_the_image_extended_with_the_mean",
+        "test_the_same_classes_keep_the_classifier",
+        "test_traced_graph_holds_no_space_to_batch",
+    },
+    "training": {
+        "test_an_interrupted_comparison_goes_on",
+        "test_bad_arguments_are_one_line_and_leave_nothing",
+        "test_ctrl_c_is_told",
+        "test_fit_lowers_it",
+        "test_two_replicas_have_the_loss_of_the_batch",
+    },
+    "weights": {
+        "test_a_users_network_by_what_is_in_its_file",
+        "test_large_file_takes_seconds_and_little_memory",
+    },
+}
+
+
+def tier_of(folder: str, function: str) -> str:
+    """``"quick"``, ``"moderate"`` or ``"slow"``."""
+    if function in SLOW.get(folder, ()):
+        return "slow"
+    return "moderate" if function in MODERATE.get(folder, ()) else "quick"

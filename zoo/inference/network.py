@@ -1,0 +1,76 @@
+"""Probabilities of an image that the network sees at once, averaged over scales and mirror images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_CACHE = "_zoo_probabilities"
+
+
+def averaged(model: keras.Model, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
+    """Probabilities ``(height, width, classes)`` of one image ``(height, width, 3)`` in 0…255."""
+    run = probabilities_of(model)
+    image, size = tf.convert_to_tensor(pixels[np.newaxis], tf.float32), pixels.shape[:2]
+    total = _at_scale(run, image, scales[0], size=size, flip=flip)
+    for scale in scales[1:]:
+        total = total + _at_scale(run, image, scale, size=size, flip=flip)
+    return (total / len(scales))[0].numpy() if len(scales) > 1 else total[0].numpy()
+
+
+def _at_scale(
+    run: Callable[[tf.Tensor], tf.Tensor],
+    image: tf.Tensor,
+    scale: float,
+    *,
+    size: Sequence[int],
+    flip: bool,
+) -> tf.Tensor:
+    """What the network sees at a scale, resized back to `size`."""
+    scaled = _resized(image, [max(1, round(n * scale)) for n in size])
+    found = run(scaled)
+    if flip:
+        found = (found + tf.reverse(run(tf.reverse(scaled, [2])), [2])) / 2
+    return _resized(found, size)
+
+
+def _resized(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+    if tuple(x.shape[1:3]) == tuple(size):
+        return x
+    # Antialiasing has an effect only where this shrinks.
+    return tf.image.resize(x, size, method="bilinear", antialias=True)
+
+
+class _Compiled:
+    """The traced function of a model.
+
+    A plain object: assigned to the model as it is, Keras and TensorFlow would track the function and write
+    it into a SavedModel of the model.
+    """
+
+    def __init__(self, function: Callable[[tf.Tensor], tf.Tensor]):
+        self.function = function
+
+
+def probabilities_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """``(batch, height, width, 3)`` → softmax ``(batch, height, width, classes)``, traced once per model.
+
+    `Model.predict` would trace, and on some machines compile by XLA, for every new image size.
+    """
+    compiled = getattr(model, _CACHE, None)
+    if compiled is None:
+        spec = tf.TensorSpec((None, *model.input_shape[1:3], 3), tf.float32)
+
+        @tf.function(input_signature=[spec])
+        def probabilities(images):
+            logits = model(images, training=False)
+            # A model for training may have an auxiliary output beside the logits.
+            logits = logits["logits"] if isinstance(logits, dict) else logits
+            return tf.nn.softmax(tf.cast(logits, tf.float32))
+
+        compiled = _Compiled(probabilities)
+        setattr(model, _CACHE, compiled)
+    return compiled.function
