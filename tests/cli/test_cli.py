@@ -185,7 +185,7 @@ def test_segment_options_reach_the_model(folder, model):
 
 
 def test_segment_json_is_one_document(folder, model, capsys):
-    assert main(["segment", "m", "a", "b", "--json", "--flip", "--tile", "64"]) == 0
+    assert main(["segment", "m", "a", "b", "--json", "-", "--flip", "--tile", "64"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["model"] == "deeplabv3_aspp_mobilenet_v2"
     assert document["weights"] == "random"
@@ -223,7 +223,7 @@ def test_an_input_is_never_replaced(folder):
 
 def test_a_bad_image_does_not_stop_the_others(folder, capsys):
     (folder.path / "a/bad.png").write_bytes(b"")
-    assert main(["segment", "m", "a", "nope.jpg", "b/y.png", "--json"]) == 1
+    assert main(["segment", "m", "a", "nope.jpg", "b/y.png", "--json", "-"]) == 1
     captured = capsys.readouterr()
     document = json.loads(captured.out)
     assert [os.path.basename(row["path"]) for row in document["images"]] == ["x.png", "y.png"]

@@ -14,7 +14,7 @@ from zoo.datasets import check
 
 
 def document(capsys, *words):
-    status = main(["dataset", "check", *map(str, words), "--json"])
+    status = main(["dataset", "check", *map(str, words), "--json", "-"])
     return status, json.loads(capsys.readouterr().out)
 
 
@@ -151,9 +151,9 @@ def test_one_split(tmp_path, capsys):
     [
         (["absent"], "no such folder"),
         (["."], "not the layout of a known kind"),
-        ([".", "--kind", "coco"], "unknown kind of data set 'coco'"),
-        ([".", "--kind", "voc2012"], "no split of this kind"),
-        ([".", "--kind", "folder"], "no such folder; the kind 'folder' has images/ and masks/"),
+        ([".", "--dataset", "coco"], "unknown kind of data set 'coco'"),
+        ([".", "--dataset", "voc2012"], "no split of this kind"),
+        ([".", "--dataset", "folder"], "no such folder; the kind 'folder' has images/ and masks/"),
     ],
 )
 def test_what_cannot_be_checked(tmp_path, monkeypatch, capsys, words, message):

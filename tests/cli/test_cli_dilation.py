@@ -53,7 +53,7 @@ def test_check_uses_the_kernel(capsys):
 
 
 def test_check_as_json(capsys):
-    assert run("check", 2, 4, 6, "--json") == 1
+    assert run("check", 2, 4, 6, "--json", "-") == 1
     facts = json.loads(capsys.readouterr().out)
     assert facts["passes"] is False
     assert facts["rates"] == [2, 4, 6]
@@ -103,7 +103,7 @@ def test_help_has_an_example(command, capsys):
 
 def test_plot_of_rates(tmp_path, capsys):
     target = tmp_path / "gridding.png"
-    assert run("plot", 2, 2, 2, "--output", target, "--json") == 0
+    assert run("plot", 2, 2, 2, "--output", target, "--json", "-") == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["output"] == str(target)
     assert facts["receptive_field"] == [13, 13]
@@ -179,7 +179,7 @@ def test_plot_of_a_model(gridded, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(zoo, "load", load, raising=False)
     target = tmp_path / "model.png"
-    assert run("plot", "--model", "some_model", "--output", target, "--json") == 0
+    assert run("plot", "--model", "some_model", "--output", target, "--json", "-") == 0
     facts = json.loads(capsys.readouterr().out)
     assert asked == {"some_model": {"weights": None}}
     assert facts["layer"] == "rate4"

@@ -74,7 +74,7 @@ def test_list_prints_a_score_with_its_protocol(capsys):
 def test_list_as_json(capsys):
     assert run("fetch", "a_net", "--weights", "voc2012") == 0
     capsys.readouterr()
-    assert run("list", "--json") == 0
+    assert run("list", "--json", "-") == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in rows] == ["a_net", "a_net", "b_net"]
     assert rows[0]["cached"] == str(cache.files_dir() / SCORED.file) and rows[1]["cached"] is None
@@ -88,13 +88,13 @@ def test_fetch_verify_clear(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["ok", "ok", "absent"]
     (cache.files_dir() / SCORED.file).write_bytes(CONTENT[:-1] + b"!")
-    assert run("verify", "--json") == 1
+    assert run("verify", "--json", "-") == 1
     assert json.loads(capsys.readouterr().out)[0]["state"] == "damaged"
     assert run("verify", "a_net", "--weights", "imagenet") == 0
     assert run("clear") == 0
     out = capsys.readouterr().out
     assert SCORED.file in out and f"{2 * len(CONTENT)} bytes freed" in out
-    assert run("clear", "--json") == 0
+    assert run("clear", "--json", "-") == 0
     assert json.loads(capsys.readouterr().out) == {"removed": [], "freed_bytes": 0}
 
 
@@ -105,7 +105,7 @@ def test_clear_of_one_entry(capsys):
 
 
 def test_fetch_all_goes_on_after_an_error(capsys):
-    assert run("fetch", "--all", "--json") == 2
+    assert run("fetch", "--all", "--json", "-") == 2
     captured = capsys.readouterr()
     report = json.loads(captured.out)
     assert [item["entry"] for item in report["fetched"]] == ["a_net/voc2012", "a_net/imagenet"]

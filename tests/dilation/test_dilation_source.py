@@ -82,7 +82,7 @@ def test_networks_without_dilation_have_no_such_map(residual):
 
 def test_uniform_rates_beside_hybrid_ones(tmp_path, capsys):
     picture = tmp_path / "gridding.png"
-    assert run("plot", "--model", "duc_hdc", "--uniform", "--output", picture, "--json") == 0
+    assert run("plot", "--model", "duc_hdc", "--uniform", "--output", picture, "--json", "-") == 0
     facts = json.loads(capsys.readouterr().out)
     # Rates 2, 2-5-9-1, 2-5, 5-9-17-1 and the widest branch, 24; against 2 (×7), 4 (×4) and 24.
     assert facts["receptive_field"] == [165, 165]

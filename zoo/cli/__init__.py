@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from zoo._version import __version__
+from zoo.cli import options
+from zoo.cli.options import add_unverified as add_unverified_option  # noqa: F401
 from zoo.errors import ZooError
 
 COMMANDS = (
@@ -25,6 +27,7 @@ COMMANDS = (
     "evaluate",
     "ablate",
     "compress",
+    "completion",
 )
 # Commands are named as their modules, except for those of `models`.
 _MODULE_OF = {name: name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
@@ -93,15 +96,6 @@ def import_tensorflow() -> None:
         importlib.import_module("tensorflow")
 
 
-def add_unverified_option(parser: argparse.ArgumentParser) -> None:
-    """The consent that weights without a published digest need, alike in every command that loads them."""
-    parser.add_argument(
-        "--allow-unverified",
-        action="store_true",
-        help="accept weights whose digest was never published; the one seen is recorded",
-    )
-
-
 def _needed(argv: Sequence[str]) -> tuple[str, ...]:
     """Modules to import: the one of the command, since others take time, or all for help and errors."""
     name = _MODULE_OF.get(argv[0]) if argv else None
@@ -110,11 +104,11 @@ def _needed(argv: Sequence[str]) -> tuple[str, ...]:
 
 def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser for a command line; it holds the commands that `argv` may need."""
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog="zoo",
         description="Semantic segmentation with dilated convolutions for Keras and TensorFlow.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=options.CommandsFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     parser.set_defaults(run=None)

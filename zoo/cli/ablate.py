@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
 from zoo.cli import import_tensorflow, recipe
-from zoo.cli.segment import parse_tile
+from zoo.cli.options import parse_size as parse_tile
 from zoo.errors import InputError
 from zoo.files import write_text
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from zoo.cli.segment import parse_tile
+from zoo.cli.options import parse_size as parse_tile
 from zoo.errors import InputError
 
 _DESCRIPTION = """\

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from zoo.cli import options
 
 _DESCRIPTION = """\
 Read every image and mask of a data set and name the files that are wrong: missing partners,
@@ -14,19 +15,19 @@ files that cannot be read, sizes that differ, values that are no class, Cityscap
 trainIds are meant. Prints the share of each class and a weight for the loss, 1/log(1.10 + share).
 """
 _EPILOG = """\
-kinds (told from the folders unless --kind says it):
+kinds (told from the folders unless --dataset says it):
   camvid           train.txt, train/, trainannot/ and so on, as in the SegNet tutorial
   camvid_original  images and labels *_L.png in 32 colours; train.txt and so on if there are any
   voc2012          VOCdevkit; with SegmentationClassAug/ also the split train_aug
   cityscapes       leftImg8bit/ and gtFine/
-  folder           images/ and masks/, paired by name; classes.txt with one name a line
+  folder           images/ and masks/, paired by name; classes.txt with one name per line
 
 exit status: 0 nothing is wrong, 1 problems were found, 2 the data set cannot be checked
 
 examples:
   zoo dataset check DIR
-  zoo dataset check DIR --kind folder --classes names.txt
-  zoo dataset check DIR --classes 3 --json
+  zoo dataset check DIR --dataset folder --classes names.txt
+  zoo dataset check DIR --classes 3 --json -
 """
 
 
@@ -48,11 +49,12 @@ def add_parser(subparsers) -> None:
     )
     add = check.add_argument
     add("data", metavar="DIR", type=Path, help="folder of the data set")
-    add("--kind", metavar="KIND", help="camvid, camvid_original, voc2012, cityscapes or folder")
-    add("--split", metavar="NAME", action="append", help="look at this split only; may be repeated")
-    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
-    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, DIR then holds the images")
-    add("--json", action="store_true", help="print one JSON document instead of text")
+    add("--dataset", metavar="KIND", help="layout of the data, such as camvid or folder")
+    add("--split", metavar="NAME", action="append", help="part of the data set; repeatable")
+    options.add_classes(check)
+    options.add_masks(check)
+    options.add_json(check)
+    options.add_replaced(check, {"--kind": "--dataset KIND"})
     check.set_defaults(run=run)
 
 
@@ -62,21 +64,16 @@ def run(args: argparse.Namespace) -> int:
 
     report = check(
         args.data,
-        kind=args.kind,
+        kind=args.dataset,
         splits=args.split,
-        classes=_classes(args.classes),
+        classes=args.classes,
         masks=args.masks,
         progress=_progress,
     )
-    if args.json:
-        print(json.dumps(report.to_dict(), indent=2))
-    else:
+    options.write_json(args, report.to_dict())
+    if options.prints_text(args):
         _print(report)
     return 0 if report.ok else 1
-
-
-def _classes(text: str | None) -> int | str | None:
-    return int(text) if text is not None and text.isdecimal() else text
 
 
 def _progress(pairs: Iterable) -> Iterable:

@@ -2,10 +2,10 @@
 
 import argparse
 import inspect
-import json
 from dataclasses import asdict, replace
 
 from zoo import dilation
+from zoo.cli import options
 from zoo.errors import InputError
 
 _EXAMPLES = """\
@@ -17,7 +17,7 @@ examples:
 _CHECK = """\
 examples:
   zoo dilation check 1 2 5
-  zoo dilation check 1 2 9 --kernel 5 --json
+  zoo dilation check 1 2 9 --kernel 5 --json -
 
 The rates are those of layers that follow one another, first layer first; the rule says nothing about
 parallel branches. Exits with 0 when they pass the rule, 1 when they fail, 2 on bad input.
@@ -51,7 +51,7 @@ def add_parser(subparsers) -> None:
 
     plot = _parser(commands, "plot", "draw which input pixels reach an output pixel", _PLOT)
     plot.add_argument("rates", nargs="*", metavar="RATE", help="dilation rates, first layer first")
-    plot.add_argument("--model", metavar="NAME", help="draw a model of the zoo instead of rates")
+    plot.add_argument("--model", metavar="MODEL", help="draw a model of the zoo instead of rates")
     plot.add_argument("--layer", metavar="L", help="layer of the model (default: before the resize)")
     plot.add_argument("--source", metavar="L", help="layer whose map stands in for the image")
     plot.add_argument("--uniform", action="store_true", help="draw the model beside one of uniform rates")
@@ -72,14 +72,13 @@ def _parser(subparsers, name: str, text: str, epilog: str) -> argparse.ArgumentP
 
 def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", metavar="K", help="odd kernel size of the layers (default: 3)")
-    parser.add_argument("--json", action="store_true", help="print JSON for scripts")
+    options.add_json(parser)
 
 
 def _check(args: argparse.Namespace) -> int:
     facts = _stack_facts(args)
-    if args.json:
-        print(json.dumps(facts))
-    else:
+    options.write_json(args, facts)
+    if options.prints_text(args):
         print("\n".join(_check_lines(facts)))
     return 0 if facts["passes"] else 1
 
@@ -89,9 +88,8 @@ def _plot(args: argparse.Namespace) -> int:
         raise InputError("give either rates or --model NAME to draw")
     dilation.check_path(args.output)  # before any model is built
     facts = _plot_stack(args) if args.rates else _plot_model(args)
-    if args.json:
-        print(json.dumps(facts))
-    else:
+    options.write_json(args, facts)
+    if options.prints_text(args):
         height, width = facts["receptive_field"]
         print(f"receptive field {height} × {width}, {facts['holes']} holes; wrote {facts['output']}")
     return 0

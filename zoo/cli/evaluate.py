@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, import_tensorflow
-from zoo.cli.segment import open_model, parse_scales, parse_tile
+from zoo.cli import import_tensorflow, opening, options
 from zoo.errors import InputError
+from zoo.files import write_text
 
 _DESCRIPTION = """\
 Compare what a model finds with true masks. Printed are the protocol, the intersection over union
@@ -40,20 +40,13 @@ def add_parser(subparsers) -> None:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="name of a model, or a .tflite, .onnx or SavedModel of the zoo")
-    add("--dataset", metavar="KIND", required=True, help="layout of the data, such as camvid or folder")
-    add("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
-    add("--split", metavar="NAME", default="val", help="part of the data set (val)")
-    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
-    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
-    add("--weights", metavar="TAG|PATH", help="tag of a named model's weights, or a file")
-    add_unverified_option(parser)
-    add("--scales", type=parse_scales, default=(1.0,), metavar="S,S,…", help="average over these sizes (1)")
-    add("--flip", action="store_true", help="average with the mirrored image")
-    add("--tile", type=parse_tile, metavar="HxW", help="see a large image through windows of this size")
+    options.add_dataset(parser, required=True, split="val")
+    options.add_weights(parser)
+    options.add_averaging(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")
-    add("--json", metavar="FILE", type=Path, help="write the scores to this file")
+    options.add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -61,12 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write what was asked for."""
     if args.worst < 0 or (args.worst and args.output is None):
         raise InputError("--worst takes a number of images, and --output DIR to draw them into")
-    if args.json is not None and not args.json.resolve().parent.is_dir():
-        raise InputError(f"cannot write {args.json}: there is no folder {str(args.json.parent)!r}")
-    from zoo.datasets import open_dataset
-
-    classes = int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
-    dataset = open_dataset(args.dataset, args.data, split=args.split, classes=classes, masks=args.masks)
+    dataset = options.open_dataset(args)
     if args.output is not None:
         _make_folder(args.output / "worst" if args.worst else args.output)
     import_tensorflow()
@@ -74,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from zoo.evaluation.scoring import evaluate
     from zoo.layers.resize import source_of
 
-    model = open_model(args)
+    model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
     evaluation = evaluate(
         model,
         dataset,
@@ -85,14 +73,13 @@ def run(args: argparse.Namespace) -> int:
         keep_worst=args.worst,
         progress=_show_progress if sys.stderr.isatty() else None,
     )
-    print(table(evaluation))
+    if options.prints_text(args):
+        print(table(evaluation))
     source = source_of(model) or {"model": args.model, "weights": args.weights}
     document = {"evaluated": args.model, **source, **to_dict(evaluation)}
-    text = json.dumps(document, indent=2) + "\n"
-    if args.json is not None:
-        args.json.write_text(text, encoding="utf-8")
+    options.write_json(args, document)
     if args.output is not None:
-        (args.output / "evaluation.json").write_text(text, encoding="utf-8")
+        write_text(args.output / "evaluation.json", json.dumps(document, indent=2) + "\n")
         _draw(args, dataset, evaluation)
     return 0
 

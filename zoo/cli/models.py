@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import re
 
+from zoo.cli import options
 from zoo.models import registry
 from zoo.weights.entry import WeightsEntry
 
@@ -21,7 +21,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     listing.add_argument("--architecture", help="only models of this architecture")
-    listing.add_argument("--json", action="store_true", help="print JSON")
+    options.add_json(listing)
     listing.set_defaults(run=run_list)
     about = subparsers.add_parser(
         "info",
@@ -30,8 +30,8 @@ def add_parser(subparsers) -> None:
         epilog="example:\n  zoo info deeplabv3_aspp",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    about.add_argument("model", help="name of a model, or of an architecture")
-    about.add_argument("--json", action="store_true", help="print JSON")
+    about.add_argument("model", metavar="MODEL", help="name of a model, or of an architecture")
+    options.add_json(about)
     about.set_defaults(run=run_info)
 
 
@@ -76,8 +76,8 @@ def _rows(names: list[str]) -> list[tuple[str, ...]]:
 def run_list(args: argparse.Namespace) -> int:
     """Print one line for each model and tag."""
     names = registry.list_models(args.architecture)
-    if args.json:
-        print(json.dumps([_plain(registry.info(name)) for name in names], indent=2))
+    options.write_json(args, [_plain(registry.info(name)) for name in names])
+    if not options.prints_text(args):
         return 0
     print(_table(_rows(names)))
     aliases = ", ".join(f"{a} = {n}" for a, n in registry.ALIASES.items() if n in names)
@@ -89,8 +89,8 @@ def run_list(args: argparse.Namespace) -> int:
 def run_info(args: argparse.Namespace) -> int:
     """Print everything about one model."""
     info = registry.info(args.model)
-    if args.json:
-        print(json.dumps(_plain(info), indent=2))
+    options.write_json(args, _plain(info))
+    if not options.prints_text(args):
         return 0
     print(f"{info.name}\n  architecture  {info.architecture}\n  backbone      {info.backbone}")
     print(f"  paper         {info.paper}\n  parameters    {info.parameters:,} without weights")

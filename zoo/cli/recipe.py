@@ -7,7 +7,8 @@ import json
 import re
 from pathlib import Path
 
-from zoo.cli.segment import parse_scales, parse_tile
+from zoo.cli.options import parse_scales
+from zoo.cli.options import parse_size as parse_tile
 from zoo.errors import InputError
 
 LOSSES = ("cross-entropy", "ohem", "dice", "lovasz")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, import_tensorflow
+from zoo.cli import import_tensorflow, opening, options
 from zoo.errors import InputError, ZooError
 
 _DESCRIPTION = """\
@@ -27,7 +26,7 @@ are done); 2 none done, or another error
 
 examples:
   zoo segment deeplabv3_aspp street.jpg --output out/
-  zoo segment deeplabv3_aspp photos/ --scales 0.75,1,1.25 --flip --json
+  zoo segment deeplabv3_aspp photos/ --scales 0.75,1,1.25 --flip --json shares.json
   zoo segment deeplabv3_aspp "photos/**/*.jpg" --tile 512x512
   zoo segment m.tflite street.jpg --output out/
 """
@@ -45,51 +44,13 @@ def add_parser(subparsers) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="name of a model or architecture, or a .tflite, .onnx or SavedModel")
     add("images", metavar="IMAGE", nargs="+", help="file, folder, or glob in quotes")
-    add("--weights", metavar="TAG|PATH", help="tag of a named model's weights, or a file")
-    add_unverified_option(parser)
+    options.add_weights(parser)
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
-    add(
-        "--scales",
-        type=parse_scales,
-        default=(1.0,),
-        metavar="S,S,…",
-        help="average over these sizes of the image, such as 0.75,1,1.25 (1)",
-    )
-    add("--flip", action="store_true", help="average with the mirrored image")
-    add("--tile", type=parse_tile, metavar="HxW", help="see a large image through windows of this size")
-    add("--opacity", type=_opacity, default=0.55, metavar="0…1", help="of the colours (0.55)")
+    options.add_averaging(parser)
+    add("--opacity", type=options.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
     add("--no-legend", action="store_true", help="overlay of the size of the image")
-    add("--json", action="store_true", help="print one JSON document instead of text")
+    options.add_json(parser)
     parser.set_defaults(run=run)
-
-
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Positive numbers with commas between them."""
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        scales = ()
-    if not scales or not all(0 < scale < float("inf") for scale in scales):
-        raise argparse.ArgumentTypeError(f"must be positive numbers with commas, not {text!r}")
-    return scales
-
-
-def parse_tile(text: str) -> tuple[int, int]:
-    """``HEIGHTxWIDTH``, or one number for both."""
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH in pixels, not {text!r}")
-    return int(parts[0]), int(parts[-1])
-
-
-def _opacity(text: str) -> float:
-    try:
-        opacity = float(text)
-    except ValueError:
-        opacity = -1.0
-    if not 0 <= opacity <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
-    return opacity
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     import_tensorflow()
     from zoo.inference import segment
 
-    model = open_model(args)
+    model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
     names = _names(paths, args.output)
     _make_folder(args.output)
     done = []
@@ -118,24 +79,9 @@ def run(args: argparse.Namespace) -> int:
         # Outside of the try: where one result cannot be written, neither can the others.
         done.append({"path": str(path), **_write(result, args, name)})
         seconds = time.perf_counter() - started
-        _tell(done[-1], f"[{number}/{len(paths)}]", seconds, as_json=args.json)
-    if args.json:
-        print(json.dumps(_document(model, args, done, failed), indent=2))
+        _tell(done[-1], f"[{number}/{len(paths)}]", seconds, text=options.prints_text(args))
+    options.write_json(args, _document(model, args, done, failed))
     return 0 if not failed else 1 if done else 2
-
-
-def open_model(args: argparse.Namespace):
-    """The named model with its weights; or an artifact in the form of a model, which brings its own along."""
-    from zoo.export import open_artifact
-    from zoo.export.core.artifact_model import as_model
-    from zoo.export.opening import is_artifact
-    from zoo.models.loading import load
-
-    if not is_artifact(args.model):
-        return load(args.model, args.weights or "default", allow_unverified=args.allow_unverified)
-    if args.weights is not None:
-        raise InputError(f"{args.model} is an artifact with weights of its own: --weights cannot change them")
-    return as_model(open_artifact(args.model))
 
 
 def _found(patterns: Sequence[str]) -> tuple[list[Path], list[dict]]:
@@ -197,10 +143,10 @@ def _write(result, args: argparse.Namespace, name: str) -> dict:
     }
 
 
-def _tell(row: dict, progress: str, seconds: float, *, as_json: bool) -> None:
-    """Print what was found in one image; with ``--json`` only the progress, for a person who waits."""
+def _tell(row: dict, progress: str, seconds: float, *, text: bool) -> None:
+    """Print what was found in one image; without `text` only the progress, for a person who waits."""
     head = f"{progress} {row['path']}  {row['width']}x{row['height']}, {seconds:.1f} s"
-    if as_json:
+    if not text:
         if sys.stderr.isatty():
             print(head, file=sys.stderr)
         return

@@ -1,12 +1,11 @@
 """``zoo weights``: list, fetch, verify and clear published weights; pack one's own."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, import_tensorflow
+from zoo.cli import import_tensorflow, options
 from zoo.errors import InputError, ZooError
 from zoo.weights import cache, fetch
 from zoo.weights.entry import WeightsEntry
@@ -31,10 +30,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="list|fetch|verify|clear|pack")
-    _add_action(actions, "list", _list, "list the catalog", "zoo weights list --json")
+    _add_action(actions, "list", _list, "list the catalog", "zoo weights list --json -")
     action = _add_action(actions, "fetch", _fetch, "download and verify", "zoo weights fetch --all")
     action.add_argument("--all", action="store_true", help="every entry of the catalog")
-    add_unverified_option(action)
+    options.add_unverified(action)
     _add_action(
         actions,
         "verify",
@@ -68,7 +67,7 @@ def _add_action(
     )
     action.add_argument("model", nargs="?", metavar="MODEL", help="only the weights of this model")
     action.add_argument("--weights", metavar="TAG", help="only these weights, such as voc2012")
-    action.add_argument("--json", action="store_true", help="print JSON")
+    options.add_json(action)
     action.set_defaults(run=run)
     return action
 
@@ -123,8 +122,8 @@ def _chosen(args: argparse.Namespace) -> list[WeightsEntry]:
 
 def _list(args: argparse.Namespace) -> int:
     rows = [_row(entry) for entry in _chosen(args)]
-    if args.json:
-        print(json.dumps(rows, indent=2))
+    options.write_json(args, rows)
+    if not options.prints_text(args):
         return 0
     for row in rows:
         size = "size unknown" if row["bytes"] is None else _human(row["bytes"])
@@ -174,10 +173,9 @@ def _fetch(args: argparse.Namespace) -> int:
             print(f"zoo: error: {error}", file=sys.stderr)
             continue
         fetched.append({"entry": entry.key, "path": str(path), "bytes": path.stat().st_size})
-        if not args.json:
+        if options.prints_text(args):
             print(f"{entry.key}  {path}")
-    if args.json:
-        print(json.dumps({"fetched": fetched, "failed": failed}, indent=2))
+    options.write_json(args, {"fetched": fetched, "failed": failed})
     return 2 if failed else 0
 
 
@@ -185,9 +183,8 @@ def _verify(args: argparse.Namespace) -> int:
     states = [
         {"entry": entry.key, "file": entry.file, "state": fetch.verify(entry)} for entry in _chosen(args)
     ]
-    if args.json:
-        print(json.dumps(states, indent=2))
-    else:
+    options.write_json(args, states)
+    if options.prints_text(args):
         for state in states:
             print(f"{state['state']:<10}  {state['entry']}  {state['file']}")
     return 1 if any(state["state"] == "damaged" for state in states) else 0
@@ -196,9 +193,9 @@ def _verify(args: argparse.Namespace) -> int:
 def _clear(args: argparse.Namespace) -> int:
     removed = fetch.clear(_chosen(args) if args.model or args.weights else None)
     freed = sum(removed.values())
-    if args.json:
-        files = [{"path": str(path), "bytes": size} for path, size in removed.items()]
-        print(json.dumps({"removed": files, "freed_bytes": freed}, indent=2))
+    files = [{"path": str(path), "bytes": size} for path, size in removed.items()]
+    options.write_json(args, {"removed": files, "freed_bytes": freed})
+    if not options.prints_text(args):
         return 0
     for path, size in removed.items():
         print(f"removed {path} ({_human(size)})")

@@ -1,0 +1,64 @@
+"""Models and artifacts as command lines name them."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from zoo.cli import import_tensorflow
+from zoo.errors import InputError
+
+
+def open_model(name: str, *, weights: str | None, allow_unverified: bool):
+    """The named model with its weights; or an artifact in the form of a model, which brings its own along.
+
+    Args:
+        name: A model of the registry, or the path of an artifact.
+        weights: Tag or path; `None` for the model's own, ``"none"`` for random ones.
+        allow_unverified: Accept weights whose digest was never published.
+
+    Raises:
+        InputError: No such model, or weights for an artifact.
+    """
+    from zoo.export import open_artifact
+    from zoo.export.core.artifact_model import as_model
+    from zoo.export.opening import is_artifact
+
+    if not is_artifact(name):
+        return load_model(name, weights or "default", allow_unverified=allow_unverified)
+    if weights is not None:
+        raise InputError(f"{name} is an artifact with weights of its own: --weights cannot change them")
+    return as_model(open_artifact(name))
+
+
+def load_model(name: str, weights: str | None, **options):
+    """The Keras model; ``"none"`` stands for random weights. `options` are those of `zoo.load`."""
+    from zoo.models.loading import load
+
+    return load(name, weights=None if weights == "none" else weights, **options)
+
+
+def origin_of(artifact, *, model: str | None, weights: str | None) -> tuple[str, str]:
+    """Name and weights of the model to compare with: as asked for, else as the artifact says.
+
+    Raises:
+        InputError: Neither says.
+    """
+    source = artifact.metadata.source or {}
+    name = model or source.get("model")
+    # The weights that the artifact names belong to the model that it names.
+    own = source.get("weights") if model in (None, source.get("model")) else "default"
+    weights = weights or own
+    if name is None:
+        raise InputError(f"{artifact.path} does not name its model: pass --model and --weights")
+    if weights is None:
+        raise InputError(f"{artifact.path} does not name the weights of {name}: pass --weights")
+    return name, weights
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's and the converters' chatter off the terminal; for a process that is a command."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is imported
+    for name in ("tensorflow", "absl", "tf2onnx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    import_tensorflow()
