@@ -27,6 +27,7 @@ LABELS = numbered(3)
 SHARED = {"label_set", "input_shape", "convention", "output_stride", "name"}
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("row", BACKBONES.values(), ids=lambda row: row.name)
 def test_features_are_what_the_row_says(row):
     sides = (1024, 512)
@@ -41,6 +42,7 @@ def test_features_are_what_the_row_says(row):
             assert features[name].shape[1:3] == tuple(side // stride for side in sides), name
 
 
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("row", [row for row in BACKBONES.values() if row.blocks], ids=lambda row: row.name)
 def test_every_dilated_block_takes_its_rate(row):
     kernels = row.kernels()
