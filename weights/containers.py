@@ -70,7 +70,7 @@ class Container:
             )
 
     def claim(self, path: Path) -> int:
-        """How surely the file is of this kind, 0 for not at all: the length of the suffix that it ends with."""
+        """How surely a file is of this kind, 0 for not at all: the length of the suffix that it has."""
         name = path.name.lower()
         return max((len(suffix) for suffix in self.suffixes if name.endswith(suffix)), default=0)
 
