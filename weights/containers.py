@@ -69,9 +69,10 @@ class Container:
                 f"container {self.name!r}: layouts are of {', '.join(RULES)}, got {self.layouts!r}"
             )
 
-    def recognizes(self, path: Path) -> bool:
-        """Whether the file is of this kind, by its name."""
-        return path.name.lower().endswith(self.suffixes)
+    def claim(self, path: Path) -> int:
+        """How surely a file is of this kind, 0 for not at all: the length of the suffix that it has."""
+        name = path.name.lower()
+        return max((len(suffix) for suffix in self.suffixes if name.endswith(suffix)), default=0)
 
     def read(self, path: Path) -> Mapping[str, np.ndarray]:
         """The tensors of a file by name; no code in the file is executed.
@@ -158,8 +159,8 @@ def suffixes() -> tuple[str, ...]:
 
 
 def recognize(path: Path) -> Container:
-    """The container that a file is of; `InputError` lists the known suffixes otherwise."""
-    found = [row for row in containers() if row.recognizes(path)]
-    if not found:
+    """The container with the strongest claim to a file; `InputError` lists the known suffixes otherwise."""
+    found = max(containers(), key=lambda row: row.claim(path))
+    if not found.claim(path):
         raise InputError(f"{path.name}: unknown kind of weights file; allowed: {', '.join(suffixes())}")
-    return found[0]
+    return found
