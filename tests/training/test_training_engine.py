@@ -7,10 +7,9 @@ import tensorflow as tf
 from support import training_fixtures as fixtures
 
 from zoo.errors import DivergedError, InputError
+from zoo.training import OptimizerConfig, Settings, fit
 from zoo.training.averaging import WeightAverage
-from zoo.training.engine import Settings, fit
 from zoo.training.modes import computing
-from zoo.training.optimizer import OptimizerConfig
 from zoo.training.records import Table
 from zoo.training.step import GROWTH_STEPS, LossScale
 

@@ -23,8 +23,8 @@ compared with the spread over the seeds. All are on MobileNetV2 with ImageNet we
 of the recipe are those of `zoo train`.
 
 With --output the folder receives <comparison>.md, <comparison>.json and <comparison>.recipe.json,
-and runs/ with a folder for each run. A finished run is not repeated, by no comparison, unless something changes that
-decides it; an interrupted one goes on from its last checkpoint.
+and runs/ with a folder for each run. A finished run is not repeated, by no comparison, unless
+something changes that decides it; an interrupted one goes on from its last checkpoint.
 
 comparisons, each variant better than the next one by the paper:
 """
