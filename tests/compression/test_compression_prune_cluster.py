@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.compression_fixtures import images, mini, settings, tiny, tuning
-from support.training_fixtures import pixel_accuracy
+from support.compression_fixtures import SIZE, images, mini, settings, tiny, tuning
+from support.training_fixtures import make_batches, pixel_accuracy
 
 from zoo.compression import (
     ClusteringConfig,
@@ -104,6 +104,26 @@ def test_two_of_four_input_channels_and_a_resumed_run(tmp_path):
     assert [row.layer for row in whole.sparsity.layers if row.selected] == ["aspp.project.conv"]
     values = np.moveaxis(kernel(whole.model, "aspp.project.conv"), 2, 3)
     assert ((values.reshape(-1, 4) == 0).sum(axis=1) == 2).all()
+
+
+def test_a_run_goes_on_from_a_checkpoint_within_an_epoch(tmp_path):
+    """Where it ended by an error, as after a kill."""
+    options = {"steps": 5, "epoch_steps": 5, "checkpoint_steps": 2, "validate": None}
+    whole = prune(mini(), PruningConfig(), tuning(**options))
+    endless = make_batches(size=SIZE, batch=2)
+
+    def three(start):
+        return endless(start).take(3 - start)
+
+    with pytest.raises(InputError, match="the data ended after 3 of 5 steps"):
+        prune(
+            mini(),
+            PruningConfig(),
+            tuning(output=tmp_path, batches=lambda i: three(i).take(3 - i), **options),
+        )
+    resumed = prune(mini(), PruningConfig(), tuning(output=tmp_path, **options))
+    assert resumed.history.losses == pytest.approx(whole.history.losses[2:], rel=1e-5)
+    assert (tmp_path / "events").is_dir() and resumed.history.step == 5
 
 
 def _stop_after(step):

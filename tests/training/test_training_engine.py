@@ -219,6 +219,13 @@ def test_a_cut_off_log_is_mended(tmp_path):
     assert path.read_text() == "step,loss\n5,1.5\n10,1.25\n15,0.75\n"
 
 
+def test_a_log_without_a_column_goes_on_without_it(tmp_path):
+    path = tmp_path / "training.csv"
+    path.write_text("step,loss\n5,1.5\n")
+    Table(path, step=5).append({"step": 10, "loss": 1.25, "batches_per_second": 2.0})
+    assert path.read_text() == "step,loss\n5,1.5\n10,1.25\n"
+
+
 def test_synchronized_flag_holds_only_within_the_context():
     model = fixtures.tiny_model()
     norm = model.get_layer("backbone.stem.bn")

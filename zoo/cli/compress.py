@@ -21,8 +21,9 @@ _DESCRIPTION = """\
 Fine-tune a trained model while it is made smaller: prune sets the smallest weights to zero, cluster
 gives each kernel a few shared values, and qat trains with the rounding of 8-bit integers. The model
 must have the classes of the data. The output folder receives model.keras, model.tflite with its
-report (full integer for qat), compression.json with all figures, checkpoints and tables of the run.
-The same command again goes on from the last epoch. Needs: pip install "atrous-zoo[compression]".
+report (full integer for qat), compression.json with all figures, recipe.json, checkpoints and
+tables of the run. The same command again goes on from the last checkpoint.
+Needs: pip install "atrous-zoo[compression]".
 """
 _EPILOG = """\
 Of the recipe, --accumulate, --average, --precision, --auxiliary and several devices are not possible.

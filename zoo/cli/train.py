@@ -13,11 +13,12 @@ from zoo.errors import InputError
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
 other weights are where training starts. After each epoch the model is scored on the validation
-part. The output folder receives best.keras (the model of the best score), final.keras,
+part. The output folder receives best.keras (the model of the best score), final.keras, recipe.json,
 checkpoints, training.csv, validation.csv and events for TensorBoard. The same command again goes
 on from the last checkpoint. Standard error has a progress bar, or, where it is no terminal, a line
-after each validation. The folder keeps the recipe too: --recipe run/recipe.json trains as it was
-trained, and any option of the recipe that is given as well changes it.
+after each validation. With --recipe run/recipe.json a network is trained as that run was; options
+of the recipe that are given as well change it, and none takes back what a file sets, as in
+--average none.
 """
 _EPILOG = """\
 examples:

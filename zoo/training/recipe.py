@@ -20,6 +20,9 @@ SCHEDULES = ("poly", "cosine")
 _COUNTS = ("epochs", "batch_size", "accumulate", "region_every", "validate_every")
 _OPTIONAL_COUNTS = ("patience",)
 _SWITCHES = ("balance", "auxiliary")
+# For messages: values from files may be nested without end.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
 # Numbers: (smallest, whether it is allowed itself, what they stay below, whether `None` is allowed).
 _NUMBERS = {
     "learning_rate": (0.0, False, math.inf, False),
@@ -99,11 +102,13 @@ class Recipe:
         for name in _SWITCHES:
             _check_switch(name, getattr(self, name))
         if not isinstance(self.augmentation, Augmentation):
-            raise InputError(f"augmentation must be an Augmentation, not {reprlib.repr(self.augmentation)}")
+            raise InputError(f"augmentation must be an Augmentation, not {_SHORT.repr(self.augmentation)}")
         _check_switch("flip of augmentation", self.augmentation.flip)
         if self.schedule not in SCHEDULES:
-            shown = reprlib.repr(self.schedule)
+            shown = _SHORT.repr(self.schedule)
             raise InputError(f"schedule must be one of {', '.join(SCHEDULES)}, not {shown}")
+        if not isinstance(self.precision, str):
+            raise InputError(f"precision must be a name such as float32, not {_SHORT.repr(self.precision)}")
         check_precision(self.precision)
         object.__setattr__(self, "crop", _checked_crop(self.crop))
         object.__setattr__(self, "freeze", _checked_parts(self.freeze))
@@ -143,7 +148,7 @@ class Recipe:
         values = _known(document, names(), what="a recipe")
         if "augmentation" in values:
             inner = _known(values["augmentation"], augmentation_names(), what="augmentation")
-            values["augmentation"] = Augmentation(**{name: _frozen(x) for name, x in inner.items()})
+            values["augmentation"] = Augmentation(**{name: _frozen(name, x) for name, x in inner.items()})
         return cls(**values)
 
     def save(self, path: str | os.PathLike) -> Path:
@@ -201,19 +206,23 @@ def flat(recipe: Recipe) -> dict[str, object]:
     return {**values, "loss": dict(recipe.loss), "no_flip": not recipe.augmentation.flip}
 
 
-def _frozen(value: object) -> object:
-    """A value of a document as `Augmentation` holds it: numbers as floats, lists as tuples."""
-    if isinstance(value, list):
-        return tuple(_frozen(part) for part in value)
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _frozen(name: str, value: object) -> object:
+    """A value of a document as `Augmentation` holds it: numbers as floats, a list as a tuple."""
+    parts = value if isinstance(value, list) else [value]
+    if any(isinstance(part, list | tuple | dict | set) for part in parts):
+        raise InputError(
+            f"{name} of augmentation must be one or two numbers, or true or false, not {_SHORT.repr(value)}"
+        )
+    numbers = [float(x) if isinstance(x, int) and not isinstance(x, bool) else x for x in parts]
+    return tuple(numbers) if isinstance(value, list) else numbers[0]
 
 
 def _known(document: object, allowed: tuple[str, ...], *, what: str) -> dict:
     if not isinstance(document, Mapping):
-        raise InputError(f"{what} must be keys with values, not {reprlib.repr(document)}")
+        raise InputError(f"{what} must be keys with values, not {_SHORT.repr(document)}")
     unknown = [key for key in document if key not in allowed]
     if unknown:
-        shown = reprlib.repr(unknown[0])
+        shown = _SHORT.repr(unknown[0])
         raise InputError(f"{what} has no {shown}; allowed are {', '.join(allowed)}")
     return dict(document)
 
@@ -222,7 +231,7 @@ def _check_count(name: str, value: object, *, least: int, optional: bool = False
     if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{name} must be an integer of {least} or more, not {reprlib.repr(value)}")
+        raise InputError(f"{name} must be an integer of {least} or more, not {_SHORT.repr(value)}")
     if value < least:
         raise InputError(f"{name} must be {least} or more, not {value}")
 
@@ -238,25 +247,25 @@ def _checked_number(
     least = f"{low:g} or more" if low_allowed else f"above {low:g}"
     most = "" if high == math.inf else f" and below {high:g}"
     none = ", or none" if optional else ""
-    raise InputError(f"{name} must be a number {least}{most}{none}, not {reprlib.repr(value)}")
+    raise InputError(f"{name} must be a number {least}{most}{none}, not {_SHORT.repr(value)}")
 
 
 def _check_switch(name: str, value: object) -> None:
     if not isinstance(value, bool):
-        raise InputError(f"{name} must be true or false, not {reprlib.repr(value)}")
+        raise InputError(f"{name} must be true or false, not {_SHORT.repr(value)}")
 
 
 def _checked_crop(value: object) -> tuple[int, int]:
     sizes = tuple(value) if isinstance(value, list | tuple) else ()
     if len(sizes) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
-        raise InputError(f"crop must be a height and a width of 1 or more, not {reprlib.repr(value)}")
+        raise InputError(f"crop must be a height and a width of 1 or more, not {_SHORT.repr(value)}")
     return sizes
 
 
 def _checked_parts(value: object) -> tuple[str, ...]:
     parts = tuple(value) if isinstance(value, list | tuple) else (None,)
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"freeze must be a list of names of parts, not {reprlib.repr(value)}")
+        raise InputError(f"freeze must be a list of names of parts, not {_SHORT.repr(value)}")
     return parts
 
 
@@ -264,7 +273,7 @@ def _checked_terms(value: object) -> dict[str, float]:
     terms = dict(value) if isinstance(value, Mapping) else {}
     if not terms or any(name not in LOSSES for name in terms):
         raise InputError(
-            f"loss must give the weights of some of {', '.join(LOSSES)}, not {reprlib.repr(value)}"
+            f"loss must give the weights of some of {', '.join(LOSSES)}, not {_SHORT.repr(value)}"
         )
     limits = (0.0, True, math.inf, False)
     return {name: _checked_number(f"{name} of loss", weight, *limits) for name, weight in terms.items()}
