@@ -1,6 +1,8 @@
 """`zoo.training.Recipe`: what it holds, how it is written and read, and what it refuses."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, fields, replace
@@ -89,6 +91,7 @@ def test_a_recipe_is_frozen():
     with pytest.raises(TypeError):
         OTHER.loss["dice"] = 1.0
     assert hash(OTHER) == hash(replace(OTHER))
+    assert copy.deepcopy(OTHER) == pickle.loads(pickle.dumps(OTHER)) == OTHER
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,9 @@ def test_a_recipe_is_frozen():
         ({"crop": "321"}, "crop must be a height and a width"),
         ({"learning_rate": float("nan")}, "learning_rate must be a number above 0, not nan"),
         ({"learning_rate": "1e-3"}, "learning_rate must be a number above 0, not '1e-3'"),
+        ({"learning_rate": 10**400}, "learning_rate must be a number above 0 and below 1e+30, not 1000"),
+        ({"epochs": 10**400}, "epochs must be at most 2147483647, not 1000"),
+        ({"seed": 2**32}, "seed must be at most 4294967295, not 4294967296"),
         ({"average": 1}, "average must be a number above 0 and below 1, or none, not 1"),
         ({"label_smoothing": 1.0}, "label_smoothing must be a number 0 or more and below 1, not 1.0"),
         ({"clip_norm": 0}, "clip_norm must be a number above 0, or none, not 0"),
@@ -147,6 +153,8 @@ def test_what_is_no_recipe(changes, message):
         ("a.yaml", "# " + "x" * LARGEST, "too large for a recipe"),
         ("a.yaml", b"\xff\xfe\x00", "is no YAML document"),
         ("a.yaml", "epochs: 2000-99-99", "is no YAML document"),
+        ("a.yaml", "epochs: 0x" + "f" * 9000, "a.yaml: Exceeds the limit"),
+        ("a.yaml", "augmentation: {hue: 0x" + "f" * 9000 + "}", "a.yaml: Exceeds the limit"),
     ],
 )
 def test_files_that_hold_none(tmp_path, name, text, message):

@@ -23,6 +23,8 @@ _SWITCHES = ("balance", "auxiliary")
 # For messages: values from files may be nested without end.
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
+# What TensorFlow's integers hold, and more than any number here needs to be.
+_MOST, _MOST_SEED, _LARGEST = 2**31 - 1, 2**32 - 1, 1e30
 # Numbers: (smallest, whether it is allowed itself, what they stay below, whether `None` is allowed).
 _NUMBERS = {
     "learning_rate": (0.0, False, math.inf, False),
@@ -96,7 +98,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in (*_COUNTS, *_OPTIONAL_COUNTS):
             _check_count(name, getattr(self, name), least=1, optional=name in _OPTIONAL_COUNTS)
-        _check_count("seed", self.seed, least=0)
+        _check_count("seed", self.seed, least=0, most=_MOST_SEED)
         for name, limits in _NUMBERS.items():
             object.__setattr__(self, name, _checked_number(name, getattr(self, name), *limits))
         for name in _SWITCHES:
@@ -114,6 +116,10 @@ class Recipe:
         object.__setattr__(self, "freeze", _checked_parts(self.freeze))
         object.__setattr__(self, "loss", MappingProxyType(_checked_terms(self.loss)))
         self._check_loss()
+
+    def __reduce__(self) -> tuple:
+        # A read-only mapping cannot be copied or sent to another process; plain data can.
+        return Recipe.from_dict, (self.to_dict(),)
 
     def _check_loss(self) -> None:
         if self.region_every != 1 and not {"dice", "lovasz"} & set(self.loss):
@@ -174,7 +180,7 @@ class Recipe:
         document = read(Path(path))
         try:
             return cls.from_dict(document)
-        except InputError as error:
+        except ValueError as error:  # an InputError, or a number of too many digits to be shown
             raise InputError(f"{path}: {error}") from error
 
 
@@ -213,7 +219,8 @@ def _frozen(name: str, value: object) -> object:
         raise InputError(
             f"{name} of augmentation must be one or two numbers, or true or false, not {_SHORT.repr(value)}"
         )
-    numbers = [float(x) if isinstance(x, int) and not isinstance(x, bool) else x for x in parts]
+    whole = [isinstance(x, int) and not isinstance(x, bool) and abs(x) < _LARGEST for x in parts]
+    numbers = [float(x) if is_whole else x for x, is_whole in zip(parts, whole, strict=True)]
     return tuple(numbers) if isinstance(value, list) else numbers[0]
 
 
@@ -227,13 +234,14 @@ def _known(document: object, allowed: tuple[str, ...], *, what: str) -> dict:
     return dict(document)
 
 
-def _check_count(name: str, value: object, *, least: int, optional: bool = False) -> None:
+def _check_count(name: str, value: object, *, least: int, most: int = _MOST, optional: bool = False) -> None:
     if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int):
         raise InputError(f"{name} must be an integer of {least} or more, not {_SHORT.repr(value)}")
-    if value < least:
-        raise InputError(f"{name} must be {least} or more, not {value}")
+    if not least <= value <= most:
+        bound = f"{least} or more" if value < least else f"at most {most}"
+        raise InputError(f"{name} must be {bound}, not {_SHORT.repr(value)}")
 
 
 def _checked_number(
@@ -242,10 +250,11 @@ def _checked_number(
     if value is None and optional:
         return None
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and (low < value < high or (low_allowed and value == low)):
+    if number and (low < value < min(high, _LARGEST) or (low_allowed and value == low)):
         return float(value)
     least = f"{low:g} or more" if low_allowed else f"above {low:g}"
-    most = "" if high == math.inf else f" and below {high:g}"
+    beyond = high < math.inf or (number and value >= _LARGEST)
+    most = f" and below {min(high, _LARGEST):g}" if beyond else ""
     none = ", or none" if optional else ""
     raise InputError(f"{name} must be a number {least}{most}{none}, not {_SHORT.repr(value)}")
 
