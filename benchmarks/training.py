@@ -137,12 +137,11 @@ def largest_difference(size: int) -> float:
 
 
 def zoo_speed(size: int, batch_size: int, steps: int) -> float:
-    """Batches a second of `zoo.training.engine.fit`."""
+    """Batches a second of `zoo.training.fit`."""
     import tensorflow as tf
 
-    from zoo.training.engine import Settings, fit
+    from zoo.training import OptimizerConfig, Settings, fit
     from zoo.training.losses import SparseCrossEntropy
-    from zoo.training.optimizer import OptimizerConfig
 
     sgd = {"kind": "sgd", "learning_rate": LEARNING_RATE, "momentum": MOMENTUM, "weight_decay": 0.0}
     settings = Settings(

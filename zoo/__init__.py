@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from zoo.inference import segment
     from zoo.models.loading import load
     from zoo.models.registry import ModelInfo, info, list_models
+    from zoo.training.recipe import Recipe
+    from zoo.training.runs import train
 
 _HOMES = {
     "load": "zoo.models.loading",
@@ -48,6 +50,8 @@ _HOMES = {
     "list_models": "zoo.models.registry",
     "info": "zoo.models.registry",
     "ModelInfo": "zoo.models.registry",
+    "Recipe": "zoo.training.recipe",
+    "train": "zoo.training.runs",
 }
 # Packages and modules that are attributes of `zoo` without an import of their own.
 _PACKAGES = (
@@ -70,6 +74,7 @@ _PACKAGES = (
 
 __all__ = [
     "ModelInfo",
+    "Recipe",
     "__version__",
     "ablation",
     "compression",
@@ -89,6 +94,7 @@ __all__ = [
     "metrics",
     "models",
     "segment",
+    "train",
     "training",
     "weights",
 ]

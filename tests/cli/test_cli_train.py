@@ -16,6 +16,7 @@ from zoo.layers import DilatedConv2D
 from zoo.layers.resize import label_set_of
 from zoo.models.blocks import Norm
 from zoo.models.heads.classifier import AUXILIARY, outputs
+from zoo.training import runs
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_overlays_of_validation_images_for_tensorboard(data, more, count):
 def test_the_auxiliary_head_trains_and_is_dropped(data, monkeypatch, more):
     folder, calls = data
     heads = []
-    made = recipe.loss
+    made = runs.loss_of
 
     def watched(*args, **options):
         inner = made(*args, **options)
@@ -133,7 +134,7 @@ def test_the_auxiliary_head_trains_and_is_dropped(data, monkeypatch, more):
 
         return loss
 
-    monkeypatch.setattr(recipe, "loss", watched)
+    monkeypatch.setattr(runs, "loss_of", watched)
     options = ("--auxiliary", "--epochs", 6, "--learning-rate", "0.02", *more)
     assert cli.main(command(folder, *options)) == 0
     assert calls == [("small", "default", {"allow_unverified": False, "auxiliary": True})]
@@ -179,6 +180,10 @@ def parsed(*words):
     return parser.parse_args([str(word) for word in words])
 
 
+def recipe_of(*words):
+    return recipe.recipe_of(parsed(*words))
+
+
 @pytest.mark.parametrize(
     "text, terms",
     [
@@ -215,7 +220,7 @@ def test_a_sum_of_losses_is_the_sum_of_its_terms():
     logits = rng.normal(size=(2, 6, 6, 3)).astype("float32")
 
     def value(text, given, *more):
-        return float(recipe.loss(parsed("--loss", text, *more), Data, class_weights=None)(mask, given))
+        return float(runs.loss_of(recipe_of("--loss", text, *more), Data)(mask, given))
 
     terms = [value(name, logits) for name in ("cross-entropy", "dice", "lovasz", "ohem")]
     together = value("cross-entropy+0.5*dice+2*lovasz+0.25*ohem", logits)
@@ -255,7 +260,7 @@ def test_schedules_rise_and_fall(schedule, middle):
             return 41
 
     words = ("--epochs", 10, "--batch-size", 4, "--warmup", 0.5, "--learning-rate", "0.01")
-    settings = recipe.settings(parsed(*words, "--schedule", schedule, "--validate-every", 5), Data())
+    settings = runs.settings_of(recipe_of(*words, "--schedule", schedule, "--validate-every", 5), Data())
     assert (settings.steps, settings.epoch_steps) == (100, 50)
     rate = settings.optimizer.learning_rate
     assert float(rate(0)) == pytest.approx(0.01 / 5)

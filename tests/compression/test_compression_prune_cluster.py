@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.compression_fixtures import images, mini, recipe, settings, tiny
-from support.training_fixtures import pixel_accuracy
+from support.compression_fixtures import SIZE, images, mini, settings, tiny, tuning
+from support.training_fixtures import make_batches, pixel_accuracy
 
 from zoo.compression import (
     ClusteringConfig,
+    FineTuning,
     PruningConfig,
     cluster,
     prune,
@@ -13,7 +14,6 @@ from zoo.compression import (
     to_tf_keras,
 )
 from zoo.compression.selection import gzip_size, select
-from zoo.compression.training import Recipe
 from zoo.errors import DivergedError, InputError
 from zoo.training.checkpoints import write_model
 
@@ -29,7 +29,7 @@ def model():
 def pruned(model, tmp_path_factory):
     before = [v.numpy() for v in model.weights]
     folder = tmp_path_factory.mktemp("pruned")
-    result = prune(model, PruningConfig(sparsity=0.75), recipe(6, output=folder))
+    result = prune(model, PruningConfig(sparsity=0.75), tuning(6, output=folder))
     for value, variable in zip(before, model.weights, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)  # the given model stays as it was
     return result, folder
@@ -82,7 +82,7 @@ def test_pruned_file_is_smaller_after_gzip(model, pruned, tmp_path):
 
 def test_finished_run_is_not_trained_again(model, pruned):
     result, folder = pruned
-    again = prune(model, PruningConfig(sparsity=0.75), recipe(6, output=folder))
+    again = prune(model, PruningConfig(sparsity=0.75), tuning(6, output=folder))
     assert again.history.losses == [] and again.history.step == 6
     assert again.history.training == result.history.training
     for a, b in zip(again.model.weights, result.model.weights, strict=True):
@@ -92,10 +92,10 @@ def test_finished_run_is_not_trained_again(model, pruned):
 def test_two_of_four_input_channels_and_a_resumed_run(tmp_path):
     model, config = mini(), PruningConfig(pattern="2:4", layers=["aspp"])
     options = {"steps": 4, "epoch_steps": 2, "validate": None}
-    whole = prune(model, config, recipe(**options))
+    whole = prune(model, config, tuning(**options))
     with pytest.raises(KeyboardInterrupt):
-        prune(model, config, recipe(output=tmp_path, report=_stop_after(2), **options))
-    resumed = prune(model, config, recipe(output=tmp_path, **options))
+        prune(model, config, tuning(output=tmp_path, report=_stop_after(2), **options))
+    resumed = prune(model, config, tuning(output=tmp_path, **options))
     assert len(resumed.history.losses) == 2
     # Sums may be taken in another order, no more.
     assert resumed.history.losses == pytest.approx(whole.history.losses[2:], rel=1e-5)
@@ -104,6 +104,26 @@ def test_two_of_four_input_channels_and_a_resumed_run(tmp_path):
     assert [row.layer for row in whole.sparsity.layers if row.selected] == ["aspp.project.conv"]
     values = np.moveaxis(kernel(whole.model, "aspp.project.conv"), 2, 3)
     assert ((values.reshape(-1, 4) == 0).sum(axis=1) == 2).all()
+
+
+def test_a_run_goes_on_from_a_checkpoint_within_an_epoch(tmp_path):
+    """Where it ended by an error, as after a kill."""
+    options = {"steps": 5, "epoch_steps": 5, "checkpoint_steps": 2, "validate": None}
+    whole = prune(mini(), PruningConfig(), tuning(**options))
+    endless = make_batches(size=SIZE, batch=2)
+
+    def three(start):
+        return endless(start).take(3 - start)
+
+    with pytest.raises(InputError, match="the data ended after 3 of 5 steps"):
+        prune(
+            mini(),
+            PruningConfig(),
+            tuning(output=tmp_path, batches=lambda i: three(i).take(3 - i), **options),
+        )
+    resumed = prune(mini(), PruningConfig(), tuning(output=tmp_path, **options))
+    assert resumed.history.losses == pytest.approx(whole.history.losses[2:], rel=1e-5)
+    assert (tmp_path / "events").is_dir() and resumed.history.step == 5
 
 
 def _stop_after(step):
@@ -116,7 +136,7 @@ def _stop_after(step):
 
 def test_blocks_are_zero_as_a_whole():
     config = PruningConfig(pattern="block", block=(2, 4))
-    values = kernel(prune(mini(), config, recipe(2, validate=None)).model, "aspp.project.conv")
+    values = kernel(prune(mini(), config, tuning(2, validate=None)).model, "aspp.project.conv")
     matrix = values.reshape(-1, values.shape[-1])
     blocks = matrix.reshape(matrix.shape[0] // 2, 2, -1, 4).transpose(0, 2, 1, 3).reshape(-1, 8)
     zeros = (blocks == 0).sum(axis=1)
@@ -126,7 +146,7 @@ def test_blocks_are_zero_as_a_whole():
 
 @pytest.fixture(scope="module")
 def clustered(model):
-    return cluster(model, ClusteringConfig(clusters=8), recipe(3, validate=None))
+    return cluster(model, ClusteringConfig(clusters=8), tuning(3, validate=None))
 
 
 def test_clustering_leaves_few_values(model, clustered):
@@ -142,7 +162,7 @@ def test_clustering_leaves_few_values(model, clustered):
 def test_clustering_preserves_the_zeros_of_a_pruned_model(pruned):
     source = pruned[0].model
     config = ClusteringConfig(clusters=8, preserve_sparsity=True, layers=["backbone.last"])
-    result = cluster(source, config, recipe(3, validate=None))
+    result = cluster(source, config, tuning(3, validate=None))
     before, after = (kernel(m, "backbone.last.conv") for m in (source, result.model))
     assert (after[before == 0] == 0).all()
     assert 2 < len(np.unique(after)) <= 8
@@ -151,7 +171,7 @@ def test_clustering_preserves_the_zeros_of_a_pruned_model(pruned):
 def test_only_pruned_models_have_sparsity_to_preserve(model):
     config = ClusteringConfig(preserve_sparsity=True)
     with pytest.raises(InputError, match="no zeros to preserve"):
-        cluster(model, config, recipe(2))
+        cluster(model, config, tuning(2))
 
 
 def test_selection_by_name(model):
@@ -166,7 +186,7 @@ def test_selection_by_name(model):
 
 def test_frozen_parts_stay():
     model = mini()
-    result = prune(model, PruningConfig(), recipe(2, freeze=("backbone",), validate=None))
+    result = prune(model, PruningConfig(), tuning(2, freeze=("backbone",), validate=None))
     for layer in result.model.layers:
         if layer.name.startswith("backbone."):
             for a, b in zip(layer.weights, model.get_layer(layer.name).weights, strict=True):
@@ -207,24 +227,24 @@ def test_impossible_clusters():
 
 def test_settings_that_the_loop_lacks_are_refused():
     with pytest.raises(InputError, match="without accumulate"):
-        Recipe(batches=None, loss=None, settings=settings(accumulate=2))
+        FineTuning(batches=None, loss=None, settings=settings(accumulate=2))
 
 
 def test_diverging_training_stops():
-    bad = recipe(2, validate=None)
-    bad = Recipe(batches=bad.batches, settings=bad.settings, loss=lambda m, x: tf.reduce_mean(x) * np.nan)
+    bad = tuning(2, validate=None)
+    bad = FineTuning(batches=bad.batches, settings=bad.settings, loss=lambda m, x: tf.reduce_mean(x) * np.nan)
     with pytest.raises(DivergedError, match="step 1"):
         prune(mini(), PruningConfig(), bad)
 
 
 def test_optimizer_agrees_with_the_one_of_zoo_train(model):
     """One step, the same gradient: decay of kernels only, and the backbone's own rate."""
-    from zoo.compression.training import _Optimizer
+    from zoo.compression.optimizers import GroupedOptimizers
     from zoo.training.optimizer import make_optimizer
 
     config = settings().optimizer
     bridge = to_tf_keras(model)
-    theirs, ours = make_optimizer(config, model.trainable_variables), _Optimizer(config, bridge)
+    theirs, ours = make_optimizer(config, model.trainable_variables), GroupedOptimizers(config, bridge)
     rng = np.random.default_rng(0)
     target = {id(t): s for s, t in bridge.pairs}
     gradients = {s.path: rng.normal(0, 1, s.shape).astype("float32") for s, _ in bridge.pairs}

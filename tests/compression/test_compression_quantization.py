@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.compression_fixtures import NORM, SIZE, block_batches, block_images, images, recipe, tiny
+from support.compression_fixtures import NORM, SIZE, block_batches, block_images, images, tiny, tuning
 from support.training_fixtures import IGNORE, pixel_loss
 
 import zoo
@@ -54,7 +54,7 @@ def trained():
 @pytest.fixture(scope="module")
 def quantized(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("qat")
-    return quantize(trained, recipe(3, output=folder, batches=block_batches(batch=2))), folder
+    return quantize(trained, tuning(3, output=folder, batches=block_batches(batch=2))), folder
 
 
 @pytest.fixture(scope="module")
@@ -294,5 +294,5 @@ def test_a_student_follows_its_teacher(trained):
     teacher = Distillation(trained, weight=1.0, temperature=1.0)
     config = PruningConfig(sparsity=0.25, layers=["aspp.project"])
     options = {"distillation": teacher, "validate": None, "batches": block_batches(batch=2)}
-    losses = prune(student, config, recipe(36, **options)).history.losses
+    losses = prune(student, config, tuning(36, **options)).history.losses
     assert np.mean(losses[-9:]) < 0.8 * np.mean(losses[:9])

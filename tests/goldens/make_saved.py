@@ -26,7 +26,7 @@ from seeding import draw, image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from support.compression_fixtures import recipe, tiny
+from support.compression_fixtures import tiny, tuning
 from support.training_fixtures import (
     make_batches,
     pixel_accuracy,
@@ -143,7 +143,7 @@ def main() -> None:
         return
     models = {name: small(name) for name in FAMILIES}
     models["trained"] = trained()
-    models["quantized"] = quantize(tiny(dropout=0.0), recipe(2)).model
+    models["quantized"] = quantize(tiny(dropout=0.0), tuning(2)).model
     picture, logits = image(*SIZE), {}
     for name, model in models.items():
         model.save(FOLDER / f"{name}.keras")

@@ -5,14 +5,13 @@ import numpy as np
 import tensorflow as tf
 from support.training_fixtures import CLASSES, IGNORE, make_batches, pixel_accuracy, pixel_loss
 
-from zoo.compression import Recipe
+from zoo.compression import FineTuning
 from zoo.labels import numbered
 from zoo.layers.preprocessing import Normalize
 from zoo.models.blocks import Norm, conv_bn_act, depthwise_bn_act, max_pool
 from zoo.models.heads.aspp import aspp
 from zoo.models.heads.classifier import classify
-from zoo.training.engine import Settings
-from zoo.training.optimizer import OptimizerConfig
+from zoo.training import OptimizerConfig, Settings
 
 SIZE = 33
 BLOCK = 11
@@ -57,11 +56,11 @@ def settings(steps=6, **changes) -> Settings:
     return Settings(**{"steps": steps, **fixed, **changes})
 
 
-def recipe(steps=6, *, output=None, validate=pixel_accuracy, batches=None, **changes) -> Recipe:
+def tuning(steps=6, *, output=None, validate=pixel_accuracy, batches=None, **changes) -> FineTuning:
     batches = batches or make_batches(size=SIZE, batch=2)
     parts = {name: changes.pop(name) for name in ("distillation", "report") if name in changes}
     options = {"loss": pixel_loss, "settings": settings(steps, **changes), "validate": validate}
-    return Recipe(batches=batches, output=output, **options, **parts)
+    return FineTuning(batches=batches, output=output, **options, **parts)
 
 
 def block_batches(*, batch):

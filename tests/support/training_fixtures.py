@@ -17,10 +17,7 @@ from zoo.labels import numbered
 from zoo.layers import DilatedConv2D
 from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 from zoo.models.heads.classifier import classify
-from zoo.training.engine import Settings, fit
-from zoo.training.optimizer import OptimizerConfig
-from zoo.training.schedule import Poly
-from zoo.training.strategy import make_strategy
+from zoo.training import OptimizerConfig, Poly, Settings, fit, make_strategy
 
 CLASSES, IGNORE = 3, 255
 

@@ -7,10 +7,9 @@ import tensorflow as tf
 from support import training_fixtures as fixtures
 
 from zoo.errors import DivergedError, InputError
+from zoo.training import OptimizerConfig, Settings, fit
 from zoo.training.averaging import WeightAverage
-from zoo.training.engine import Settings, fit
 from zoo.training.modes import computing
-from zoo.training.optimizer import OptimizerConfig
 from zoo.training.records import Table
 from zoo.training.step import GROWTH_STEPS, LossScale
 
@@ -218,6 +217,13 @@ def test_a_cut_off_log_is_mended(tmp_path):
     table = Table(path, step=10)
     table.append({"step": 15, "loss": 0.75})
     assert path.read_text() == "step,loss\n5,1.5\n10,1.25\n15,0.75\n"
+
+
+def test_a_log_without_a_column_goes_on_without_it(tmp_path):
+    path = tmp_path / "training.csv"
+    path.write_text("step,loss\n5,1.5\n")
+    Table(path, step=5).append({"step": 10, "loss": 1.25, "batches_per_second": 2.0})
+    assert path.read_text() == "step,loss\n5,1.5\n10,1.25\n"
 
 
 def test_synchronized_flag_holds_only_within_the_context():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from zoo.ablation.runner import Cost
+from zoo.ablation.networks import Cost
 from zoo.ablation.summary import Difference, Statistic, Summary
 
 _HEADINGS = ("variant", "what it is", "mean IoU", "near borders", "parameters", "multiply-adds", "each seed")

@@ -2,64 +2,28 @@
 
 from __future__ import annotations
 
-import gc
-import hashlib
 import json
 import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
-from zoo._version import __version__
+from zoo.ablation import networks
+from zoo.ablation.budget import Budget
 from zoo.ablation.comparisons import Comparison, Variant
-from zoo.datasets import Dataset
-from zoo.dilation.complexity import multiply_adds
+from zoo.ablation.keys import describe, key_of
 from zoo.errors import DivergedError, FormatError, InputError
 from zoo.evaluation.scoring import evaluate
 from zoo.files import write_text
 from zoo.labels import LabelSet
-from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
-from zoo.models.heads.aspp import dead_taps
-from zoo.models.loading import load
-from zoo.training.engine import Settings, fit
+from zoo.training.runs import batches_of, settings_of, train
 from zoo.training.strategy import is_chief
 
 RESULT = "result.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Budget:
-    """How every variant is trained, and on what; the same for all.
-
-    Attributes:
-        training: Data to train on.
-        validation: Data to score on, once, after the last step.
-        settings: Gives the engine's settings for a seed.
-        batches: Gives for a seed and the index of the first batch the batches from there on.
-        loss: Called with mask and logits.
-        strategy: Where training runs.
-        crop: Height and width of the crops.
-        recipe: Plain data that decide training, but for the seed: whatever `settings`, `batches` and `loss`
-            are made from.
-        weights: Tag of the weights that training starts from, or `None`.
-        extra: Further arguments of the model's builder, for all variants.
-    """
-
-    training: Dataset
-    validation: Dataset
-    settings: Callable[[int], Settings]
-    batches: Callable[[int, int], tf.data.Dataset]
-    loss: Callable
-    strategy: tf.distribute.Strategy
-    crop: tuple[int, int]
-    recipe: Mapping[str, object]
-    weights: str | None = "imagenet"
-    extra: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,24 +64,6 @@ class Run:
     kept: bool
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a variant costs, and what it cannot use, at the size of the crops.
-
-    Attributes:
-        parameters: Count of all variables.
-        multiply_adds: Of the convolutions, for one crop.
-        map_size: Rows and columns of the maps that the `beyond` rates stand on, or `None` without such.
-        beyond: Rates that are as long as their map has rows or columns: some or all taps of their layers see
-            only padding.
-    """
-
-    parameters: int
-    multiply_adds: int
-    map_size: tuple[int, int] | None
-    beyond: tuple[int, ...]
-
-
 def run_all(
     comparison: Comparison,
     *,
@@ -152,9 +98,9 @@ def run_all(
     plan = [(variant, seed) for seed in seeds for variant in comparison.variants]
     # What is wrong with them is told before anything is written.
     for variant in comparison.variants:
-        settings_of(comparison, variant, budget.extra)
-    budget.settings(seeds[0])
-    budget.batches(seeds[0], 0)
+        networks.settings_of(comparison, variant, budget.extra)
+    settings_of(budget.recipe, budget.training)
+    batches_of(replace(budget.recipe, seed=seeds[0]), budget.training)(0)
     made: list[Run] = []
     for variant, seed in plan:
         run = _run(comparison, variant, seed, budget=budget, output=output)
@@ -163,46 +109,6 @@ def run_all(
         made.append(run)
         tell(run, len(made), len(plan))
     return made
-
-
-def settings_of(comparison: Comparison, variant: Variant, extra: Mapping[str, object]) -> dict[str, object]:
-    """All builder arguments of a variant, with `extra` ones that do not touch the comparison.
-
-    Raises:
-        InputError: An extra argument that the comparison itself sets, for this variant or for all.
-    """
-    own = {**comparison.settings, **variant.settings}
-    both = [name for name in extra if name in own]
-    if both:
-        raise InputError(
-            f"{', '.join(both)}: set by the comparison {comparison.name} itself, for {variant.name}"
-        )
-    return {**own, **extra}
-
-
-def build(comparison: Comparison, variant: Variant, *, extra: Mapping[str, object], **options) -> keras.Model:
-    """The network of a variant; the options are those of `zoo.load`."""
-    settings = settings_of(comparison, variant, extra)
-    stride = settings.pop("output_stride", None)
-    return load(comparison.model, settings=settings, output_stride=stride, **options)
-
-
-def cost(comparison: Comparison, variant: Variant, *, budget: Budget) -> Cost:
-    """What the variant costs at the size of the crops."""
-    options = {"weights": None, "classes": budget.training.label_set, "input_shape": (*budget.crop, 3)}
-    model = build(comparison, variant, extra=budget.extra, **options)
-    kinds = DilatedConv2D | DilatedDepthwiseConv2D
-    layers = [x for x in model.layers if isinstance(x, kinds) and max(x.kernel_size) == 3]
-    places = {(layer.rate, tuple(layer.input.shape[1:3])) for layer in layers}
-    beyond = {rate: size for rate, size in places if dead_taps(rate, size)}
-    found = Cost(
-        parameters=model.count_params(),
-        multiply_adds=multiply_adds(model),
-        map_size=min(beyond.values(), default=None),
-        beyond=tuple(sorted(beyond)),
-    )
-    _forget_models()
-    return found
 
 
 # --- one run --------------------------------------------------------------------------------------------
@@ -236,15 +142,17 @@ def _train(
     label_set: LabelSet = budget.training.label_set
     with budget.strategy.scope():
         options = {"weights": budget.weights, "classes": label_set}
-        model = build(comparison, variant, extra=budget.extra, **options)
+        model = networks.build(comparison, variant, extra=budget.extra, **options)
     try:
-        history = fit(
+        history = train(
             model,
-            lambda start: budget.batches(seed, start),
-            loss=budget.loss,
-            settings=budget.settings(seed),
-            strategy=budget.strategy,
+            budget.training,
+            replace(budget.recipe, seed=seed),
             output=folder,
+            strategy=budget.strategy,
+            loss=budget.loss,
+            cache=budget.cache,
+            keep_final=False,
         )
     except DivergedError as error:
         raise DivergedError(f"{variant.name}, seed {seed}: {error}") from error
@@ -252,7 +160,7 @@ def _train(
         return None
     found = evaluate(model, budget.validation)
     del model, history
-    _forget_models()
+    networks.forget_models()
     if math.isnan(found.mean_iou):
         raise InputError(f"nothing to score: every pixel of the {budget.validation.split} masks is ignored")
     return Scores(
@@ -266,56 +174,6 @@ def _train(
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _forget_models() -> None:
-    """Keras remembers every graph that it traced; a dozen runs would hold a dozen of them."""
-    keras.backend.clear_session()
-    gc.collect()
-
-
-# --- results on disk ------------------------------------------------------------------------------------
-
-
-def describe(comparison: Comparison, variant: Variant, seed: int, *, budget: Budget) -> dict:
-    """Everything that decides a run, as plain data.
-
-    Data sets enter by the names and sizes of their files, so that a run is repeated after a change of files,
-    but not because they were copied elsewhere.
-    """
-    document = {
-        "model": comparison.model,
-        "settings": settings_of(comparison, variant, budget.extra),
-        "weights": budget.weights,
-        "training": _described(budget.training),
-        "validation": _described(budget.validation),
-        "recipe": dict(budget.recipe),
-        "replicas": budget.strategy.num_replicas_in_sync,
-        "seed": seed,
-        "versions": {"zoo": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
-    }
-    # As it will be read again: tuples are lists there.
-    return json.loads(json.dumps(document, sort_keys=True))
-
-
-def _described(dataset: Dataset) -> dict:
-    files = hashlib.sha256()
-    for pair in dataset.pairs:
-        for path in pair:
-            files.update(f"{path.name} {path.stat().st_size}\n".encode())
-    return {
-        "kind": dataset.name,
-        "split": dataset.split,
-        "samples": len(dataset),
-        "files": files.hexdigest(),
-        "limit": getattr(dataset, "limit", None),
-        "labels": dataset.label_set.to_config(),
-    }
-
-
-def key_of(setup: Mapping) -> str:
-    """Short name of a setup: the beginning of the SHA-256 of its JSON text."""
-    return hashlib.sha256(json.dumps(setup, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read(path: Path, setup: Mapping) -> Scores | None:

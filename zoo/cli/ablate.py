@@ -14,6 +14,7 @@ from zoo.cli import import_tensorflow, recipe
 from zoo.cli.options import parse_size as parse_tile
 from zoo.errors import InputError
 from zoo.files import write_text
+from zoo.training.recipe import Recipe
 
 _DESCRIPTION = """\
 Train the variants that a paper compares, each with the same recipe and budget and with several
@@ -21,9 +22,9 @@ seeds, score them after the last step, and tell whether the paper's order holds 
 compared with the spread over the seeds. All are on MobileNetV2 with ImageNet weights. The options
 of the recipe are those of `zoo train`.
 
-With --output the folder receives <comparison>.md and <comparison>.json, and runs/ with a folder
-for each run. A finished run is not repeated, by no comparison, unless something changes that
-decides it; an interrupted one goes on from its last checkpoint.
+With --output the folder receives <comparison>.md, <comparison>.json and <comparison>.recipe.json,
+and runs/ with a folder for each run. A finished run is not repeated, by no comparison, unless
+something changes that decides it; an interrupted one goes on from its last checkpoint.
 
 comparisons, each variant better than the next one by the paper:
 """
@@ -77,16 +78,21 @@ def _names(text: str) -> tuple[str, ...]:
 def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, and print the table."""
     comparison = resolve(args.comparison).only(args.variants)
-    training, validation = _data(args)
+    seed = getattr(args, "seed", recipe.USUAL.seed)
+    if args.seeds < 1 or seed < 0:
+        raise InputError(f"--seeds must be 1 or more and --seed 0 or more, not {args.seeds} and {seed}")
+    chosen = recipe.recipe_of(args)
+    training, validation = _data(args, chosen)
     import_tensorflow()
     # Each run traces a new model, which TensorFlow takes for one function that is traced again and again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    from zoo.ablation.runner import cost, run_all
+    from zoo.ablation.networks import cost
+    from zoo.ablation.runner import run_all
     from zoo.ablation.summary import Summary
 
-    budget = _budget(args, training, validation)
+    budget = _budget(args, chosen, training, validation)
     costs = {variant.name: cost(comparison, variant, budget=budget) for variant in comparison.variants}
-    seeds = range(args.seed, args.seed + args.seeds)
+    seeds = range(chosen.seed, chosen.seed + args.seeds)
     runs = run_all(comparison, budget=budget, seeds=seeds, output=args.output, tell=_tell)
     if len(runs) < len(seeds) * len(comparison.variants):
         kept = "; the same command goes on from here" if args.output is not None else ""
@@ -96,52 +102,39 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _data(args: argparse.Namespace) -> tuple:
+def _data(args: argparse.Namespace, chosen: Recipe) -> tuple:
     """Checked options, and the data sets at the size that was asked for."""
     from zoo.datasets.shrunk import shrink
 
-    if args.seeds < 1 or args.seed < 0:
-        raise InputError(f"--seeds must be 1 or more and --seed 0 or more, not {args.seeds} and {args.seed}")
-    if args.patience is not None:
+    if chosen.patience is not None:
         raise InputError("--patience would give the variants different budgets; all train to the last epoch")
-    if args.auxiliary:
+    if chosen.auxiliary:
         raise InputError("--auxiliary is for `zoo train`: the variants have no second head")
     if args.validation == "none":
         raise InputError("--validation none leaves nothing to compare the variants by")
-    training, validation = recipe.open_data(args)
+    training, validation = recipe.open_data(args, chosen)
     if args.size is None:
         return training, validation
     return shrink(training, args.size), shrink(validation, args.size)
 
 
-def _budget(args: argparse.Namespace, training, validation):
-    from zoo.ablation.runner import Budget
+def _budget(args: argparse.Namespace, chosen: Recipe, training, validation):
+    from zoo.ablation.budget import Budget
+    from zoo.training.runs import loss_of
     from zoo.training.strategy import make_strategy
-
-    def seeded(seed: int) -> argparse.Namespace:
-        return argparse.Namespace(**{**vars(args), "seed": seed})
 
     return Budget(
         training=training,
         validation=validation,
-        settings=lambda seed: recipe.settings(seeded(seed), training),
-        # Shrunk images are few bytes, and reading them anew in each epoch would take longer than training.
-        batches=lambda seed, start: recipe.batches(
-            seeded(seed), training, start, cache=args.size is not None
-        ),
-        loss=recipe.loss(args, training, class_weights=recipe.class_weights(args)),
+        recipe=chosen,
         strategy=make_strategy(args.strategy),
-        crop=args.crop,
-        recipe=_deciding(args),
+        # Once for all runs: a balanced one reads every mask.
+        loss=loss_of(chosen, training),
+        # Shrunk images are few bytes, and reading them anew in each epoch would take longer than training.
+        cache=args.size is not None,
         weights=None if args.weights == "none" else args.weights,
         extra=dict(args.set),
     )
-
-
-def _deciding(args: argparse.Namespace) -> dict[str, object]:
-    """The options of the recipe that decide what a network becomes, but for the seed."""
-    without = ("seed", "strategy", "patience", "validate_every", "auxiliary")
-    return {name: value for name, value in recipe.options(args).items() if name not in without}
 
 
 def _tell(run, done: int, total: int) -> None:
@@ -152,35 +145,38 @@ def _tell(run, done: int, total: int) -> None:
 
 def _report(args: argparse.Namespace, summary, costs, budget) -> None:
     from zoo.ablation import report
+    from zoo.ablation.budget import deciding
     from zoo.training.strategy import is_chief
 
-    words = _words(args, len(budget.training))
+    words = _words(budget)
     print(report.text(summary, costs, recipe=words))
     if args.output is None or not is_chief(budget.strategy):
         return
-    document = report.to_dict(summary, costs, recipe=budget.recipe)
+    document = report.to_dict(summary, costs, recipe=deciding(budget.recipe))
     path = args.output / summary.comparison.name
+    budget.recipe.save(path.with_suffix(".recipe.json"))
     write_text(path.with_suffix(".json"), json.dumps(document, indent=2) + "\n")
     write_text(path.with_suffix(".md"), report.markdown(summary, costs, recipe=words))
 
 
-def _words(args: argparse.Namespace, images: int) -> str:
+def _words(budget) -> str:
     """The recipe in words: what the table is of, and which options are not the usual ones."""
-    parser = argparse.ArgumentParser()
-    recipe.add_options(parser)
-    usual, named = vars(parser.parse_args([])), ("epochs", "batch_size", "crop", "learning_rate")
+    from zoo.ablation.budget import deciding
+
+    chosen, usual = budget.recipe, deciding(recipe.USUAL)
+    named = ("epochs", "batch_size", "crop", "learning_rate")
     others = [
         f"{name.replace('_', ' ')} {value}"
-        for name, value in _deciding(args).items()
+        for name, value in deciding(chosen).items()
         if name not in named and value != usual[name]
     ]
-    others += [f"{name} {value}" for name, value in args.set]
-    start = "ImageNet weights" if args.weights == "imagenet" else "random weights"
-    size = "x".join(map(str, args.crop))
+    others += [f"{name} {value}" for name, value in budget.extra.items()]
+    start = "ImageNet weights" if budget.weights == "imagenet" else "random weights"
+    size = "x".join(map(str, chosen.crop))
     parts = [
-        f"{args.epochs} epochs of {images} images from {start}",
-        f"batches of {args.batch_size} crops of {size}",
-        f"learning rate {args.learning_rate:g}",
+        f"{chosen.epochs} epochs of {len(budget.training)} images from {start}",
+        f"batches of {chosen.batch_size} crops of {size}",
+        f"learning rate {chosen.learning_rate:g}",
         *others,
     ]
     return ", ".join(parts)

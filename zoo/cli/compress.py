@@ -5,26 +5,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 from zoo.cli import add_unverified_option, recipe
 from zoo.cli.export import parse_size, quiet_tensorflow
 from zoo.errors import InputError
 from zoo.files import write_text
+from zoo.training.recipe import Recipe, flat
 
 METHODS = ("prune", "cluster", "qat")
 _SETTINGS = "compression_settings.json"
-# Images on which a file is compared with its model.
-_COMPARED = 8
+USUAL = Recipe(epochs=10, learning_rate=2e-4)
 
 _DESCRIPTION = """\
 Fine-tune a trained model while it is made smaller: prune sets the smallest weights to zero, cluster
 gives each kernel a few shared values, and qat trains with the rounding of 8-bit integers. The model
 must have the classes of the data. The output folder receives model.keras, model.tflite with its
-report (full integer for qat), compression.json with all figures, checkpoints and tables of the run.
-The same command again goes on from the last epoch. Needs: pip install "atrous-zoo[compression]".
+report (full integer for qat), compression.json with all figures, recipe.json, checkpoints and
+tables of the run. The same command again goes on from the last checkpoint.
+Needs: pip install "atrous-zoo[compression]".
 """
 _EPILOG = """\
 Of the recipe, --accumulate, --average, --precision, --auxiliary and several devices are not possible.
@@ -58,8 +57,8 @@ def add_parser(subparsers) -> None:
     add("--json", action="store_true", help="print JSON instead of the table")
     _add_method_options(parser)
     _add_teacher_options(parser)
-    recipe.add_options(parser)
-    parser.set_defaults(run=run, epochs=10, learning_rate=2e-4, strategy="one")
+    recipe.add_options(parser, usual=USUAL)
+    parser.set_defaults(run=run, strategy="one")
 
 
 def _add_method_options(parser: argparse.ArgumentParser) -> None:
@@ -94,28 +93,33 @@ def run(args: argparse.Namespace) -> int:
     """Compress, and print the figures before and after."""
     options = _method_options(args)
     size = parse_size(args.input_size)
-    if args.auxiliary or args.strategy not in ("one", "auto"):
+    chosen = recipe.recipe_of(args, usual=USUAL)
+    if chosen.auxiliary or args.strategy not in ("one", "auto"):
         raise InputError("compression trains one output on one device: leave --auxiliary and --strategy out")
     if args.threads < 1:
         raise InputError(f"--threads must be 1 or more, not {args.threads}")
-    training, validation = recipe.open_data(args)
+    training, validation = recipe.open_data(args, chosen)
     quiet_tensorflow()
+    from zoo.compression import FineTuning
     from zoo.compression.requirements import require
 
     require("tensorflow_model_optimization")
     model = _loaded(args.model, args.weights, args, training)
     config = _config(args.method, options)
-    run_recipe = _recipe(args, training, validation)
-    _remember(args, options)
-    result = _compress(args.method, model, config, run_recipe)
+    tuning = FineTuning.by(
+        chosen,
+        training,
+        validation=validation,
+        distillation=_teacher(args),
+        output=args.output,
+        report=None if sys.stderr.isatty() else _report,
+    )
+    _remember(args, chosen, options)
+    result = _compress(args.method, model, config, tuning)
     if result.history.stopped == "interrupted":
         print("the same command goes on from here", file=sys.stderr)
         return 130
-    if size is None:
-        size = (training if validation is None else validation).read(0)[0].shape[:2]
-    images = _images(training if validation is None else validation, size)
-    figures = _written(args, model, result, validation, size=size, images=images)
-    _tell(args, figures)
+    _finish(args, model, result, training if validation is None else validation, validation, size)
     return 0
 
 
@@ -163,24 +167,14 @@ def _loaded(name: str, weights: str, args: argparse.Namespace, training):
     return model
 
 
-def _recipe(args: argparse.Namespace, training, validation):
-    from zoo.compression import Distillation, Recipe
+def _teacher(args: argparse.Namespace):
+    if args.teacher is None:
+        return None
+    from zoo.compression import Distillation
+    from zoo.models.loading import load
 
-    teacher = None
-    if args.teacher is not None:
-        from zoo.models.loading import load
-
-        known = load(args.teacher, args.teacher_weights, allow_unverified=args.allow_unverified)
-        teacher = Distillation(known, temperature=args.temperature, weight=args.teacher_weight)
-    return Recipe(
-        batches=lambda start: recipe.batches(args, training, start),
-        loss=recipe.loss(args, training, class_weights=recipe.class_weights(args)),
-        settings=recipe.settings(args, training),
-        distillation=teacher,
-        validate=None if validation is None else lambda model: {"miou": _mean_iou(model, validation)},
-        output=args.output,
-        report=None if sys.stderr.isatty() else _report,
-    )
+    known = load(args.teacher, args.teacher_weights, allow_unverified=args.allow_unverified)
+    return Distillation(known, temperature=args.temperature, weight=args.teacher_weight)
 
 
 def _report(trained: dict[str, float], scored: dict[str, float]) -> None:
@@ -189,16 +183,11 @@ def _report(trained: dict[str, float], scored: dict[str, float]) -> None:
     print(f"step {trained['step']}, loss {trained['loss']:.4f}{score}", file=sys.stderr, flush=True)
 
 
-def _mean_iou(model, validation) -> float:
-    from zoo.evaluation.scoring import evaluate
-
-    return evaluate(model, validation).mean_iou
-
-
-def _remember(args: argparse.Namespace, options: dict[str, object]) -> None:
+def _remember(args: argparse.Namespace, chosen: Recipe, options: dict[str, object]) -> None:
     """Refuse to go on with a run of other settings, whose checkpoints would fit all the same."""
     settings = {
-        **recipe.options(args),
+        **flat(chosen),
+        "strategy": args.strategy,
         **{k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
     }
     settings |= {name: getattr(args, name) for name in ("model", "method", "teacher", "teacher_weights")}
@@ -224,74 +213,36 @@ def _write(path: Path, text: str) -> None:
     write_text(path, text)
 
 
-def _compress(method: str, model, config, run_recipe):
+def _compress(method: str, model, config, tuning):
     from zoo import compression
 
     if method == "prune":
-        return compression.prune(model, config, run_recipe)
+        return compression.prune(model, config, tuning)
     if method == "cluster":
-        return compression.cluster(model, config, run_recipe)
-    return compression.quantize(model, run_recipe)
+        return compression.cluster(model, config, tuning)
+    return compression.quantize(model, tuning)
 
 
-def _written(args: argparse.Namespace, model, result, validation, *, size: tuple[int, int], images) -> dict:
-    """Write the files of the result; the figures of the model before and after."""
-    from zoo import compression, export
-    from zoo.compression.measure import Figures, latencies, sizes
-    from zoo.training.checkpoints import write_model
+def _finish(args: argparse.Namespace, model, result, shown, validation, size: tuple[int, int] | None) -> None:
+    """Write the files of the result, measure both models, and tell; `shown` has the images to compare on."""
+    from zoo.compression.measure import measure, sample_images
 
-    quantized = args.method == "qat"
-    keras_file, tflite_file = args.output / "model.keras", args.output / "model.tflite"
-    write_model(result.model, keras_file)
-    to_tflite = compression.to_tflite if quantized else export.to_tflite
-    report = to_tflite(result.model, tflite_file, input_size=size, images=images)
-    with tempfile.TemporaryDirectory(prefix=".before-", dir=args.output) as folder:
-        old_keras, old_tflite = Path(folder) / "model.keras", Path(folder) / "model.tflite"
-        write_model(model, old_keras)
-        export.to_tflite(model, old_tflite, input_size=size)
-        old_time, new_time = latencies([old_tflite, tflite_file], threads=args.threads)
-        before = sizes(old_keras, old_tflite)
-    scored = tflite_file if quantized else result.model
-    zeros = compression.sparsity(model).sparsity
-    return {
-        "before": Figures(mean_iou=_score(model, validation), latency_ms=old_time, sparsity=zeros, **before),
-        "after": Figures(
-            mean_iou=_score(scored, validation),
-            latency_ms=new_time,
-            sparsity=result.sparsity.sparsity,
-            **sizes(keras_file, tflite_file),
-        ),
-        "parity": report.parity.to_dict(),
-        "float_layers": result.float_layers,
-        "layers": [{**asdict(x), "sparsity": x.sparsity} for x in result.sparsity.layers],
-        "input_size": list(size),
-        "threads": args.threads,
-    }
-
-
-def _score(model, validation) -> float | None:
-    return None if validation is None else _mean_iou(model, validation)
-
-
-def _images(data, size: tuple[int, int]) -> list:
-    """Some images of the data, in the size of the file, for its comparison with the model."""
-    import numpy as np
-    from PIL import Image
-
-    images = [Image.fromarray(data.read(index)[0]) for index in range(min(_COMPARED, len(data)))]
-    return [np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)) for image in images]
-
-
-def _tell(args: argparse.Namespace, figures: dict) -> None:
-    from zoo.compression.measure import table
-
-    before, after = figures["before"], figures["after"]
-    text = json.dumps({**figures, "before": before.to_dict(), "after": after.to_dict()}, indent=2) + "\n"
+    size = shown.read(0)[0].shape[:2] if size is None else size
+    found = measure(
+        model,
+        result,
+        output=args.output,
+        input_size=size,
+        images=sample_images(shown, size),
+        validation=validation,
+        threads=args.threads,
+    )
+    text = json.dumps(found.to_dict(), indent=2) + "\n"
     _write(args.output / "compression.json", text)
     if args.json:
         print(text, end="")
         return
-    print(table(before, after))
-    for layer, reason in figures["float_layers"].items():
+    print(found)
+    for layer, reason in result.float_layers.items():
         print(f"in float: {layer} ({reason})")
     print(f"written: {args.output / 'model.keras'}, {args.output / 'model.tflite'}")

@@ -13,15 +13,18 @@ from zoo.errors import InputError
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
 other weights are where training starts. After each epoch the model is scored on the validation
-part. The output folder receives best.keras (the model of the best score), final.keras,
+part. The output folder receives best.keras (the model of the best score), final.keras, recipe.json,
 checkpoints, training.csv, validation.csv and events for TensorBoard. The same command again goes
 on from the last checkpoint. Standard error has a progress bar, or, where it is no terminal, a line
-after each validation.
+after each validation. With --recipe run/recipe.json a network is trained as that run was; options
+of the recipe that are given as well change it, and none takes back what a file sets, as in
+--average none.
 """
 _EPILOG = """\
 examples:
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --output run/
   zoo train deeplabv3_aspp --dataset folder --data mine/ --classes names.txt --epochs 50 --output run/
+  zoo train deeplabv3_aspp --dataset camvid --data camvid/ --recipe run/recipe.json --seed 1 --output second/
   zoo segment deeplabv3_aspp street.jpg --weights run/best.keras
 """
 
@@ -59,62 +62,44 @@ def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
     if args.examples < 0:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
-    training, validation = recipe.open_data(args)
+    chosen = recipe.recipe_of(args)
+    training, validation = recipe.open_data(args, chosen)
     import_tensorflow()
-    from zoo.models.surgery import without_auxiliary
-    from zoo.training.checkpoints import write_model
-    from zoo.training.engine import fit
-    from zoo.training.strategy import is_chief, make_strategy
+    from zoo.training.runs import settings_of, train
+    from zoo.training.strategy import make_strategy
 
     strategy = make_strategy(args.strategy)
-    settings = recipe.settings(args, training)
+    settings = settings_of(chosen, training)
     with strategy.scope():
-        model = _model(args, training)
-        loss = recipe.loss(args, training, class_weights=recipe.class_weights(args))
-    history = fit(
+        model = _model(args, training, chosen)
+    history = train(
         model,
-        lambda start: recipe.batches(args, training, start),
-        loss=loss,
-        settings=settings,
-        strategy=strategy,
-        validate=None if validation is None else lambda model: _score(model, validation),
+        training,
+        chosen,
+        validation=validation,
         output=args.output,
-        examples=_examples(args, validation),
-        report=None if sys.stderr.isatty() else _Report(settings, epochs=args.epochs),
+        strategy=strategy,
+        examples=args.examples,
+        report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
     )
-    if history.stopped != "interrupted" and is_chief(strategy):
-        write_model(without_auxiliary(model), args.output / "final.keras")
     return _tell(args, history)
 
 
-def _model(args: argparse.Namespace, training):
+def _model(args: argparse.Namespace, training, chosen):
     """The model under a fresh classifier for the classes of the data."""
     import keras
 
     from zoo.models.loading import load
 
-    keras.utils.set_random_seed(args.seed)  # fresh variables; on every worker the same
+    keras.utils.set_random_seed(chosen.seed)  # fresh variables; on every worker the same
     options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
     if args.set:
         options["settings"] = dict(args.set)
-    if args.auxiliary:
+    if chosen.auxiliary:
         options["auxiliary"] = True
     if args.output_stride is not None:
         options["output_stride"] = args.output_stride
     return load(args.model, None if args.weights == "none" else args.weights, **options)
-
-
-def _score(model, validation) -> dict[str, float]:
-    from zoo.evaluation.scoring import evaluate
-
-    evaluation = evaluate(model, validation)
-    return {"miou": evaluation.mean_iou, "pixel_accuracy": evaluation.pixel_accuracy}
-
-
-def _examples(args: argparse.Namespace, validation) -> tuple:
-    """The first images of the validation part."""
-    count = 0 if validation is None else min(args.examples, len(validation))
-    return tuple(validation.read(index)[0] for index in range(count))
 
 
 class _Report:

@@ -11,7 +11,7 @@ from zoo.compression.bridge import to_tf_keras
 from zoo.compression.compressed import Compressed, copied
 from zoo.compression.requirements import require
 from zoo.compression.selection import select, sparsity
-from zoo.compression.training import Recipe, best_of, train
+from zoo.compression.training import FineTuning, best_of, train
 from zoo.errors import InputError
 from zoo.training.optimizer import frozen
 
@@ -50,7 +50,7 @@ class ClusteringConfig:
 
 
 class _Clustered:
-    """A network in tfmot's clustering wrappers; see `zoo.compression.training.Student`."""
+    """A network in tfmot's clustering wrappers; see `zoo.compression.stepper.Student`."""
 
     def __init__(self, model: keras.Model, config: ClusteringConfig):
         kernels = {name: model.get_layer(name).kernel for name in select(model, config.layers)}
@@ -92,14 +92,14 @@ class _Clustered:
         return self.bridge.model
 
 
-def cluster(model: keras.Model, config: ClusteringConfig, recipe: Recipe) -> Compressed:
+def cluster(model: keras.Model, config: ClusteringConfig, tuning: FineTuning) -> Compressed:
     """Give each kernel a few shared values, and fine-tune the values and which weight has which.
 
     Arguments, result and errors as in `zoo.compression.pruning.prune`, with a `ClusteringConfig`.
     """
     model = copied(model)
-    with frozen(model, recipe.settings.freeze):
+    with frozen(model, tuning.settings.freeze):
         student = _Clustered(model, config)
-        history = train(student, recipe)
-        result = best_of(student, recipe, history)
+        history = train(student, tuning)
+        result = best_of(student, tuning, history)
     return Compressed(result, history, sparsity(result, student.names))

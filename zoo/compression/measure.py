@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
+from PIL import Image
 
-from zoo.compression.selection import gzip_size
+from zoo.compression.compressed import Compressed
+from zoo.compression.quantization import is_quantized, to_tflite
+from zoo.compression.selection import gzip_size, sparsity
+from zoo.datasets import Dataset
+from zoo.evaluation.scoring import evaluate
+from zoo.export import to_tflite as to_float_tflite
+from zoo.export.core.report import ExportReport
+from zoo.training.checkpoints import write_model
 
 RUNS = 11
+# Images on which a file is compared with its model.
+COMPARED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +52,102 @@ class Figures:
     def to_dict(self) -> dict:
         """Plain data for a JSON file."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A model before and after, with how its file was proven.
+
+    Attributes:
+        before: Figures of the model that was given.
+        after: Figures of the compressed one; a quantized model is scored as its TFLite file computes.
+        report: Of the compressed model's TFLite file.
+        result: What was measured.
+        input_size: (height, width) of the TFLite files in pixels.
+        threads: Of LiteRT.
+    """
+
+    before: Figures
+    after: Figures
+    report: ExportReport
+    result: Compressed
+    input_size: tuple[int, int]
+    threads: int
+
+    def to_dict(self) -> dict:
+        """Plain data for a JSON file."""
+        layers = self.result.sparsity.layers
+        return {
+            "before": self.before.to_dict(),
+            "after": self.after.to_dict(),
+            "parity": self.report.parity.to_dict(),
+            "float_layers": self.result.float_layers,
+            "layers": [{**asdict(x), "sparsity": x.sparsity} for x in layers],
+            "input_size": list(self.input_size),
+            "threads": self.threads,
+        }
+
+    def __str__(self) -> str:
+        return table(self.before, self.after)
+
+
+def measure(
+    model: keras.Model,
+    result: Compressed,
+    *,
+    output: Path,
+    input_size: tuple[int, int],
+    images: Sequence[np.ndarray],
+    validation: Dataset | None = None,
+    threads: int = 2,
+) -> Measured:
+    """Write ``model.keras`` and ``model.tflite`` of a compressed model, and compare it with the one before.
+
+    Args:
+        model: As it was before.
+        result: As it is now.
+        output: Folder that exists.
+        input_size: (height, width) of the TFLite files in pixels.
+        images: RGB images ``(height, width, 3)`` of that size, on which the file is compared with its model.
+        validation: Data to score both on, or `None`.
+        threads: Of LiteRT.
+
+    Raises:
+        InputError: A model that has no TFLite file, or a folder that cannot be written.
+        ParityError: A file that does not compute what its model computes.
+    """
+    quantized = is_quantized(result.model)
+    keras_file, tflite_file = output / "model.keras", output / "model.tflite"
+    write_model(result.model, keras_file)
+    export = to_tflite if quantized else to_float_tflite
+    report = export(result.model, tflite_file, input_size=input_size, images=images)
+    with tempfile.TemporaryDirectory(prefix=".before-", dir=output) as folder:
+        old_keras, old_tflite = Path(folder) / "model.keras", Path(folder) / "model.tflite"
+        write_model(model, old_keras)
+        to_float_tflite(model, old_tflite, input_size=input_size)
+        old_time, new_time = latencies([old_tflite, tflite_file], threads=threads)
+        old_sizes = sizes(old_keras, old_tflite)
+    scored = tflite_file if quantized else result.model
+    before = {"mean_iou": _score(model, validation), "latency_ms": old_time, **old_sizes}
+    after = {"mean_iou": _score(scored, validation), "latency_ms": new_time, **sizes(keras_file, tflite_file)}
+    return Measured(
+        before=Figures(sparsity=sparsity(model).sparsity, **before),
+        after=Figures(sparsity=result.sparsity.sparsity, **after),
+        report=report,
+        result=result,
+        input_size=tuple(input_size),
+        threads=threads,
+    )
+
+
+def sample_images(data: Dataset, size: tuple[int, int]) -> list[np.ndarray]:
+    """The first images of a data set at (height, width) `size`, for `measure`."""
+    images = [Image.fromarray(data.read(index)[0]) for index in range(min(COMPARED, len(data)))]
+    return [np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)) for image in images]
+
+
+def _score(model: keras.Model | Path, validation: Dataset | None) -> float | None:
+    return None if validation is None else evaluate(model, validation).mean_iou
 
 
 def sizes(keras_file: Path, tflite_file: Path) -> dict[str, int]:

@@ -11,7 +11,7 @@ from zoo.compression.bridge import conv2d, to_tf_keras
 from zoo.compression.compressed import Compressed, copied
 from zoo.compression.requirements import require
 from zoo.compression.selection import select, sparsity
-from zoo.compression.training import Recipe, best_of, train
+from zoo.compression.training import FineTuning, best_of, train
 from zoo.errors import InputError
 from zoo.layers import DilatedConv2D
 from zoo.training.optimizer import frozen
@@ -83,7 +83,7 @@ class PruningConfig:
 
 
 class _Pruned:
-    """A network in tfmot's pruning wrappers; see `zoo.compression.training.Student`."""
+    """A network in tfmot's pruning wrappers; see `zoo.compression.stepper.Student`."""
 
     def __init__(self, model: keras.Model, config: PruningConfig, *, steps: int):
         self.names = select(model, config.layers)
@@ -128,13 +128,13 @@ class _Pruned:
         return self.bridge.to_keras()
 
 
-def prune(model: keras.Model, config: PruningConfig, recipe: Recipe) -> Compressed:
+def prune(model: keras.Model, config: PruningConfig, tuning: FineTuning) -> Compressed:
     """Set the smallest weights to zero, more and more of them, while the others are fine-tuned.
 
     Args:
         model: A trained zoo model; it stays as it is.
         config: What becomes zero, and when.
-        recipe: How the model is fine-tuned; see there for a folder that makes the run resumable.
+        tuning: How the model is fine-tuned; see there for a folder that makes the run resumable.
 
     Returns:
         The pruned model without any wrapper, of the best validation after the last pruning, or of the last
@@ -145,8 +145,8 @@ def prune(model: keras.Model, config: PruningConfig, recipe: Recipe) -> Compress
         DivergedError: A loss that is not finite.
     """
     model = copied(model)
-    with frozen(model, recipe.settings.freeze):
-        student = _Pruned(model, config, steps=recipe.settings.steps)
-        history = train(student, recipe)
-        result = best_of(student, recipe, history)
+    with frozen(model, tuning.settings.freeze):
+        student = _Pruned(model, config, steps=tuning.settings.steps)
+        history = train(student, tuning)
+        result = best_of(student, tuning, history)
     return Compressed(result, history, sparsity(result, student.names))

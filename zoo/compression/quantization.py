@@ -22,7 +22,7 @@ from zoo.compression.quantizable import (
     with_rounded_resizes,
 )
 from zoo.compression.selection import sparsity
-from zoo.compression.training import Recipe, best_of, train
+from zoo.compression.training import FineTuning, best_of, train
 from zoo.errors import InputError, ParityError
 from zoo.export.core.deployment import Deployment, prepare
 from zoo.export.core.metadata import OUTPUT_NAME
@@ -43,7 +43,7 @@ CALIBRATION_BATCHES = 16
 
 
 class _Quantized:
-    """A network that rounds in every step; see `zoo.compression.training.Student`."""
+    """A network that rounds in every step; see `zoo.compression.stepper.Student`."""
 
     def __init__(self, made: Quantizable):
         from zoo.compression.quantizers import quantized_kernel, rounding
@@ -73,7 +73,7 @@ class _Quantized:
 
 
 def quantize(
-    model: keras.Model, recipe: Recipe, *, calibration: Iterable[np.ndarray] | None = None
+    model: keras.Model, tuning: FineTuning, *, calibration: Iterable[np.ndarray] | None = None
 ) -> Compressed:
     """Fine-tune a model while its kernels and tensors are rounded as an 8-bit runtime rounds them.
 
@@ -83,9 +83,9 @@ def quantize(
 
     Args:
         model: A trained zoo model; it stays as it is.
-        recipe: How it is fine-tuned. Of the freezable parts, ``"batch_norm"`` keeps the statistics.
+        tuning: How it is fine-tuned. Of the freezable parts, ``"batch_norm"`` keeps the statistics.
         calibration: Batches of images ``(batch, height, width, 3)`` in 0…255 for the first ranges; the first
-            batches of the recipe by default.
+            batches of the training by default.
 
     Returns:
         The model with rounded kernels and `FakeQuantize` layers: it computes what the integers compute.
@@ -96,13 +96,13 @@ def quantize(
         DivergedError: A loss that is not finite.
     """
     if calibration is None:
-        batches = recipe.batches(0).take(CALIBRATION_BATCHES)
+        batches = tuning.batches(0).take(CALIBRATION_BATCHES)
         calibration = (image for image, _ in batches)
     made = quantizable(copied(model), calibration)
-    with frozen(made.model, recipe.settings.freeze):
+    with frozen(made.model, tuning.settings.freeze):
         student = _Quantized(made)
-        history = train(student, recipe)
-        trained = best_of(student, recipe, history)
+        history = train(student, tuning)
+        trained = best_of(student, tuning, history)
     result = with_rounded_resizes(trained)
     return Compressed(result, history, sparsity(result), dict(made.float_layers))
 

@@ -1,111 +1,30 @@
-"""The training loop: any strategy, exactly resumable, with validation, early stopping and records.
+"""Training of a Keras 3 model under any strategy, exactly resumable.
 
 Keras' own ``fit`` works for one machine and is there for those who prefer it; under
-``MultiWorkerMirroredStrategy`` Keras 3's fails. This loop runs the same on one device, on several GPUs and on
+``MultiWorkerMirroredStrategy`` Keras 3's fails. This one runs the same on one device, on several GPUs and on
 several machines, and gives the same weights.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from zoo.errors import DivergedError, InputError, WorkerLostError
-from zoo.layers.resize import label_set_of
+from zoo.errors import InputError
 from zoo.models.surgery import without_auxiliary
 from zoo.training.averaging import WeightAverage
-from zoo.training.checkpoints import Checkpoints, RunState, write_model
-from zoo.training.interruption import Interruption
-from zoo.training.modes import check_precision, computing
-from zoo.training.optimizer import OptimizerConfig, frozen, make_optimizer, trainable_flags
-from zoo.training.records import Events, Row, Table, model_overlay
-from zoo.training.step import FIRST_SCALE, StepResult, TrainStep
-from zoo.training.strategy import Batches, distributed_iterator, is_chief
-
-Validate = Callable[[keras.Model], Mapping[str, float]]
-Report = Callable[[Row, Row], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a run goes.
-
-    Attributes:
-        steps: Optimizer steps of the whole run.
-        epoch_steps: Steps from one validation, checkpoint and line of the log to the next.
-        checkpoint_steps: Further checkpoints after each so many steps, or `None`.
-        optimizer: Kind, rates and decay.
-        clip_norm: Limit of the global norm of the gradient, or `None`.
-        accumulate: Batches whose gradients make one step.
-        average: Momentum of the moving average of the weights, or `None`. Validation, the best model and the
-            model at the end then have the averaged weights.
-        freeze: Parts that are not trained; see `zoo.training.optimizer.freeze`.
-        precision: ``"float32"``, ``"float16"`` (with loss scaling) or ``"bfloat16"``.
-        ignore_label: Pixels of the masks that do not count, or `None`.
-        monitor: Name of the validation score; larger is better.
-        patience: Validations without a better score after which the run stops, or `None` for all steps.
-        seed: Of dropout. The order of the data has a seed of its own.
-        progress: Whether to show a bar; `None`: where standard error is a terminal.
-
-    Raises:
-        InputError: A value outside of the above.
-    """
-
-    steps: int
-    epoch_steps: int
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    checkpoint_steps: int | None = None
-    clip_norm: float | None = None
-    accumulate: int = 1
-    average: float | None = None
-    freeze: tuple[str, ...] = ()
-    precision: str = "float32"
-    ignore_label: int | None = None
-    monitor: str = "miou"
-    patience: int | None = None
-    seed: int = 0
-    progress: bool | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "epoch_steps", "checkpoint_steps", "patience"):
-            value = getattr(self, name)
-            optional = name in ("checkpoint_steps", "patience")
-            if not (optional and value is None) and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{name} must be a positive integer, not {value!r}")
-        check_precision(self.precision)
-
-
-@dataclass(frozen=True)
-class History:
-    """What happened in a run, parts before an interruption included where it has an output folder.
-
-    Attributes:
-        training: A row for each epoch: ``step``, ``loss`` (mean over the epoch), ``learning_rate``,
-            ``gradient_norm`` (of the last step), ``batches_per_second`` (compilation included).
-        validation: A row for each validation: ``step`` and the scores.
-        losses: Loss of every step that this call made.
-        best_score: Best score of the validations; NaN without one.
-        best_step: Steps done at that score.
-        step: Steps done.
-        stopped: ``"finished"``, ``"early"`` (patience is over) or ``"interrupted"``.
-    """
-
-    training: list[Row]
-    validation: list[Row]
-    losses: list[float]
-    best_score: float
-    best_step: int
-    step: int
-    stopped: str
+from zoo.training.checkpoints import write_model
+from zoo.training.loop import Loop, Report, Validate, check_patience
+from zoo.training.modes import computing
+from zoo.training.optimizer import frozen, make_optimizer, trainable_flags
+from zoo.training.settings import History, Settings
+from zoo.training.step import FIRST_SCALE, LossScale, StepResult, TrainStep
+from zoo.training.strategy import Batches
 
 
 def fit(
@@ -159,15 +78,14 @@ def fit(
     """
     strategy = strategy or tf.distribute.get_strategy()
     _check_scope(model, strategy)
-    if settings.patience is not None and validate is None:
-        raise InputError("early stopping (patience) needs a validation")
+    check_patience(settings, validate)
     synchronized = strategy.num_replicas_in_sync > 1
     with ExitStack() as stack:
         flags = stack.enter_context(frozen(model, settings.freeze))
         stack.enter_context(computing(model, precision=settings.precision, synchronized=synchronized))
-        run = _Run(model, loss, settings, strategy, validate, output, examples, report, flags)
-        stack.callback(run.close)
-        return run.train(batches)
+        stepper = KerasStepper(model, loss=loss, settings=settings, strategy=strategy, flags=flags)
+        hooks = {"validate": validate, "output": output, "examples": examples, "report": report}
+        return Loop(stepper, settings=settings, strategy=strategy, **hooks).run(batches)
 
 
 def _check_scope(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
@@ -177,26 +95,35 @@ def _check_scope(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
         )
 
 
-class _Run:
-    """One call of `fit`: the parts of a run, and its loop."""
+class KerasStepper:
+    """A Keras 3 model in training, on the replicas of a strategy; see `zoo.training.stepper.Stepper`.
 
-    def __init__(self, model, loss, settings: Settings, strategy, validate, output, examples, report, flags):
-        self.report, self.flags = report, flags
-        self.model, self.settings, self.strategy = model, settings, strategy
-        self.validate, self.examples = validate, examples
-        self.chief = is_chief(strategy)
-        self.folder = _made(output)
+    Args:
+        model: Built under the scope of `strategy`, with its frozen parts and its precision set.
+        loss: Called with the mask and the model's outputs; gives the mean over the pixels that count.
+        settings: Of the run.
+        strategy: Where the replicas run.
+        flags: The layers' ``trainable`` flags that a saved model has.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        loss: Callable,
+        settings: Settings,
+        strategy: tf.distribute.Strategy,
+        flags: Mapping[str, bool],
+    ):
+        self.model, self.flags = model, flags
         _seed_dropout(model, settings.seed)
         with strategy.scope():
             self.trained = without_auxiliary(model)  # what is scored and kept
             self.optimizer = make_optimizer(settings.optimizer, model.trainable_variables)
             momentum = settings.average
             self.average = None if momentum is None else WeightAverage(model, momentum=momentum)
-        self.state, self.checkpoints = self._restored()
-        self.training, self.validation, self.events = self._records()
-        self.losses: list[float] = []
         scaled = settings.precision == "float16"
-        self.step = TrainStep(
+        self._step = TrainStep(
             model,
             loss=loss,
             optimizer=self.optimizer,
@@ -204,212 +131,45 @@ class _Run:
             clip_norm=settings.clip_norm,
             accumulate=settings.accumulate,
             ignore_label=settings.ignore_label,
-            scale=self.state.loss_scale(),
+            scale=LossScale(FIRST_SCALE if scaled else 1.0),
             scaled=scaled,
             average=self.average,
         )
 
-    def _restored(self) -> tuple[RunState, Checkpoints | None]:
-        fresh = RunState(scale=FIRST_SCALE if self.settings.precision == "float16" else 1.0)
-        if self.folder is None:
-            return fresh, None
-        checkpoints = Checkpoints(
-            self.folder / "checkpoints",
-            model=self.model,
-            optimizer=self.optimizer,
-            average=self.average,
-            write=self.chief,
-        )
-        return checkpoints.restore() or fresh, checkpoints
+    @property
+    def scale(self) -> LossScale:
+        """That of the step."""
+        return self._step.scale
 
-    def _records(self) -> tuple[Table, Table, Events]:
-        folder, at = self.folder, {"step": self.state.step, "write": self.chief}
-        if folder is None:
-            return Table(None), Table(None), Events(None)
-        tables = (Table(folder / f"{name}.csv", **at) for name in ("training", "validation"))
-        return (*tables, Events(folder / "events" if self.chief else None))
+    @scale.setter
+    def scale(self, scale: LossScale) -> None:
+        self._step.scale = scale
 
-    def close(self) -> None:
-        self.events.close()
+    def parts(self) -> dict[str, object]:
+        return {"model": self.model, "optimizer": self.optimizer, "average": self.average}
 
-    # --- the loop -------------------------------------------------------------------------------------
+    def step(self, batches: Iterator, *, number: int, stop: bool) -> StepResult:
+        return self._step(batches, step=number, stop=stop)
 
-    def train(self, batches: Batches) -> History:
-        state, settings = self.state, self.settings
-        stopped = "early" if self._patience_over() else "finished"
-        if state.step < settings.steps and stopped == "finished":
-            start = state.step * settings.accumulate
-            iterator = distributed_iterator(batches, strategy=self.strategy, start=start)
-            with Interruption() as interruption, self._bar() as bar, self._naming_lost_workers():
-                stopped = self._loop(iterator, interruption, bar)
-        if self.average is not None:
-            self.average.exchange()
-        return History(
-            self.training.rows,
-            self.validation.rows,
-            self.losses,
-            state.best_score,
-            state.best_step,
-            state.step,
-            stopped,
-        )
+    def learning_rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.optimizer.learning_rate))
 
     @contextmanager
-    def _naming_lost_workers(self) -> Iterator[None]:
-        """Say what an operation means that waited for a worker in vain."""
-        try:
-            yield
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-            if self.strategy.cluster_resolver is None:
-                raise
-            kept = f" from the last checkpoint in {self.folder / 'checkpoints'}" if self.folder else ""
-            after = f"another worker has ended after step {self.state.step}"
-            raise WorkerLostError(f"{after}; start all workers again to go on{kept}") from error
-
-    def _bar(self) -> tqdm:
-        """Steps and time left, on standard error."""
-        shown = self.settings.progress
-        hidden = None if shown is None else not shown
-        options = {"disable": hidden if self.chief else True, "unit": "step", "dynamic_ncols": True}
-        return tqdm(total=self.settings.steps, initial=self.state.step, **options)
-
-    def _loop(self, iterator, interruption: Interruption, bar: tqdm) -> str:
-        state, settings = self.state, self.settings
-        images, since = 0, time.perf_counter()
-        while state.step < settings.steps:
-            result = self._one(iterator, interruption.requested)
-            bar.update()
-            bar.set_postfix(loss=f"{result.loss:.4f}", refresh=False)
-            images += settings.accumulate
-            epoch_ends = state.step % settings.epoch_steps == 0 or state.step == settings.steps
-            if epoch_ends:
-                seconds = time.perf_counter() - since
-                self._log(result, batches_per_second=images / seconds)
-                self._validated()
-                self._tell()
-                images, since = 0, time.perf_counter()
-            if epoch_ends or result.stop or self._checkpoint_due():
-                self._save()
-            if self._patience_over():
-                return "early"
-            if result.stop and state.step < settings.steps:
-                return "interrupted"
-        return "finished"
-
-    def _one(self, iterator, stop: bool) -> StepResult:
-        state = self.state
-        try:
-            result = self.step(iterator, step=state.step, stop=stop)
-        except StopIteration:
-            raise InputError(
-                f"the data ended after {state.step} of {self.settings.steps} steps; repeat them"
-            ) from None
-        if not math.isfinite(result.loss) or not (math.isfinite(result.norm) or result.skipped):
-            raise DivergedError(self._advice(result))
-        if result.skipped and self.step.scale.value < 1:
-            raise DivergedError(self._advice(result))
-        state.step += 1
-        state.loss_sum += result.loss
-        state.loss_count += 1
-        state.remember(self.step.scale)
-        self.losses.append(result.loss)
-        return result
-
-    def _advice(self, result: StepResult) -> str:
-        what = "gradient" if math.isfinite(result.loss) else "loss"
-        tries = ["a lower learning rate or a longer warm-up"]
-        if self.settings.clip_norm is None:
-            tries.append("clip_norm, such as 1.0")
-        if self.settings.precision == "float16":
-            tries.append("precision 'bfloat16' or 'float32'")
-        kept = f"; the last good weights are in {self.folder / 'checkpoints'}" if self.folder else ""
-        named = ", ".join(tries)
-        return (
-            f"the {what} is not finite at step {self.state.step + 1}; try {named}, and check the data{kept}"
-        )
-
-    def _checkpoint_due(self) -> bool:
-        every = self.settings.checkpoint_steps
-        return every is not None and self.state.step % every == 0
-
-    def _patience_over(self) -> bool:
-        return self.settings.patience is not None and self.state.stale >= self.settings.patience
-
-    # --- at the end of an epoch -----------------------------------------------------------------------
-
-    def _log(self, result: StepResult, *, batches_per_second: float) -> None:
-        state = self.state
-        rate = self.optimizer.learning_rate
-        row = {
-            "step": state.step,
-            "loss": state.loss_sum / state.loss_count,
-            "learning_rate": float(keras.ops.convert_to_numpy(rate)),
-            "gradient_norm": result.norm,
-            "batches_per_second": batches_per_second,
-        }
-        state.loss_sum, state.loss_count = 0.0, 0
-        self.training.append(row)
-        self._scalars("training", row)
-
-    def _scalars(self, group: str, row: Row) -> None:
-        values = {f"{group}/{name}": value for name, value in row.items() if name != "step"}
-        self.events.scalars(values, step=row["step"])
-
-    def _validated(self) -> None:
-        """Validate, and keep the model if it is the best so far."""
-        if self.validate is None:
-            return
+    def snapshot(self) -> Iterator[keras.Model]:
         with self.average.applied() if self.average else nullcontext():
-            scores = {name: float(value) for name, value in self.validate(self.trained).items()}
-            if self.settings.monitor not in scores:
-                known = ", ".join(scores)
-                raise InputError(
-                    f"monitor {self.settings.monitor!r} is no validation score; they are {known}"
-                )
-            score = scores[self.settings.monitor]
-            # Not `score > best`: the first score must win against NaN.
-            if not score <= self.state.best_score and not math.isnan(score):
-                self.state.best_score, self.state.best_step, self.state.stale = score, self.state.step, 0
-                self._keep_best()
-            else:
-                self.state.stale += 1
-            self._draw_examples()
-        row = {"step": self.state.step, **scores}
-        self.validation.append(row)
-        self._scalars("validation", row)
+            yield self.trained
 
-    def _keep_best(self) -> None:
-        if self.folder is not None and self.chief:
-            plain = computing(self.model, precision="float32", synchronized=False)
-            with plain, trainable_flags(self.model, self.flags):
-                write_model(self.trained, self.folder / "best.keras")
+    def is_complete(self, step: int) -> bool:
+        return True
 
-    def _draw_examples(self) -> None:
-        if self.folder is None or not self.chief or not self.examples:
-            return
-        label_set = label_set_of(self.trained)
-        for index, image in enumerate(self.examples):
-            drawn = model_overlay(self.trained, image, label_set)
-            self.events.image(f"examples/{index}", drawn, step=self.state.step)
+    def write(self, model: keras.Model, path: Path) -> None:
+        plain = computing(self.model, precision="float32", synchronized=False)
+        with plain, trainable_flags(self.model, self.flags):
+            write_model(model, path)
 
-    def _tell(self) -> None:
-        if self.report is not None and self.chief:
-            self.report(self.training.rows[-1], self.validation.rows[-1] if self.validate else {})
-
-    def _save(self) -> None:
-        if self.checkpoints is not None:
-            self.checkpoints.save(self.state)
-
-
-def _made(output: Path | str | None) -> Path | None:
-    if output is None:
-        return None
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
-    return folder
+    def finish(self) -> None:
+        if self.average is not None:
+            self.average.exchange()
 
 
 def _seed_dropout(model: keras.Model, seed: int) -> None:

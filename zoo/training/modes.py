@@ -7,22 +7,13 @@ from collections.abc import Iterator
 
 import keras
 
-from zoo.errors import InputError
 from zoo.layers import BilinearUpsampling2D
 from zoo.layers.preprocessing import Normalize
 from zoo.layers.resize import Resize
+from zoo.training.precision import PRECISIONS, check_precision
 
-# Keras' name of the policy: computing in 16 bits, variables in 32.
-PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 # Their accuracy is that of the image or of the logits, so they stay in float32 in every mode.
 _ALWAYS_FLOAT32 = (Normalize, Resize, BilinearUpsampling2D)
-
-
-def check_precision(precision: str) -> str:
-    """`precision` itself, or an `InputError` that lists the known ones."""
-    if precision not in PRECISIONS:
-        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-    return precision
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ class Table:
         self._rewrite()
 
     def append(self, row: Mapping[str, float]) -> None:
-        """Add a row; all rows of a table have the same columns."""
+        """Add a row; a file has the columns of its first one."""
         self.rows.append(dict(row))
         if self.path is None:
             return
@@ -65,7 +65,9 @@ class Table:
 
 
 def _writer(file, row: Row) -> csv.DictWriter:
-    return csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
+    # A table that an earlier version began may lack a column; it goes on without.
+    options = {"extrasaction": "ignore", "lineterminator": "\n"}
+    return csv.DictWriter(file, fieldnames=list(row), **options)
 
 
 def _read(path: Path) -> list[Row]:

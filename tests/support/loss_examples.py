@@ -1,4 +1,4 @@
-"""Every loss with settings of its own, and pixels to try it on."""
+"""One loss of each kind, and labels and logits to try them on."""
 
 import numpy as np
 
@@ -47,3 +47,14 @@ def example(shape=(3, 5, 7), seed=0):
     labels[rng.random(shape) < 0.25] = 255
     labels[-1] = 255
     return labels, rng.normal(0, 2, (*shape, CLASSES)).astype(np.float32)
+
+
+def softmax(logits):
+    exponents = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+    return exponents / exponents.sum(-1, keepdims=True)
+
+
+def pixels(labels, logits):
+    """``(label, probabilities)`` of every counted pixel of one image."""
+    pairs = zip(labels.ravel(), softmax(logits).reshape(-1, CLASSES), strict=True)
+    return [(int(y), p) for y, p in pairs if y != 255]

@@ -1,0 +1,288 @@
+"""How a network is trained, as plain data that a file can hold."""
+
+from __future__ import annotations
+
+import math
+import os
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+
+from zoo.datasets.augmentation import Augmentation
+from zoo.errors import InputError
+from zoo.training.precision import check_precision
+
+LOSSES = ("cross-entropy", "ohem", "dice", "lovasz")
+SCHEDULES = ("poly", "cosine")
+# Counts of at least one, and those that may be left out with `None`.
+_COUNTS = ("epochs", "batch_size", "accumulate", "region_every", "validate_every")
+_OPTIONAL_COUNTS = ("patience",)
+_SWITCHES = ("balance", "auxiliary")
+# For messages: values from files may be nested without end.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+# What TensorFlow's integers hold, and more than any number here needs to be.
+_MOST, _MOST_SEED, _LARGEST = 2**31 - 1, 2**32 - 1, 1e30
+# Numbers: (smallest, whether it is allowed itself, what they stay below, whether `None` is allowed).
+_NUMBERS = {
+    "learning_rate": (0.0, False, math.inf, False),
+    "warmup": (0.0, True, math.inf, True),
+    "weight_decay": (0.0, True, math.inf, False),
+    "backbone_factor": (0.0, False, math.inf, False),
+    "label_smoothing": (0.0, True, 1.0, False),
+    "average": (0.0, False, 1.0, True),
+    "clip_norm": (0.0, False, math.inf, True),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained; what it is trained on, and where, is no part of it.
+
+    Attributes:
+        epochs: Passes over the data.
+        batch_size: Images of a batch, over all devices; an epoch leaves out what fills no batch.
+        crop: (height, width) of the crops in pixels.
+        augmentation: Ranges of the random changes of the images.
+        loss: Weight of each term of the loss: ``"cross-entropy"``, ``"ohem"`` (the hardest quarter of the
+            pixels), ``"dice"`` and ``"lovasz"``.
+        label_smoothing: Share of the other classes in cross-entropy, from 0 to below 1.
+        region_every: Dice and Lovász take each so many rows and columns only.
+        balance: Whether cross-entropy weighs each class by ``1 / ln(1.10 + its share of the pixels)``, after
+            Paszke et al. 2016 (ENet), section 5.2.
+        auxiliary: Whether a second head is trained as well, with 0.4 of the loss (Zhao et al. 2017,
+            section 3.3); the model must have it, and what is kept has not.
+        learning_rate: AdamW's after the warm-up; it falls to 0.
+        schedule: How it falls: ``"poly"`` (power 0.9) or ``"cosine"``.
+        warmup: Epochs of linear rise; `None` for one, but at most a tenth of the run.
+        weight_decay: Of kernels.
+        backbone_factor: The backbone's learning rate over that of the head.
+        average: Momentum of the moving average of the weights, or `None`.
+        freeze: Parts that are not trained, such as ``"backbone"`` or ``"batch_norm"``.
+        clip_norm: Limit of the global norm of the gradient, or `None`.
+        accumulate: Batches whose gradients make one step.
+        validate_every: Epochs between validations.
+        patience: Validations without a better score after which the run stops, or `None`.
+        precision: ``"float32"``, ``"float16"`` (with loss scaling) or ``"bfloat16"``.
+        seed: Of the order of the data, its augmentation and dropout; 0 or more.
+
+    Raises:
+        InputError: A value outside of the above.
+    """
+
+    epochs: int = 30
+    batch_size: int = 8
+    crop: tuple[int, int] = (321, 321)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: Mapping[str, float] = field(default_factory=lambda: {"cross-entropy": 1.0}, hash=False)
+    label_smoothing: float = 0.0
+    region_every: int = 1
+    balance: bool = False
+    auxiliary: bool = False
+    learning_rate: float = 1e-3
+    schedule: str = "poly"
+    warmup: float | None = None
+    weight_decay: float = 1e-2
+    backbone_factor: float = 1.0
+    average: float | None = None
+    freeze: tuple[str, ...] = ()
+    clip_norm: float | None = None
+    accumulate: int = 1
+    validate_every: int = 1
+    patience: int | None = None
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (*_COUNTS, *_OPTIONAL_COUNTS):
+            _check_count(name, getattr(self, name), least=1, optional=name in _OPTIONAL_COUNTS)
+        _check_count("seed", self.seed, least=0, most=_MOST_SEED)
+        for name, limits in _NUMBERS.items():
+            object.__setattr__(self, name, _checked_number(name, getattr(self, name), *limits))
+        for name in _SWITCHES:
+            _check_switch(name, getattr(self, name))
+        if not isinstance(self.augmentation, Augmentation):
+            raise InputError(f"augmentation must be an Augmentation, not {_SHORT.repr(self.augmentation)}")
+        _check_switch("flip of augmentation", self.augmentation.flip)
+        if self.schedule not in SCHEDULES:
+            shown = _SHORT.repr(self.schedule)
+            raise InputError(f"schedule must be one of {', '.join(SCHEDULES)}, not {shown}")
+        if not isinstance(self.precision, str):
+            raise InputError(f"precision must be a name such as float32, not {_SHORT.repr(self.precision)}")
+        check_precision(self.precision)
+        object.__setattr__(self, "crop", _checked_crop(self.crop))
+        object.__setattr__(self, "freeze", _checked_parts(self.freeze))
+        object.__setattr__(self, "loss", MappingProxyType(_checked_terms(self.loss)))
+        self._check_loss()
+
+    def __reduce__(self) -> tuple:
+        # A read-only mapping cannot be copied or sent to another process; plain data can.
+        return Recipe.from_dict, (self.to_dict(),)
+
+    def _check_loss(self) -> None:
+        if self.region_every != 1 and not {"dice", "lovasz"} & set(self.loss):
+            raise InputError("region_every belongs to dice and lovasz, which loss leaves out")
+        if "cross-entropy" not in self.loss and (self.balance or self.label_smoothing):
+            raise InputError("balance and label_smoothing belong to cross-entropy, which loss leaves out")
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Optimizer steps of one pass over so many images, at least 1.
+
+        Raises:
+            InputError: Too few images for one batch.
+        """
+        if images < self.batch_size:
+            raise InputError(
+                f"batch_size must be that of a batch no larger than the data: {self.batch_size} is more "
+                f"than {images} images"
+            )
+        return max(1, images // (self.batch_size * self.accumulate))
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for a JSON or YAML file; `from_dict` is the way back."""
+        return {name: _plain(getattr(self, name)) for name in names()}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, object]) -> Recipe:
+        """The recipe of a document in which a setting that is left out has its usual value.
+
+        Raises:
+            InputError: A key that is none of a recipe, or a value that the recipe does not allow.
+        """
+        values = _known(document, names(), what="a recipe")
+        if "augmentation" in values:
+            inner = _known(values["augmentation"], augmentation_names(), what="augmentation")
+            values["augmentation"] = Augmentation(**{name: _frozen(name, x) for name, x in inner.items()})
+        return cls(**values)
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write ``*.json``, ``*.yaml`` or ``*.yml``, whole or not at all.
+
+        Raises:
+            InputError: Another suffix, or a file that cannot be written.
+        """
+        from zoo.training.recipe_files import write
+
+        return write(self.to_dict(), Path(path))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Recipe:
+        """The recipe in a file that `save` or a person wrote.
+
+        Raises:
+            InputError: Another suffix, a file that cannot be read, is too large or no document, or a key or
+                value that no recipe has; names the file.
+        """
+        from zoo.training.recipe_files import read
+
+        document = read(Path(path))
+        try:
+            return cls.from_dict(document)
+        except ValueError as error:  # an InputError, or a number of too many digits to be shown
+            raise InputError(f"{path}: {error}") from error
+
+
+def names() -> tuple[str, ...]:
+    """Names of a recipe's settings."""
+    return tuple(field.name for field in fields(Recipe))
+
+
+def augmentation_names() -> tuple[str, ...]:
+    """Names of the settings within ``augmentation``."""
+    return tuple(field.name for field in fields(Augmentation))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Augmentation):
+        return {name: _plain(getattr(value, name)) for name in augmentation_names()}
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def flat(recipe: Recipe) -> dict[str, object]:
+    """Every setting under a name of its own, augmentation's among the others: what runs are told apart by.
+
+    ``no_flip`` stands for the opposite of ``flip``, as in all records of runs so far.
+    """
+    values = {name: getattr(recipe, name) for name in names() if name != "augmentation"}
+    values |= {name: getattr(recipe.augmentation, name) for name in augmentation_names() if name != "flip"}
+    return {**values, "loss": dict(recipe.loss), "no_flip": not recipe.augmentation.flip}
+
+
+def _frozen(name: str, value: object) -> object:
+    """A value of a document as `Augmentation` holds it: numbers as floats, a list as a tuple."""
+    parts = value if isinstance(value, list) else [value]
+    if any(isinstance(part, list | tuple | dict | set) for part in parts):
+        raise InputError(
+            f"{name} of augmentation must be one or two numbers, or true or false, not {_SHORT.repr(value)}"
+        )
+    whole = [isinstance(x, int) and not isinstance(x, bool) and abs(x) < _LARGEST for x in parts]
+    numbers = [float(x) if is_whole else x for x, is_whole in zip(parts, whole, strict=True)]
+    return tuple(numbers) if isinstance(value, list) else numbers[0]
+
+
+def _known(document: object, allowed: tuple[str, ...], *, what: str) -> dict:
+    if not isinstance(document, Mapping):
+        raise InputError(f"{what} must be keys with values, not {_SHORT.repr(document)}")
+    unknown = [key for key in document if key not in allowed]
+    if unknown:
+        shown = _SHORT.repr(unknown[0])
+        raise InputError(f"{what} has no {shown}; allowed are {', '.join(allowed)}")
+    return dict(document)
+
+
+def _check_count(name: str, value: object, *, least: int, most: int = _MOST, optional: bool = False) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{name} must be an integer of {least} or more, not {_SHORT.repr(value)}")
+    if not least <= value <= most:
+        bound = f"{least} or more" if value < least else f"at most {most}"
+        raise InputError(f"{name} must be {bound}, not {_SHORT.repr(value)}")
+
+
+def _checked_number(
+    name: str, value: object, low: float, low_allowed: bool, high: float, optional: bool
+) -> float | None:
+    if value is None and optional:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and (low < value < min(high, _LARGEST) or (low_allowed and value == low)):
+        return float(value)
+    least = f"{low:g} or more" if low_allowed else f"above {low:g}"
+    beyond = high < math.inf or (number and value >= _LARGEST)
+    most = f" and below {min(high, _LARGEST):g}" if beyond else ""
+    none = ", or none" if optional else ""
+    raise InputError(f"{name} must be a number {least}{most}{none}, not {_SHORT.repr(value)}")
+
+
+def _check_switch(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false, not {_SHORT.repr(value)}")
+
+
+def _checked_crop(value: object) -> tuple[int, int]:
+    sizes = tuple(value) if isinstance(value, list | tuple) else ()
+    if len(sizes) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
+        raise InputError(f"crop must be a height and a width of 1 or more, not {_SHORT.repr(value)}")
+    return sizes
+
+
+def _checked_parts(value: object) -> tuple[str, ...]:
+    parts = tuple(value) if isinstance(value, list | tuple) else (None,)
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(f"freeze must be a list of names of parts, not {_SHORT.repr(value)}")
+    return parts
+
+
+def _checked_terms(value: object) -> dict[str, float]:
+    terms = dict(value) if isinstance(value, Mapping) else {}
+    if not terms or any(name not in LOSSES for name in terms):
+        raise InputError(
+            f"loss must give the weights of some of {', '.join(LOSSES)}, not {_SHORT.repr(value)}"
+        )
+    limits = (0.0, True, math.inf, False)
+    return {name: _checked_number(f"{name} of loss", weight, *limits) for name, weight in terms.items()}
