@@ -7,10 +7,11 @@ from zoo import export
 from zoo.export.onnx import writer as onnx_writer
 from zoo.export.saved_model import writer as saved_model_writer
 from zoo.export.tflite import writer as tflite_writer
-from zoo.labels import named
+from zoo.labels import VOC21, named
 from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
 from zoo.layers.preprocessing import Normalize
 from zoo.layers.resize import SegmentationLogits
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp_mobilenet_v2
 
 LABELS = named(("road", "sky", "naïve ☂"))
 SIZE = (33, 47)
@@ -57,3 +58,18 @@ def write(format, model, folder, **options):
     if format == "tflite":
         options.setdefault("input_size", SIZE)
     return EXPORTS[format](model, folder / NAMES[format], **options)
+
+
+def all_formats(model, folder):
+    """The model in all three formats in a folder, with their reports by format."""
+    model.zoo_source = {"model": "tiny", "weights": "seeded"}
+    return folder, {format: write(format, model, folder) for format in FORMATS}
+
+
+def deeplab(convention, output_stride, **settings):
+    """A narrow DeepLab with seeded weights."""
+    keras.utils.set_random_seed(0)
+    model = deeplabv3_aspp_mobilenet_v2(
+        label_set=VOC21, convention=convention, output_stride=output_stride, aspp_channels=32, **settings
+    )
+    return seeded(model)
