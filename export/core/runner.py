@@ -6,7 +6,7 @@ Unlike an `Artifact` this takes files of anybody, and converts no input while th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,8 @@ class Runner:
 
 class TensorFlowRunner(Runner):
     """What a `tf.function` and a signature of a SavedModel share."""
+
+    _call: Callable
 
     @classmethod
     def import_runtime(cls, *, threads: int) -> None:

@@ -39,6 +39,8 @@ def test_taken_names_are_refused_and_a_registration_can_be_undone():
     assert formats.names() == ("tflite", "onnx", "saved_model", "new")
     registration.undo()
     assert formats.rows() == formats.FORMATS
+    with pytest.raises(InputError, match="format must be one of tflite, onnx, saved_model, not 'new'"):
+        formats.find("new")
 
 
 def test_folders_with_a_suffix_are_told_from_files(tmp_path):
