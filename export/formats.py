@@ -188,8 +188,6 @@ def register(format: Format) -> Registration:
             own = getattr(format.shape, what)
             if own is not None and own == getattr(other.shape, what):
                 raise InputError(f"{what} {own!r} is that of the format {other.name!r}")
-    if format.shape.suffix is None and format.shape.marker is None:
-        raise InputError(f"format {format.name!r} needs a suffix or a marker to be told by")
     _registered[format.name] = format
     return Registration(format)
 

@@ -14,6 +14,8 @@ import numpy as np
 from zoo.errors import InputError
 from zoo.export.core.operation_times import OperationTable
 
+_COLOURS = 3
+
 
 class Runner:
     """A loaded model.
@@ -89,22 +91,22 @@ def pixels(shape: tuple[int, ...], dtype) -> np.ndarray:
 
 def image_axes(shape: tuple[int | None, ...], path: Path) -> tuple[int, int]:
     """The axes of height and width: those behind or before the three colours."""
-    if len(shape) == 4 and shape[3] == 3:
+    if len(shape) == 4 and shape[3] == _COLOURS:
         return 1, 2
-    if len(shape) == 4 and shape[1] == 3:
+    if len(shape) == 4 and shape[1] == _COLOURS:
         return 2, 3
     raise InputError(f"{path} takes {shape}, not one batch of RGB images")
 
 
 def static_size(shape: tuple[int | None, ...], axes: tuple[int, int]) -> tuple[int, int] | None:
     """(height, width) where the shape states both."""
-    size = tuple(shape[axis] for axis in axes)
-    return None if None in size else size
+    height, width = (shape[axis] for axis in axes)
+    return None if height is None or width is None else (height, width)
 
 
 def full_shape(
     shape: tuple[int | None, ...], axes: tuple[int, int], size: tuple[int, int]
 ) -> tuple[int, ...]:
     """One image of that size."""
-    wanted = dict(zip(axes, size, strict=True))
-    return tuple(wanted.get(axis, 1 if axis == 0 else length) for axis, length in enumerate(shape))
+    known = {0: 1, **dict(zip(axes, size, strict=True))}
+    return tuple(known.get(axis, _COLOURS) for axis in range(len(shape)))

@@ -35,17 +35,21 @@ class Shape:
     suffix: str | None = None
     marker: str | None = None
 
+    def __post_init__(self):
+        if self.suffix is None and self.marker is None:
+            raise InputError(f"a {self.title} needs a suffix or a marker to be told by")
+
     def named(self, path: Path) -> bool:
         """Whether a path, which need not exist, is one of the format by its name or by what it holds."""
-        if self.suffix is not None:
-            return path.suffix == self.suffix
-        return (path / self.marker).is_file()
+        return self.marked(path) if self.suffix is None else path.suffix == self.suffix
 
     def stands_at(self, path: Path) -> bool:
         """Whether there is a file or folder of the format."""
-        return self.named(path) and (
-            path.is_file() if self.marker is None else (path / self.marker).is_file()
-        )
+        return self.named(path) and (path.is_file() if self.marker is None else self.marked(path))
+
+    def marked(self, path: Path) -> bool:
+        """Whether a folder holds the marker."""
+        return self.marker is not None and (path / self.marker).is_file()
 
 
 def check_target(
@@ -84,7 +88,7 @@ def _check_replaceable_folder(path: Path, shape: Shape) -> None:
     what = article(shape.title.removesuffix(" folder"))
     if not path.is_dir():
         raise InputError(f"cannot write {path}: a file stands there, and {what} is a folder")
-    if any(path.iterdir()) and not (path / shape.marker).is_file():
+    if any(path.iterdir()) and not shape.marked(path):
         raise InputError(f"cannot write {path}: the folder holds something other than {what}")
 
 

@@ -139,7 +139,8 @@ def _common_size(facts: dict[str, dict], paths: dict[str, Path], size) -> tuple[
                 f"{name} takes images of {own[0]}x{own[1]}, not {size[0]}x{size[1]}:"
                 " files of different sizes cannot be compared"
             )
-    return tuple(size)
+    height, width = size
+    return height, width
 
 
 # --- rounds -----------------------------------------------------------------------------------------------
