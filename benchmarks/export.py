@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import io
 import json
 import logging
@@ -152,12 +151,9 @@ def stock_onnx(stock: keras.Model, path: Path) -> None:
 def zoo_file(model: keras.Model, name: str, path: Path, size: tuple[int, int]) -> None:
     """What `zoo.export` writes; a `ZooError` says why it cannot."""
     format, settings = OURS[name]
-    write = {"tflite": export.to_tflite, "onnx": export.to_onnx}[format]
-    if not set(settings) <= set(inspect.signature(write).parameters):
-        raise ZooError(f"this version writes no quantized {format} files")
     if settings.get("quantize") == "int8":
         settings = {**settings, "calibration": [synthetic_image(*size, seed=i) for i in range(CALIBRATION)]}
-    write(model, path, input_size=size, **settings)
+    export.to_format(format, model, path, input_size=size, **settings)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Every model of the registry, whole, in every format: size of the files and how exactly they compute.
 
 Weights are random, of the size that keeps activations alive through the depth. Each file is held against the
-Keras model at three sizes (a TFLite file has one, so there are three); printed are megabytes and the largest
+Keras model at three sizes (a file of one size is written for each); printed are megabytes and the largest
 error of a logit as a share of the largest logit. The export itself refuses a file whose classes differ.
 
     python benchmarks/formats.py
@@ -31,11 +31,11 @@ from zoo import export
 from zoo.cli.export import parse_size
 from zoo.cli.quantization import native_output_hidden
 from zoo.errors import ZooError
+from zoo.export.formats import Format, rows
 from zoo.export.proof.parity import synthetic_image
 from zoo.models import registry
 
 SIZES = ("96x96", "65x65", "64x97")
-FORMATS = ("SavedModel", "TFLite", "ONNX")
 
 
 def randomize(model: keras.Model, seed: int = 0) -> None:
@@ -55,17 +55,18 @@ def randomize(model: keras.Model, seed: int = 0) -> None:
         variable.assign(value)
 
 
-def reports(model: keras.Model, format: str, sizes, folder: Path) -> list:
+def reports(model: keras.Model, format: Format, sizes, folder: Path) -> list:
     """The reports of a format's exports: of one file for all sizes, or of one for each."""
     images = [synthetic_image(*size) for size in sizes]
-    if format == "SavedModel":
-        return [export.to_saved_model(model, folder / "m", images=images)]
-    if format == "ONNX":
-        return [export.to_onnx(model, folder / "m.onnx", images=images)]
-    return [export.to_tflite(model, folder / f"{h}x{w}.tflite", input_size=(h, w)) for h, w in sizes]
+    suffix = format.shape.suffix or ""
+    if not format.static_size:
+        return [export.to_format(format.name, model, folder / f"m{suffix}", images=images)]
+    return [
+        export.to_format(format.name, model, folder / f"{h}x{w}{suffix}", input_size=(h, w)) for h, w in sizes
+    ]
 
 
-def cell(model: keras.Model, format: str, sizes) -> str:
+def cell(model: keras.Model, format: Format, sizes) -> str:
     """``MB, error``, the worst of the files; or why there is none."""
     with tempfile.TemporaryDirectory() as folder, _quiet():
         try:
@@ -100,11 +101,12 @@ def main() -> int:
     sizes = [parse_size(text) for text in args.sizes]
     for name in ("tensorflow", "absl", "tf2onnx", "zoo"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    print(f"| model | {' | '.join(FORMATS)} |\n|---|{'---|' * len(FORMATS)}", flush=True)
+    written = rows("writer")
+    print(f"| model | {' | '.join(row.name for row in written)} |\n|---|{'---|' * len(written)}", flush=True)
     for name in args.models:
         model = zoo.load(name, weights=None)
         randomize(model)
-        print(f"| `{name}` | {' | '.join(cell(model, format, sizes) for format in FORMATS)} |", flush=True)
+        print(f"| `{name}` | {' | '.join(cell(model, format, sizes) for format in written)} |", flush=True)
         del model
         keras.backend.clear_session()
         gc.collect()

@@ -6,27 +6,71 @@ Importing this package loads no TensorFlow, and neither does running a TFLite or
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.export.core.artifact import Artifact, Port
+    from zoo.export.core.operation_times import OperationTable, OperationTime
+    from zoo.export.core.quantization import FloatOperation, Quantization
+    from zoo.export.deploy import Rewrite
+    from zoo.export.exports import to_format, to_onnx, to_saved_model, to_tflite
+    from zoo.export.formats import Format
+    from zoo.export.opening import open_artifact
+    from zoo.export.proof.layer_search import FirstDifference
+    from zoo.export.proof.noisiest_layer import NoisiestLayer
+    from zoo.export.proof.parity import Parity
+    from zoo.export.proof.quantized_parity import QuantizedParity
+    from zoo.export.report import ExportReport
+    from zoo.export.timing.bench import bench
+    from zoo.export.timing.measurement import Bench, Timing
+    from zoo.export.verification import find_difference, verify
 
 _HOMES = {
-    "to_saved_model": "zoo.export.publish",
-    "to_tflite": "zoo.export.publish",
-    "to_onnx": "zoo.export.publish",
-    "verify": "zoo.export.publish",
-    "find_difference": "zoo.export.publish",
-    "bench": "zoo.export.timing.bench",
-    "open_artifact": "zoo.export.opening",
-    "Artifact": "zoo.export.opening",
-    "ExportReport": "zoo.export.core.report",
+    "Artifact": "zoo.export.core.artifact",
+    "Bench": "zoo.export.timing.measurement",
+    "ExportReport": "zoo.export.report",
+    "FirstDifference": "zoo.export.proof.layer_search",
+    "FloatOperation": "zoo.export.core.quantization",
+    "Format": "zoo.export.formats",
+    "NoisiestLayer": "zoo.export.proof.noisiest_layer",
+    "OperationTable": "zoo.export.core.operation_times",
+    "OperationTime": "zoo.export.core.operation_times",
     "Parity": "zoo.export.proof.parity",
+    "Port": "zoo.export.core.artifact",
+    "Quantization": "zoo.export.core.quantization",
+    "QuantizedParity": "zoo.export.proof.quantized_parity",
+    "Rewrite": "zoo.export.deploy",
+    "Timing": "zoo.export.timing.measurement",
+    "bench": "zoo.export.timing.bench",
+    "find_difference": "zoo.export.verification",
+    "open_artifact": "zoo.export.opening",
+    "to_format": "zoo.export.exports",
+    "to_onnx": "zoo.export.exports",
+    "to_saved_model": "zoo.export.exports",
+    "to_tflite": "zoo.export.exports",
+    "verify": "zoo.export.verification",
 }
 
 __all__ = [
     "Artifact",
+    "Bench",
     "ExportReport",
+    "FirstDifference",
+    "FloatOperation",
+    "Format",
+    "NoisiestLayer",
+    "OperationTable",
+    "OperationTime",
     "Parity",
+    "Port",
+    "Quantization",
+    "QuantizedParity",
+    "Rewrite",
+    "Timing",
     "bench",
     "find_difference",
     "open_artifact",
+    "to_format",
     "to_onnx",
     "to_saved_model",
     "to_tflite",

@@ -25,7 +25,7 @@ class Artifact:
     """An exported model that is ready to run.
 
     Attributes:
-        format: ``"saved_model"``, ``"tflite"`` or ``"onnx"``.
+        format: Its name in `zoo.export.formats`.
         path: Where it was opened.
         metadata: Its self-description.
         inputs: Names, shapes and types of its inputs.

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.export.opening import Artifact
+from zoo.export.core.artifact import Artifact
 from zoo.layers.resize import FLOOR, SegmentationLogits
 
 # Softmax of a logit of 0 among these is 1: what a mask says of a pixel's class, it says for sure.

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import zoo
+from zoo._version import __version__
 from zoo.errors import InputError
 from zoo.export.core import mask_head
 from zoo.export.core.metadata import INPUT_NAME, Metadata, check_head
@@ -159,7 +159,7 @@ def prepare(
         layout=layout,
         input_size=_check_size(model, input_size),
         fingerprint=fingerprint(model),
-        producer=f"atrous-zoo {zoo.__version__}",
+        producer=f"atrous-zoo {__version__}",
     )
     rewrites = check_rewrites(rewrites)
     if not multiplies_padding:

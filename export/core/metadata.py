@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from zoo.errors import FormatError, InputError
+from zoo.export.core.kinds import KINDS
 from zoo.labels import LabelSet
 
 # Name of the SavedModel asset, the TFLite metadata buffer and the ONNX property that hold the JSON text.
@@ -21,8 +22,6 @@ SIGNATURE = "serving_default"
 # The second signature of a SavedModel. Servers take an input that ends in "_bytes" as base64 from JSON.
 BYTES_SIGNATURE = "serving_bytes"
 BYTES_NAME = "image_bytes"
-# Kinds of quantized TFLite files.
-QUANTIZATIONS = ("float16", "dynamic", "int8")
 # Class names for other software, one a line.
 LABEL_FILE = "labels.txt"
 SCHEMA = 1
@@ -78,7 +77,7 @@ class Metadata:
 
     @property
     def _input_type(self) -> str:
-        return "uint8" if self.quantization and self.quantization["kind"] == "int8" else "float32"
+        return KINDS[self.quantization["kind"]].image if self.quantization else "float32"
 
     @classmethod
     def from_json(cls, text: str | bytes, *, path) -> Metadata:

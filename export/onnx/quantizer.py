@@ -14,9 +14,10 @@ import onnx
 from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType, create_calibrator
 
 from zoo.export.core.deployment import Deployment
+from zoo.export.core.float_layers import quantize_with
 from zoo.export.core.metadata import INPUT_NAME
-from zoo.export.core.quantization import FloatOperation, Plan, Quantization, quantize_with
-from zoo.export.onnx import probe as onnx_probe
+from zoo.export.core.quantization import FloatOperation, Plan, Quantization
+from zoo.export.onnx import rounding
 from zoo.export.onnx.artifact import float_nodes, run_once, session_of
 
 # What ONNX Runtime computes in integers. Not among them: Resize, whose 8-bit kernel cuts off where it should
@@ -30,7 +31,7 @@ _BYTES = "image/float"
 def quantize(
     model: onnx.ModelProto, deployment: Deployment, plan: Plan
 ) -> tuple[onnx.ModelProto, Quantization]:
-    """The int8 graph of a float one, and what was done; see `zoo.export.core.quantization.quantize_with`."""
+    """The int8 graph of a float one, and what was done; see `zoo.export.core.float_layers.quantize_with`."""
     converter = IntegerConverter(model, deployment, plan.calibration.images)
     content, done = quantize_with(converter, deployment, plan)
     return onnx.load_model_from_string(content), done
@@ -45,7 +46,7 @@ class IntegerConverter:
     last resize) stays in float.
 
     The images are seen once, when the ranges of all tensors are taken. A
-    `zoo.export.core.quantization.Converter`.
+    `zoo.export.core.float_layers.Converter`.
 
     Attributes:
         layers: Nodes that can be left in float, in the order of execution.
@@ -74,8 +75,8 @@ class IntegerConverter:
         return model.SerializeToString()
 
     def errors(self) -> dict[str, float]:
-        """See `zoo.export.core.quantization.Converter.errors`."""
-        probe = onnx_probe.build(self._model, self._quantized(()), watched=self.layers)
+        """See `zoo.export.core.float_layers.Converter.errors`."""
+        probe = rounding.build(self._model, self._quantized(()), watched=self.layers)
         session = session_of(probe.model.SerializeToString(), threads=2, optimize=False)
         sums = np.zeros((len(self.layers), 2))
         for image in self._images:
@@ -87,14 +88,14 @@ class IntegerConverter:
         return dict(sorted(errors.items(), key=lambda item: -item[1]))
 
     def runner(self, content: bytes) -> Callable[[np.ndarray], np.ndarray]:
-        """See `zoo.export.core.quantization.Converter.runner`."""
+        """See `zoo.export.core.float_layers.Converter.runner`."""
         session = session_of(content, threads=2)
         return lambda batch: run_once(session, batch, channels_first=self._channels_first)
 
     def float_operations(
         self, content: bytes, errors: Mapping[str, float], *, bounded: bool
     ) -> tuple[FloatOperation, ...]:
-        """See `zoo.export.core.quantization.Converter.float_operations`."""
+        """See `zoo.export.core.float_layers.Converter.float_operations`."""
         graph = onnx.load_model_from_string(content).graph
         left = {*errors, *_activations_of(self._model.graph, errors)}
         found = []

@@ -23,7 +23,7 @@ from zoo.export.onnx import properties as onnx_properties
 from zoo.export.onnx.quantizer import quantize
 from zoo.export.onnx.source import Source, give_back
 
-MIN_OPSET = 13
+MIN_OPSET, OPSET = 13, 18
 _NHWC_TO_NCHW = [0, 3, 1, 2]
 _NCHW_TO_NHWC = [0, 2, 3, 1]
 # TensorFlow's flags in ONNX's words; with neither, the first pixels' centres coincide ("asymmetric").
@@ -110,7 +110,7 @@ _HANDLERS = {
 }
 
 
-def check_opset(opset: int) -> int:
+def check_opset(opset: int = OPSET) -> int:
     """`opset` itself, or an `InputError` with the range that the installed packages can write."""
     newest = onnx.defs.onnx_opset_version()
     if not isinstance(opset, int) or not MIN_OPSET <= opset <= newest:
@@ -207,7 +207,9 @@ def float_model(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
     return model
 
 
-def write(deployment: Deployment, path: Path, *, opset: int, plan: Plan | None = None) -> Quantization | None:
+def write(
+    deployment: Deployment, path: Path, *, opset: int = OPSET, plan: Plan | None = None
+) -> Quantization | None:
     """Write the file `path`, checked with full shape inference; what was done where it is quantized."""
     model, done = float_model(deployment, opset=check_opset(opset)), None
     if plan is not None:

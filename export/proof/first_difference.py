@@ -5,14 +5,13 @@ and the cut one is written in the same format: that sees every layer by itself. 
 tensors that it names after layers are read (`zoo.export.proof.intermediates`); layers that the file merges
 into one operation then stand together.
 
-The search is that of ``git bisect`` on a history with merges: each step looks behind the layer that divides
-the layers under suspicion most evenly. A layer that is right clears all that it depends on.
+Either way, `zoo.export.proof.layer_search` asks for as few layers as it can.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -20,135 +19,13 @@ import numpy as np
 
 from zoo.export.core.deployment import Deployment
 from zoo.export.deploy import rewrite
-from zoo.export.deploy.graph import Graph, is_readable, read
+from zoo.export.deploy.graph import is_readable, read
 from zoo.export.opening import Artifact, open_artifact
 from zoo.export.proof.intermediates import both_outputs, output_of, run_network
+from zoo.export.proof.layer_search import FirstDifference, Layers, above_of, bisect, share_of
 from zoo.export.proof.noisiest_layer import NoisiestLayer, noisiest_layer
-from zoo.export.proof.parity import MAX_ERROR, USUAL_LOGIT, Parity
+from zoo.export.proof.parity import Parity
 from zoo.export.proof.quantized_parity import QuantizedParity
-
-
-@dataclass(frozen=True, kw_only=True)
-class FirstDifference:
-    """The first layer whose output differs, though what it is given does not.
-
-    Attributes:
-        layer: Its name.
-        kind: Its class.
-        merged: Layers before it whose own output could not be seen; the difference may be one of theirs.
-        max_error: Largest absolute difference of its output; NaN where not even the shape is right, or
-            where it cannot be seen itself.
-        max_value: Largest absolute value that the model computes there.
-        limit: Of `max_error`: the share of the largest value that the artifact's gate allows the logits.
-        compared: Number of layers that were compared.
-        layers: Number of layers of the network, as it was rewritten for deployment.
-        method: How, in words.
-    """
-
-    layer: str
-    kind: str
-    merged: tuple[str, ...]
-    max_error: float
-    max_value: float
-    limit: float
-    compared: int
-    layers: int
-    method: str
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        return {k: None if v != v else v for k, v in asdict(self).items()}
-
-    def __str__(self) -> str:
-        merged = f", or in {', '.join(map(repr, self.merged))} before it" if self.merged else ""
-        size = (
-            f"error {self.max_error:.1e} of values up to {self.max_value:.3g} (limit {self.limit:.1e})"
-            if self.max_error == self.max_error
-            else "not a number, of another shape, or not to be seen"
-        )
-        return (
-            f"first differs in layer {self.layer!r} ({self.kind}){merged}: {size};"
-            f" compared: {self.compared} of {self.layers} layers, {self.method}"
-        )
-
-
-# --- the search -------------------------------------------------------------------------------------------
-
-
-def bisect(graph: Graph, differs: Callable[[str], bool | None]) -> tuple[str, list[str]]:
-    """The first layer that differs, where the output does.
-
-    Args:
-        graph: Of the network.
-        differs: Whether a layer's output does; `None` where that cannot be seen.
-
-    Returns:
-        Key of the layer, and keys of those before it that could not be seen and were not cleared.
-    """
-    above = _above(graph)
-    order, end = list(above), graph.output.node
-    suspects, unseen = above[end] - {end}, set()
-    while candidates := [key for key in order if key in suspects and key not in unseen]:
-        half = min(candidates, key=lambda key: abs(2 * len(above[key] & suspects) - len(suspects)))
-        verdict = differs(half)
-        if verdict is None:
-            unseen.add(half)
-        elif verdict:
-            end, suspects = half, (above[half] & suspects) - {half}
-        else:
-            suspects -= above[half]
-    return end, [key for key in order if key in suspects]
-
-
-def _above(graph: Graph) -> dict[str, frozenset[str]]:
-    """Each layer with all that it depends on, in the order of execution."""
-    above: dict[str, frozenset[str]] = {}
-    for key, node in graph.walk():
-        if key != graph.input:
-            parents = (ref.node for ref in node.inputs if ref.node in above)
-            above[key] = frozenset({key}).union(*(above[parent] for parent in parents))
-    return above
-
-
-class _Layers:
-    """Compares layers of a network and remembers the numbers."""
-
-    def __init__(self, graph: Graph, share: float):
-        self.graph, self.share = graph, share
-        self.seen: dict[str, tuple[float, float]] = {}
-
-    def differs(self, key: str, got: np.ndarray, want: np.ndarray) -> bool:
-        """Whether the output of a layer exceeds the limit."""
-        same = got.shape == want.shape
-        error = float(np.abs(got.astype(np.float64) - want).max()) if same else float("nan")
-        self.seen[key] = (error, float(np.abs(want).max()))
-        return not error <= self.limit(key)
-
-    def limit(self, key: str) -> float:
-        return self.share * self.seen[key][1]
-
-    def found(self, key: str, merged: list[str], *, method: str) -> FirstDifference:
-        self.seen.setdefault(key, (float("nan"), float("nan")))
-        error, value = self.seen[key]
-        return FirstDifference(
-            layer=key,
-            kind=self.graph.nodes[key].unit.kind.__name__,
-            merged=tuple(merged),
-            max_error=error,
-            max_value=value,
-            limit=self.limit(key),
-            compared=sum(value == value for _, value in self.seen.values()),
-            layers=len(list(self.graph.walk())) - 1,
-            method=method,
-        )
-
-
-def _share(parity: Parity) -> float:
-    """What the gate allows the logits, as a share of the largest."""
-    if parity.tolerance is None or not parity.max_logit > 0:
-        return MAX_ERROR / USUAL_LOGIT
-    return parity.tolerance / parity.max_logit
-
 
 # --- an export that fails its gate ------------------------------------------------------------------------
 
@@ -177,7 +54,7 @@ def explain_export(
         batch = _batch(image)
         if isinstance(parity, QuantizedParity):
             return str(noisiest_layer(artifact, deployment, batch) or "no layer can be told from the others")
-        broken = _broken_rewrite(deployment, batch, share=_share(parity))
+        broken = _broken_rewrite(deployment, batch, share=share_of(parity))
         if broken:
             return f"the rewrite {broken!r} changes what the network computes, before anything is written"
         return str(_in_prefixes(artifact, deployment, batch, parity=parity, write=write, folder=folder))
@@ -230,7 +107,7 @@ def _in_prefixes(
     if not is_readable(network):
         return "the layer cannot be found: the network is no functional graph"
     graph = read(network)
-    layers = _Layers(graph, _share(parity))
+    layers = Layers(graph, share_of(parity))
 
     def differs(key: str) -> bool | None:
         target = output_of(network, key)
@@ -300,14 +177,14 @@ def explain_artifact(
     if not is_readable(deployment.network):
         return None
     graph, want, got = both_outputs(artifact, deployment, batch)
-    layers, end = _Layers(graph, _share(parity)), graph.output.node
+    layers, end = Layers(graph, share_of(parity)), graph.output.node
     ends = [_compared(x[end], deployment.domain) for x in (got, want) if end in x]
     if len(ends) == 2 and not layers.differs(end, *ends):
         return None
     wrong = {key for key in got if key == end or layers.differs(key, got[key], want[key])}
     # A tensor may be that of a layer's first half, where the file computes the other with the next layer.
     # What is right behind it clears it.
-    above = _above(graph)
+    above = above_of(graph)
     right = frozenset().union(*(above[key] for key in got if key not in wrong))
 
     def differs(key: str) -> bool | None:

@@ -7,31 +7,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from zoo.export.core.kinds import KINDS
 from zoo.export.proof.parity import Comparison, Predict, percent, summed
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What tells rounding from damage; how much rounding may cost is the user's to say, by ``max_drop``.
-
-    Trained networks stay far within; the room is for untrained ones, whose classes are nearly equal
-    everywhere.
-
-    Attributes:
-        relative_error: Root mean square of the logits' errors over the logits' standard deviation, at most.
-            That of a file with other weights, or with a wrong scale, is about 1 or more.
-        agreement: Share of the pixels off the borders with the same winning class, at least.
-    """
-
-    relative_error: float
-    agreement: float
-
-
-LIMITS = {
-    "float16": Limits(relative_error=0.02, agreement=0.99),
-    "dynamic": Limits(relative_error=0.5, agreement=0.75),
-    "int8": Limits(relative_error=0.5, agreement=0.75),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +16,7 @@ class QuantizedParity(Comparison):
     """How far a quantized artifact is from its model.
 
     Attributes:
-        quantization: ``"float16"``, ``"dynamic"`` or ``"int8"``.
+        quantization: A key of `zoo.export.core.kinds.KINDS`.
         max_drop: The share of pixels that may differ, where the user chose one.
     """
 
@@ -49,7 +26,7 @@ class QuantizedParity(Comparison):
     @property
     def passed(self) -> bool:
         """Whether the gates hold (never with a NaN in a logit); of masks, the one of agreement."""
-        limits = LIMITS[self.quantization]
+        limits = KINDS[self.quantization].limits
         if self.relative_error is not None and not self.relative_error < limits.relative_error:
             return False
         if self.max_drop is not None:
@@ -58,10 +35,10 @@ class QuantizedParity(Comparison):
 
     def to_dict(self) -> dict:
         """Plain data for a JSON report, with the gates and the verdict; what is not a number is null."""
-        return {**super().to_dict(), "limits": asdict(LIMITS[self.quantization])}
+        return {**super().to_dict(), "limits": asdict(KINDS[self.quantization].limits)}
 
     def __str__(self) -> str:
-        limits = LIMITS[self.quantization]
+        limits = KINDS[self.quantization].limits
         asked = (
             f"off borders {percent(self.inner_agreement)} (at least {limits.agreement:.0%})"
             if self.max_drop is None
@@ -94,7 +71,7 @@ def compare(
         predict: The artifact, its result dequantized.
         reference: The model.
         images: RGB images in 0…255.
-        quantization: A key of `LIMITS`.
+        quantization: A key of `zoo.export.core.kinds.KINDS`.
         domain: As in `zoo.export.proof.parity.compare`.
         max_drop: Share of pixels that may differ instead of the usual limit of agreement.
 

@@ -22,7 +22,8 @@ class SavedModelArtifact(Artifact):
 
     format = "saved_model"
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, *, threads: int):
+        """Load the folder; TensorFlow's `threads` are a setting of the process, not of a model."""
         asset = path / "assets" / f"{KEY}.json"
         if not asset.is_file():
             raise missing(path)

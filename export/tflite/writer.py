@@ -8,14 +8,14 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from zoo.errors import InputError
 from zoo.export.core.deployment import Deployment
 from zoo.export.core.metadata import INPUT_NAME, KEY, SIGNATURE, Metadata
-from zoo.export.core.quantization import Plan, Quantization, quantize_integers, quantize_weights
+from zoo.export.core.quantization import Plan, Quantization
 from zoo.export.core.staging import writing
 from zoo.export.tflite import public_metadata as tflite_metadata
 from zoo.export.tflite.converter import float_converter
 from zoo.export.tflite.public_metadata import licence_of
+from zoo.export.tflite.quantizer import quantize_integers, quantize_weights
 
 _IDENTIFIER = b"TFL3"
 # What the schema asks for (`force_align`), so that kernels may map weights in place.
@@ -90,11 +90,8 @@ def annotate(content: bytes, metadata: Metadata) -> bytes:
 
 def write(deployment: Deployment, path: Path, *, plan: Plan | None = None) -> Quantization | None:
     """Write the file `path`; what was done where it is quantized."""
-    metadata = deployment.metadata
-    if metadata.input_size is None:
-        raise InputError("a tflite artifact has a static size: pass input_size=(height, width)")
     content, done = _convert(deployment, plan)
-    content = annotate(content, metadata)
+    content = annotate(content, deployment.metadata)
     with writing(path):
         path.write_bytes(content)
     return done

@@ -3,109 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo import errors
 from zoo.errors import InputError
-from zoo.export.timing.operations import OperationTable, OperationTime
-from zoo.export.timing.runners import runner_class
+from zoo.export import formats
+from zoo.export.core.operation_times import OperationTable, OperationTime
+from zoo.export.timing.measurement import Bench, Timing, quartiles_of
+from zoo.export.timing.process import Process
 
 DEFAULT_SIZE = (513, 513)
 REPEATS, WARM_UP = 20, 3
 # Seconds between turns: threads of a runtime that has just run keep spinning for some milliseconds.
 PAUSE = 0.02
-_PACKAGES = ("atrous-zoo", "tensorflow", "keras", "onnxruntime", "ai-edge-litert")
 
 Progress = Callable[[int, int], None] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """One file.
-
-    Attributes:
-        name: As it was given.
-        path: Of the file or folder.
-        format: ``"tflite"``, ``"onnx"``, ``"saved_model"`` or ``"keras"``.
-        bytes: Size of the file, or of all files of a folder.
-        seconds: Of every run, by the clock, in the order of the rounds.
-        cpu_seconds: The same of the process's processor time, over all its threads.
-        peak_bytes: Largest resident memory of the process that ran it; `None` where the system does not tell.
-        runtime_bytes: The part of it that the runtime took before the file was opened.
-        ratio: Median over the rounds of the first file's time divided by this one's in the same round: how
-            many times faster this is.
-        ratio_quartiles: Quartiles of the same.
-        operations: Times of its operations; `None` where they were not asked for.
-    """
-
-    name: str
-    path: str
-    format: str
-    bytes: int
-    seconds: tuple[float, ...] = field(repr=False)
-    cpu_seconds: tuple[float, ...] = field(repr=False)
-    peak_bytes: int | None
-    runtime_bytes: int | None
-    ratio: float
-    ratio_quartiles: tuple[float, float]
-    operations: OperationTable | None = field(default=None, repr=False)
-
-    @property
-    def median(self) -> float:
-        """Of the seconds."""
-        return statistics.median(self.seconds)
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """Between them lies the middle half of the seconds."""
-        return _quartiles(self.seconds)
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        return {**asdict(self), "median": self.median, "quartiles": self.quartiles}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bench:
-    """Files that were timed in turns.
-
-    Attributes:
-        size: (height, width) of the image.
-        threads: Of each runtime.
-        repeats: Number of rounds.
-        warm_up: Number of runs of each before the first round.
-        timings: In the order they were given; the first is what `Timing.ratio` refers to.
-        versions: Of the packages that took part.
-        machine: Its processors, and how busy they were with other things before and after.
-    """
-
-    size: tuple[int, int]
-    threads: int
-    repeats: int
-    warm_up: int
-    timings: tuple[Timing, ...]
-    versions: dict[str, str | None]
-    machine: dict[str, Any]
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        return {**asdict(self), "timings": [timing.to_dict() for timing in self.timings]}
-
-    def to_json(self) -> str:
-        """The text of a JSON file."""
-        return json.dumps(self.to_dict(), indent=2) + "\n"
 
 
 def bench(
@@ -124,8 +42,8 @@ def bench(
     all files, which is why the ratios are taken within a round.
 
     Args:
-        files: Paths of ``.tflite``, ``.onnx`` and ``.keras`` files and of SavedModel folders, from the zoo or
-            from elsewhere, that take RGB images; Keras models, which run in a `tf.function`; by name, or
+        files: Paths of files and folders of any format, ``.keras`` files among them, from the zoo or from
+            elsewhere, that take RGB images; Keras models, which run in a `tf.function`; by name, or
             called by their paths.
         threads: Of each runtime.
         repeats: Rounds that count.
@@ -147,7 +65,7 @@ def bench(
     with contextlib.ExitStack() as stack:
         paths = _paths(files, stack)
         load = [_load()]
-        workers = {name: stack.enter_context(_Process(path, threads=threads)) for name, path in paths.items()}
+        workers = {name: stack.enter_context(Process(path, threads=threads)) for name, path in paths.items()}
         facts = {name: worker.ask("open") for name, worker in workers.items()}
         size = _common_size(facts, paths, size)
         for worker in workers.values():
@@ -165,7 +83,7 @@ def bench(
         repeats=repeats,
         warm_up=warm_up,
         timings=timings,
-        versions={name: _version(name) for name in _PACKAGES},
+        versions=_versions(),
         machine={"processor": platform.machine(), "processors": os.cpu_count(), "load": load},
     )
 
@@ -175,18 +93,9 @@ def _load() -> float | None:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _quartiles(values) -> tuple[float, float]:
-    if len(values) < 2:
-        return values[0], values[0]
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, high
+def _versions() -> dict[str, str | None]:
+    runtimes = (row.runtime for row in formats.rows("runtime"))
+    return {name: formats.version(name) for name in dict.fromkeys(("atrous-zoo", "keras", *runtimes))}
 
 
 # --- what is given ----------------------------------------------------------------------------------------
@@ -209,7 +118,7 @@ def _paths(files, stack: contextlib.ExitStack) -> dict[str, Path]:
             item.save(path)
         else:
             raise InputError(f"bench takes paths and Keras models, not {type(item).__name__}")
-        runner_class(path)
+        formats.at(path, part="runner")
         name = name or str(path)
         if name in paths:
             raise InputError(f"{name} is given twice")
@@ -230,59 +139,14 @@ def _common_size(facts: dict[str, dict], paths: dict[str, Path], size) -> tuple[
                 f"{name} takes images of {own[0]}x{own[1]}, not {size[0]}x{size[1]}:"
                 " files of different sizes cannot be compared"
             )
-    return tuple(size)
+    height, width = size
+    return height, width
 
 
-# --- the processes ----------------------------------------------------------------------------------------
+# --- rounds -----------------------------------------------------------------------------------------------
 
 
-class _Process:
-    """One file in a process of its own, see `zoo.export.timing.worker`."""
-
-    def __init__(self, path: Path, *, threads: int):
-        self._path = path
-        command = [sys.executable, "-m", "zoo.export.timing.worker", str(path), str(threads)]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(self, *error) -> None:
-        with contextlib.suppress(OSError):  # what a dead process was to be told
-            self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.terminate()
-        self._process.wait()
-
-    def ask(self, command: str, **arguments) -> dict:
-        """The answer to one command."""
-        try:
-            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            status = self._process.wait()
-            reason = f"killed by signal {-status}" if status < 0 else f"status {status}"
-            raise InputError(
-                f"{self._path}: the process that runs it has ended ({reason}); too little memory?"
-            )
-        answer = json.loads(line)
-        if "error" in answer:
-            raise getattr(errors, answer["error"])(answer["message"])
-        return answer
-
-
-def _rounds(workers: dict[str, _Process], repeats: int, progress: Progress) -> dict[str, list[dict]]:
+def _rounds(workers: dict[str, Process], repeats: int, progress: Progress) -> dict[str, list[dict]]:
     runs: dict[str, list[dict]] = {name: [] for name in workers}
     names = list(workers)
     for index in range(repeats):
@@ -295,7 +159,7 @@ def _rounds(workers: dict[str, _Process], repeats: int, progress: Progress) -> d
     return runs
 
 
-def _table(worker: _Process) -> OperationTable:
+def _table(worker: Process) -> OperationTable:
     answer = worker.ask("operations")
     times = tuple(OperationTime(**entry) for entry in answer["times"])
     return OperationTable(method=answer["method"], times=times)
@@ -318,7 +182,7 @@ def _timings(paths, facts, runs, peaks, tables) -> tuple[Timing, ...]:
                 peak_bytes=peaks[name],
                 runtime_bytes=facts[name]["runtime_bytes"],
                 ratio=statistics.median(ratios),
-                ratio_quartiles=_quartiles(ratios),
+                ratio_quartiles=quartiles_of(ratios),
                 operations=tables[name],
             )
         )

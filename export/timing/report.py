@@ -6,8 +6,8 @@ import os
 import statistics
 from pathlib import Path
 
-from zoo.export.timing.bench import Bench, Timing
-from zoo.export.timing.operations import OperationTable
+from zoo.export.core.operation_times import OperationTable
+from zoo.export.timing.measurement import Bench, Timing
 from zoo.files import write_text, written_whole
 
 _SHOWN = 8

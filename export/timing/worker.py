@@ -30,17 +30,19 @@ def peak_memory() -> int | None:
 
 
 class _Worker:
-    def __init__(self, path: Path, *, threads: int):
-        self.path, self.threads = path, threads
+    def __init__(self, path: Path, *, threads: int, runner: str):
+        self.path, self.threads, self.location = path, threads, runner
         self.size: tuple[int, int] | None = None
 
     def open(self) -> dict:
         """Load the file; what it is, and the memory that its runtime takes by itself."""
-        from zoo.export.timing.runners import import_runtime, open_runner, runner_class
+        from zoo.export.formats import imported
+        from zoo.export.timing.runners import open_runner
 
-        import_runtime(runner_class(self.path), threads=self.threads)
+        kind = imported(self.location)
+        kind.import_runtime(threads=self.threads)
         runtime = peak_memory()
-        self.runner = open_runner(self.path, threads=self.threads)
+        self.runner = open_runner(self.path, threads=self.threads, kind=kind)
         return {"format": self.runner.format, "size": self.runner.size, "runtime_bytes": runtime}
 
     def prepare(self, size: list[int]) -> dict:
@@ -61,9 +63,7 @@ class _Worker:
 
     def operations(self) -> dict:
         """Times of the operations."""
-        from zoo.export.timing.operations import measure_operations
-
-        table = measure_operations(self.path, format=self.runner.format, size=self.size, threads=self.threads)
+        table = self.runner.operation_times(self.path, size=self.size, threads=self.threads)
         return dataclasses.asdict(table)
 
 
@@ -71,7 +71,7 @@ def main() -> int:
     """Answer commands until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    worker = _Worker(Path(sys.argv[1]), threads=int(sys.argv[2]))
+    worker = _Worker(Path(sys.argv[1]), threads=int(sys.argv[2]), runner=sys.argv[3])
     for line in sys.stdin:
         command = json.loads(line)
         try:

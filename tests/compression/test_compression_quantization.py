@@ -18,12 +18,13 @@ from zoo.compression.quantizable import (
     round_kernels,
     with_rounded_resizes,
 )
-from zoo.compression.quantization import _REWRITES, _Quantized, _write
+from zoo.compression.quantization import _REWRITES, _Quantized
 from zoo.compression.quantizers import KernelQuantizer
 from zoo.errors import InputError, ParityError
 from zoo.export.core.artifact_model import as_model
 from zoo.export.core.deployment import prepare
 from zoo.export.deploy.graph import Ref, build, read, substitute
+from zoo.export.tflite import trained_ranges
 from zoo.export.tflite.artifact import float_operations
 from zoo.labels import named, numbered
 from zoo.layers import AdaptiveAveragePooling2D, DepthToSpace, DilatedConv2D
@@ -186,7 +187,7 @@ def write_untrained(model, path):
     round_kernels(made.model, made.kernels)
     result = with_rounded_resizes(made.model)
     deployment = prepare(result, input_size=(SIZE, SIZE), rewrites=_REWRITES)
-    done = _write(deployment, path, left_in_float(result))
+    done = trained_ranges.write(deployment, path, left=left_in_float(result))
     return made, result, done.float_operations
 
 

@@ -15,10 +15,11 @@ from support.tiny_export import SIZE, tiny
 import zoo.models.loading
 from zoo import cli, export
 from zoo.errors import FormatError, InputError
-from zoo.export.timing.bench import _Process
-from zoo.export.timing.operations import measure_operations
+from zoo.export.onnx.runner import ONNXRunner
+from zoo.export.tflite.runner import TFLiteRunner
+from zoo.export.timing.process import Process
 from zoo.export.timing.report import plot, table, write_json
-from zoo.export.timing.runners import ONNXRunner, TFLiteRunner, open_runner
+from zoo.export.timing.runners import open_runner, runner_class
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_operations_are_those_of_the_files(result, folder):
 
 
 def test_formats_of_tensorflow_say_that_they_tell_no_operations(folder):
-    found = measure_operations(folder / "m", format="saved_model", size=SIZE, threads=1)
+    found = runner_class(folder / "m").operation_times(folder / "m", size=SIZE, threads=1)
     assert found.times == ()
     assert found.method.startswith("not available")
 
@@ -172,7 +173,7 @@ def test_refused(folder, tmp_path):
 
 
 def test_process_that_ends_is_one_line(folder):
-    with _Process(folder / "m.tflite", threads=1) as process:
+    with Process(folder / "m.tflite", threads=1) as process:
         process._process.kill()
         with pytest.raises(InputError, match=r"m\.tflite: the process that runs it has ended \(killed by"):
             process.ask("open")

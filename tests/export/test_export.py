@@ -1,10 +1,6 @@
-import dataclasses
 import hashlib
 import json
-import resource
 import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,32 +9,23 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image
-from support.tiny_export import FORMATS, LABELS, NAMES, SIZE, WRITERS, seeded, tiny, write
+from support.tiny_export import (
+    FORMATS,
+    LABELS,
+    NAMES,
+    SIZE,
+    all_formats,
+    deeplab,
+    seeded,
+    tiny,
+    write,
+)
 
 from zoo import export
-from zoo.errors import FormatError, InputError, ParityError
 from zoo.export.core.deployment import fingerprint, prepare
-from zoo.export.proof.parity import compare, default_images, synthetic_image
-from zoo.export.tflite import writer as tflite_writer
-from zoo.images import read_image
-from zoo.labels import VOC21
+from zoo.export.proof.parity import default_images, synthetic_image
 from zoo.layers import AdaptiveAveragePooling2D, DilatedConv2D, DilatedDepthwiseConv2D
-from zoo.layers.resize import Resize, SegmentationLogits, set_source
-from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
-
-
-def deeplab(convention, output_stride, **settings):
-    keras.utils.set_random_seed(0)
-    model = deeplabv3_aspp(
-        backbone="mobilenet_v2",
-        label_set=VOC21,
-        convention=convention,
-        output_stride=output_stride,
-        aspp_channels=32,
-        **settings,
-    )
-    return seeded(model)
+from zoo.layers.resize import Resize, SegmentationLogits
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +36,7 @@ def model():
 @pytest.fixture(scope="module")
 def artifacts(model, tmp_path_factory):
     """The tiny model in all three formats, with their reports."""
-    folder = tmp_path_factory.mktemp("artifacts")
-    set_source(model, name="tiny", weights="seeded")
-    reports = {format: write(format, model, folder) for format in FORMATS}
-    return folder, reports
+    return all_formats(model, tmp_path_factory.mktemp("artifacts"))
 
 
 # --- the artifacts compute what the model computes ------------------------------------------------------
@@ -263,287 +247,3 @@ def test_fingerprint(tmp_path):
     assert fingerprint(keras.models.load_model(tmp_path / "m.keras")) == fingerprint(model)
     assert fingerprint(tiny(rate=3)) != fingerprint(model)  # same weights, another function
     assert fingerprint(tiny(seed=1)) != fingerprint(model)
-
-
-# --- without Keras, without TensorFlow ------------------------------------------------------------------
-
-
-def run_python(code, *arguments):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-
-
-def test_saved_model_runs_in_tensorflow_alone(artifacts, model, tmp_path):
-    folder, _ = artifacts
-    image = synthetic_image(*SIZE)[None].astype("float32")
-    np.savez(tmp_path / "case.npz", image=image, logits=model(image).numpy())
-    code = """
-import sys
-sys.modules["zoo"] = sys.modules["keras"] = sys.modules["tf_keras"] = None  # any import of them raises
-import numpy as np, tensorflow as tf
-case = np.load(sys.argv[2])
-signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-logits = signature(image=tf.constant(case["image"]))["logits"].numpy()
-np.testing.assert_allclose(logits, case["logits"], atol=1e-4)
-"""
-    run_python(code, folder / "m", tmp_path / "case.npz")
-
-
-def test_encoded_images_run_in_tensorflow_alone(artifacts, model, tmp_path):
-    folder, _ = artifacts
-    export.to_saved_model(model, tmp_path / "static", input_size=SIZE)
-    pixels = np.dstack([synthetic_image(60, 80), np.full((60, 80), 255, "uint8")])
-    Image.fromarray(pixels[..., :3]).save(tmp_path / "photo.jpg")
-    pixels[:30, :40, 3] = 0
-    Image.fromarray(pixels).save(tmp_path / "photo.png")
-    for name in ("photo.jpg", "photo.png"):
-        image = read_image(tmp_path / name)[None].astype("float32")
-        resized = tf.image.resize(image, SIZE, antialias=True)
-        np.savez(tmp_path / f"{name}.npz", any=model(image).numpy(), static=model(resized).numpy())
-    code = """
-import sys
-sys.modules["zoo"] = sys.modules["keras"] = sys.modules["tf_keras"] = None  # any import of them raises
-import numpy as np, pathlib, tensorflow as tf
-folder = pathlib.Path(sys.argv[2])
-for size, path in (("any", sys.argv[1]), ("static", sys.argv[2] + "/static")):
-    serve = tf.saved_model.load(path).signatures["serving_bytes"]
-    for name in ("photo.jpg", "photo.png"):
-        content = (folder / name).read_bytes()
-        logits = serve(image_bytes=tf.constant([content, content]))["logits"].numpy()
-        want = np.load(folder / f"{name}.npz")[size]
-        np.testing.assert_allclose(logits, np.repeat(want, 2, 0), atol=1e-4)
-    labels = pathlib.Path(path, "assets", "labels.txt").read_text(encoding="utf-8")
-    assert labels.splitlines() == ["road", "sky", "naïve ☂"]
-"""
-    run_python(code, folder / "m", tmp_path)
-
-
-def test_tflite_and_onnx_run_without_tensorflow(artifacts):
-    folder, _ = artifacts
-    code = f"""
-import sys
-import numpy as np
-import zoo.export
-for name in sys.argv[1:]:
-    artifact = zoo.export.open_artifact(name)
-    assert artifact.predict(np.zeros(({SIZE[0]}, {SIZE[1]}, 3), "uint8")).shape == (1, *{SIZE}, 3)
-assert not {{"tensorflow", "keras"}} & set(sys.modules)
-"""
-    run_python(code, folder / "m.tflite", folder / "m.onnx")
-
-
-# --- what fails leaves nothing -------------------------------------------------------------------------
-
-
-def wrong_writer(format, monkeypatch):
-    """Make the export write another model's weights."""
-    right, other = WRITERS[format].write, tiny(seed=1)
-
-    def write_other(deployment, path, **options):
-        right(dataclasses.replace(deployment, network=other), path, **options)
-
-    monkeypatch.setattr(WRITERS[format], "write", write_other)
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_failed_parity_leaves_nothing(format, model, tmp_path, monkeypatch):
-    wrong_writer(format, monkeypatch)
-    with pytest.raises(ParityError, match=r"does not compute what its model computes: max logit error"):
-        write(format, model, tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_failure_keeps_the_older_artifact_and_success_replaces_it(format, model, tmp_path, monkeypatch):
-    first = write(format, model, tmp_path)
-    before = contents(tmp_path)
-    with monkeypatch.context() as patch:
-        wrong_writer(format, patch)
-        with pytest.raises(ParityError):
-            write(format, model, tmp_path)
-    assert contents(tmp_path) == before
-    second = write(format, tiny(seed=2), tmp_path)
-    assert second.fingerprint != first.fingerprint
-    assert len(list(tmp_path.iterdir())) == 2  # the artifact and its report
-    assert export.open_artifact(tmp_path / NAMES[format]).metadata.fingerprint == second.fingerprint
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_full_disk_leaves_nothing(format, tmp_path):
-    # A limit on the size of a file fails a write in its middle, as a full disk does.
-    model = tiny(channels=4096)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, hard))
-    try:
-        with pytest.raises(InputError, match="cannot write"):
-            write(format, model, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_interruption_leaves_nothing(model, tmp_path, monkeypatch):
-    def interrupted(deployment, path):
-        path.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(tflite_writer, "write", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write("tflite", model, tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_paths_that_cannot_be_written(model, tmp_path):
-    (tmp_path / "folder.tflite").mkdir()
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.jpg").touch()
-    (tmp_path / "file").touch()
-    cases = [
-        (export.to_tflite, "m.onnx", r"must be named \*\.tflite"),
-        (export.to_tflite, "folder.tflite", "is a folder"),
-        (export.to_tflite, "absent/m.tflite", "there is no folder"),
-        (export.to_onnx, "m.tflite", r"must be named \*\.onnx"),
-        (export.to_saved_model, "m.tflite", "is a folder and cannot be named"),
-        (export.to_saved_model, "photos", "something other than a SavedModel"),
-        (export.to_saved_model, "file", "a file stands there"),
-    ]
-    for function, name, message in cases:
-        with pytest.raises(InputError, match=message):
-            function(model, tmp_path / name, input_size=SIZE)
-    assert (tmp_path / "photos" / "a.jpg").exists()
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="/proc refuses new files even to root")
-def test_unwritable_folder(model):
-    with pytest.raises(InputError, match=r"cannot write /proc/m\.onnx"):
-        export.to_onnx(model, "/proc/m.onnx")
-
-
-# --- what is refused ------------------------------------------------------------------------------------
-
-
-def test_settings_that_are_refused(model, tmp_path):
-    path = tmp_path / "m.onnx"
-    cases = [
-        ({"head": "masks"}, "head must be one of logits, small_logits, mask, small_mask, not 'masks'"),
-        ({"layout": "hwc"}, "layout must be one of nhwc, nchw"),
-        ({"opset": 9}, "opset must be between 13 and"),
-        ({"opset": 99}, "opset must be between 13 and"),
-        ({"input_size": (0, 5)}, "input_size must be"),
-        ({"input_size": (5.0, 5)}, "input_size must be"),
-        ({"input_size": "33x47"}, "input_size must be"),
-        ({"input_size": 33}, "input_size must be"),
-        ({"images": []}, "at least one image"),
-    ]
-    for options, message in cases:
-        with pytest.raises(InputError, match=message):
-            export.to_onnx(model, path, **options)
-    with pytest.raises(InputError, match="static size"):
-        export.to_tflite(model, tmp_path / "m.tflite", input_size=None)
-    with pytest.raises(InputError, match="not a zoo model"):
-        export.to_onnx(keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten()]), path)
-    with pytest.raises(InputError, match=r"takes a keras\.Model"):
-        export.to_onnx("model", path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_size_of_a_model_that_was_built_for_one():
-    fixed = deeplab("tf_deeplab_folded", 16, rates=(), input_shape=(33, 65, 3))
-    assert prepare(fixed).metadata.input_size == (33, 65)
-    with pytest.raises(InputError, match="does not fit"):
-        prepare(fixed, input_size=(64, 64))
-
-
-def test_images_that_are_refused(artifacts):
-    folder, _ = artifacts
-    artifact = export.open_artifact(folder / "m.tflite")
-    for bad, message in (
-        (np.zeros((64, 64, 3), "uint8"), "takes images of 33x47, not 64x64"),
-        (np.zeros((*SIZE, 4), "uint8"), "images must be"),
-        (np.zeros(SIZE, "uint8"), "images must be"),
-        (np.zeros((0, *SIZE, 3), "uint8"), "images must be"),
-        (np.zeros((*SIZE, 3), "complex64"), "integers or floats"),
-    ):
-        with pytest.raises(InputError, match=message):
-            artifact.predict(bad)
-
-
-def test_files_that_are_no_artifacts(artifacts, tmp_path):
-    folder, _ = artifacts
-    whole = (folder / "m.tflite").read_bytes()
-    (tmp_path / "cut.tflite").write_bytes(whole[: len(whole) // 2])
-    (tmp_path / "text.tflite").write_text("no model at all")
-    (tmp_path / "text.onnx").write_text("no model at all")
-    (tmp_path / "empty.onnx").touch()
-    bare = onnx.load(folder / "m.onnx")
-    del bare.metadata_props[:]
-    onnx.save(bare, tmp_path / "bare.onnx")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "saved_model.pb").write_bytes(b"\x00")
-    damaged = ("cut.tflite", "text.tflite", "text.onnx", "empty.onnx", "bare.onnx", "folder")
-    for name in damaged:
-        with pytest.raises(FormatError):
-            export.open_artifact(tmp_path / name)
-    with pytest.raises(FormatError, match="carries no atrous_zoo metadata"):
-        export.open_artifact(tmp_path / "bare.onnx")
-    with pytest.raises(InputError, match="there is no artifact"):
-        export.open_artifact(tmp_path / "absent.onnx")
-    with pytest.raises(InputError, match=r"is no \.tflite file"):
-        export.open_artifact(tmp_path)
-
-
-# --- parity ---------------------------------------------------------------------------------------------
-
-
-def measured(difference, scale=1.0, classes=3):
-    rng = np.random.default_rng(0)
-    want = scale * rng.uniform(-1, 1, (1, 200, 200, classes))
-    return compare(lambda _: want + difference, lambda _: want, [np.zeros((200, 200, 3))])
-
-
-def test_parity_numbers_and_gates():
-    assert measured(0.0).argmax_agreement == 1
-    parity = measured(np.array([0.0005, 0, 0]))
-    assert parity.max_error == pytest.approx(0.0005)
-    assert parity.mean_error == pytest.approx(0.0005 / 3)
-    logits = np.random.default_rng(0).uniform(-1, 1, (1, 200, 200, 3))
-    assert parity.relative_error == pytest.approx(0.0005 / np.sqrt(3) / logits.std())
-    assert not measured(0.002).passed  # the winners agree, the logits do not
-    assert measured(0.002, scale=100.0).passed
-    assert not measured(np.nan).passed
-    few = measured(np.array([0.0009, 0, 0]))
-    assert few.max_error < few.tolerance
-    assert few.differing_pixels > 4
-    assert not few.passed  # the logits agree, too many winners do not
-    assert few.widest_margin <= 2 * few.max_error
-
-
-def test_one_pixel_on_the_fence_does_not_fail_a_small_image():
-    want = np.zeros((1, 10, 10, 2))
-    want[..., 0] = 1
-    want[0, 0, 0] = (0.5, 0.5 - 1e-6)
-    got = want.copy()
-    got[0, 0, 0, 1] += 1e-5
-    parity = compare(lambda _: got, lambda _: want, [np.zeros((10, 10, 3))])
-    assert parity.differing_pixels == 1
-    assert parity.argmax_agreement == 0.99
-    assert parity.passed
-
-
-def test_verify_tells_equal_from_different(artifacts, model):
-    folder, _ = artifacts
-    for name in NAMES.values():
-        assert export.verify(folder / name, model).passed
-        assert not export.verify(folder / name, tiny(seed=1)).passed
-
-
-def test_verify_refuses_other_classes(artifacts):
-    folder, _ = artifacts
-    with pytest.raises(ParityError, match="the artifact gives"):
-        export.verify(folder / "m.tflite", deeplab("tf_deeplab_folded", 16, rates=()))

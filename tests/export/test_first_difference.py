@@ -11,7 +11,7 @@ from zoo import export
 from zoo.errors import ParityError
 from zoo.export.deploy.graph import read
 from zoo.export.proof import first_difference, intermediates
-from zoo.export.proof.first_difference import bisect
+from zoo.export.proof.layer_search import bisect
 from zoo.export.proof.parity import synthetic_image
 from zoo.layers import DilatedConv2D
 from zoo.layers.resize import SegmentationLogits

@@ -1,26 +1,25 @@
 """A zoo model of five layers with seeded weights, and its exports."""
 
+import importlib
+
 import keras
 import numpy as np
 
 from zoo import export
-from zoo.export.onnx import writer as onnx_writer
-from zoo.export.saved_model import writer as saved_model_writer
-from zoo.export.tflite import writer as tflite_writer
-from zoo.labels import named
+from zoo.export.formats import rows
+from zoo.labels import VOC21, named
 from zoo.layers import DilatedConv2D, DilatedDepthwiseConv2D
 from zoo.layers.preprocessing import Normalize
-from zoo.layers.resize import SegmentationLogits
+from zoo.layers.resize import SegmentationLogits, set_source
+from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 
 LABELS = named(("road", "sky", "naïve ☂"))
 SIZE = (33, 47)
-NAMES = {"saved_model": "m", "tflite": "m.tflite", "onnx": "m.onnx"}
-EXPORTS = {
-    "saved_model": export.to_saved_model,
-    "tflite": export.to_tflite,
-    "onnx": export.to_onnx,
-}
-WRITERS = {"saved_model": saved_model_writer, "tflite": tflite_writer, "onnx": onnx_writer}
+ROWS = {row.name: row for row in rows("writer")}
+NAMES = {name: f"m{row.shape.suffix or ''}" for name, row in ROWS.items()}
+EXPORTS = {name: getattr(export, f"to_{name}") for name in ROWS}
+# The modules, in which tests put other writers.
+WRITERS = {name: importlib.import_module(row.writer.split(":")[0]) for name, row in ROWS.items()}
 FORMATS = sorted(EXPORTS)
 
 
@@ -54,6 +53,26 @@ def tiny(convention="half_pixel", *, domain="logits", channels=8, rate=2, seed=0
 
 
 def write(format, model, folder, **options):
-    if format == "tflite":
+    if ROWS[format].static_size:
         options.setdefault("input_size", SIZE)
     return EXPORTS[format](model, folder / NAMES[format], **options)
+
+
+def all_formats(model, folder):
+    """The model in all formats in a folder, with their reports by format."""
+    set_source(model, name="tiny", weights="seeded")
+    return folder, {format: write(format, model, folder) for format in FORMATS}
+
+
+def deeplab(convention, output_stride, **settings):
+    """A narrow DeepLab with seeded weights."""
+    keras.utils.set_random_seed(0)
+    model = deeplabv3_aspp(
+        backbone="mobilenet_v2",
+        label_set=VOC21,
+        convention=convention,
+        output_stride=output_stride,
+        aspp_channels=32,
+        **settings,
+    )
+    return seeded(model)

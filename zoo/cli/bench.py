@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.cli.options import parse_size as parse_tile
 from zoo.errors import InputError
+from zoo.export import formats
 
 _DESCRIPTION = """\
 Time files in turns on one image: in every round each of them runs once, and the ratios are taken
@@ -34,7 +35,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("artifacts", nargs="+", metavar="ARTIFACT", help=".tflite, .onnx, .keras or SavedModel folder")
+    add("artifacts", nargs="+", metavar="ARTIFACT", help=formats.titles("runner"))
     add("--vs", choices=["keras"], help="first time the Keras model that the first artifact came from")
     add("--model", metavar="NAME", help="that model; by default the one named in the artifact")
     add("--weights", metavar="TAG", help="its weights: a tag, a file, or none for random ones")
@@ -59,10 +60,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--model and --weights name the Keras model to time: add --vs keras")
     from zoo.export.timing.bench import bench
     from zoo.export.timing.report import plot, table, write_json
-    from zoo.export.timing.runners import runner_class
 
     for path in args.artifacts:
-        runner_class(Path(path))  # before a model is loaded
+        formats.at(Path(path), part="runner")  # before a model is loaded
     result = bench(
         [*([_keras_model(args)] if args.vs else []), *args.artifacts],
         threads=args.threads,
@@ -90,7 +90,7 @@ def _keras_model(args: argparse.Namespace):
     from zoo.cli.verify import origin_of
     from zoo.export import open_artifact
 
-    if args.artifacts[0].endswith(".keras"):
+    if formats.at(Path(args.artifacts[0]), part="runner").artifact is None:
         raise InputError("--vs keras takes the model of an artifact; a .keras file is one: name it first")
     quiet_tensorflow()
     artifact = open_artifact(args.artifacts[0])

@@ -14,10 +14,9 @@ import numpy as np
 from zoo.cli import add_unverified_option, import_tensorflow
 from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
+from zoo.export import formats
 from zoo.export.core.metadata import check_head
-
-FORMATS = ("saved_model", "tflite", "onnx")
-
+from zoo.export.formats import Format
 
 _EPILOG = """\
 example:
@@ -40,9 +39,12 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="name of a model, or of an architecture")
-    parser.add_argument("--format", required=True, choices=FORMATS, help="what to write")
+    parser.add_argument("--format", required=True, choices=formats.names(), help="what to write")
+    static = formats.either(row.name for row in formats.rows("writer") if row.static_size)
     parser.add_argument(
-        "--input-size", metavar="HxW", help="static size in pixels; any size where left out (not for tflite)"
+        "--input-size",
+        metavar="HxW",
+        help=f"static size in pixels; any size where left out (not for {static})",
     )
     add_model_options(parser)
     parser.add_argument("--classes", type=int, metavar="N", help="a fresh classifier of N classes")
@@ -53,12 +55,43 @@ def add_parser(subparsers) -> None:
         help="logits (size of the image, the default), small_logits (the network's stride), mask (class"
         " indices as bytes) or small_mask (cheaper: the class of the nearest cell)",
     )
-    parser.add_argument("--layout", metavar="LAYOUT", help="onnx only: nhwc (default) or nchw")
-    parser.add_argument("--opset", type=int, metavar="N", help="onnx only: operator set, 18 by default")
+    _add_own_options(parser)
     add_rewrite_option(parser)
     add_quantization_options(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="file or folder to write")
     parser.set_defaults(run=run)
+
+
+def _add_own_options(parser: argparse.ArgumentParser) -> None:
+    """Options that not every format has."""
+    first, *others = formats.layouts()
+    parser.add_argument(
+        "--layout",
+        choices=formats.layouts(),
+        help=f"{_having_layouts()} only: {first} (default) or {formats.either(others)}",
+    )
+    parser.add_argument(
+        "--opset", type=int, metavar="N", help=f"{_having('opset')} only: operator set, 18 by default"
+    )
+
+
+def _having(option: str) -> str:
+    """Names of the formats that have a setting."""
+    return formats.either(row.name for row in formats.rows("options") if option in row.options)
+
+
+def _having_layouts() -> str:
+    """Names of the formats that have a choice of layouts."""
+    return formats.either(row.name for row in formats.rows("writer") if len(row.layouts) > 1)
+
+
+def _own_options(args: argparse.Namespace, row: Format) -> dict:
+    """Those of the options that not every format has; an `InputError` for one that this has not."""
+    if args.layout is not None and len(row.layouts) < 2:
+        raise InputError(f"--layout is for --format {_having_layouts()}, not {row.name}")
+    if args.opset is not None and "opset" not in row.options:
+        raise InputError(f"--opset is for --format {_having('opset')}, not {row.name}")
+    return {"layout": args.layout, "options": {} if args.opset is None else {"opset": args.opset}}
 
 
 def add_rewrite_option(parser: argparse.ArgumentParser) -> None:
@@ -140,22 +173,19 @@ def tell(text: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export and print the report."""
-    size = parse_size(args.input_size)
+    size, row = parse_size(args.input_size), formats.find(args.format)
     check_head(args.head)
-    options = {k: v for k, v in (("layout", args.layout), ("opset", args.opset)) if v is not None}
-    if options and args.format != "onnx":
-        raise InputError(f"--{next(iter(options))} is for --format onnx, not {args.format}")
+    options = _own_options(args, row)
     options.update(quantization_settings(args))
     quiet_tensorflow()
+    from zoo import export
     from zoo.export.core import quantization
-    from zoo.export.core.staging import check_target
 
-    check_target(args.output, format=args.format)  # before the minutes that loading may take
+    formats.check_target(args.output, format=row.name)  # before the minutes that loading may take
     if "quantize" in options:
-        if args.format == "onnx":
-            quantization.check_onnx(options["quantize"], input_size=size)
         wanted = {name: options[name] for name in ("calibration", "max_drop")}
-        quantization.check(options["quantize"], **wanted)
+        has = {"format": row.name, "kinds": row.quantizations, "sized": row.static_size or size is not None}
+        quantization.check(options["quantize"], **wanted, **has)
     images = read_images(args.image, size=size)
     tell(f"loading {args.model}")
     consent = {"allow_unverified": args.allow_unverified}
@@ -163,8 +193,8 @@ def run(args: argparse.Namespace) -> int:
     tell(f"exporting to {args.format} and comparing with the model")
     options["rewrites"] = _rewrites(args.no_rewrite)
     with native_output_hidden():
-        report = _export(args.format)(
-            model, args.output, input_size=size, head=args.head, images=images, **options
+        report = export.to_format(
+            row.name, model, args.output, input_size=size, head=args.head, images=images, **options
         )
     print(report.to_json() if args.json else _summary(report), end="" if args.json else "\n")
     return 0
@@ -180,12 +210,6 @@ def _rewrite_text(rewrite) -> str:
     """``fold_batch_norm 57 (12720 parameters)``."""
     saved = ", ".join(f"{number:,} {what.replace('_', '-')}" for what, number in rewrite.saved.items())
     return f"{rewrite.name} {rewrite.places}" + (f" ({saved})" if saved else "")
-
-
-def _export(format: str):
-    from zoo import export
-
-    return {"saved_model": export.to_saved_model, "tflite": export.to_tflite, "onnx": export.to_onnx}[format]
 
 
 def shape_text(port) -> str:

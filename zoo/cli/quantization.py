@@ -1,4 +1,4 @@
-"""Options of ``zoo export`` that quantize a TFLite or an ONNX file."""
+"""Options of ``zoo export`` that quantize a file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from zoo.errors import InputError
-from zoo.export.core.metadata import QUANTIZATIONS
+from zoo.export import formats
+from zoo.export.core.kinds import KINDS
 
 LIMIT = 100
 
 
 def add_quantization_options(parser: argparse.ArgumentParser) -> None:
-    """Options for TFLite and ONNX files."""
-    group = parser.add_argument_group("quantization (tflite; onnx: int8 only)")
+    """Options for the formats that have quantized files."""
+    kinds = formats.quantizations()
+    has = "; ".join(f"{row.name}: {', '.join(row.quantizations)}" for row in formats.rows("quantizations"))
+    group = parser.add_argument_group(f"quantization ({has})")
     add = group.add_argument
     add(
         "--quantize",
-        choices=QUANTIZATIONS,
+        choices=kinds,
         metavar="KIND",
-        help="float16 (weights), dynamic (8-bit weights), or int8 (integers throughout)",
+        help=formats.either(f"{kind} ({KINDS[kind].help})" for kind in kinds),
     )
     add("--calibration", nargs="+", metavar="PATH", help="images, folders or globs to calibrate on (int8)")
     add("--dataset", metavar="KIND", help="layout of --calibration where it is a data set with masks")
@@ -46,7 +49,7 @@ def add_quantization_options(parser: argparse.ArgumentParser) -> None:
 
 
 def quantization_settings(args: argparse.Namespace) -> dict:
-    """Arguments for `zoo.export.to_tflite` and `to_onnx`; finds the images, but reads none.
+    """Arguments for `zoo.export.to_format`; finds the images, but reads none.
 
     Raises:
         InputError: Options that do not go together, or images that are not there.
@@ -59,8 +62,9 @@ def quantization_settings(args: argparse.Namespace) -> dict:
         "--max-drop": args.max_drop,
     }
     given = [name for name, value in given.items() if value is not None]
-    if given and args.format not in ("tflite", "onnx"):
-        raise InputError(f"{given[0]} is for --format tflite or onnx, not {args.format}")
+    having = formats.names("quantizations")
+    if given and args.format not in having:
+        raise InputError(f"{given[0]} is for --format {formats.either(having)}, not {args.format}")
     if args.split is not None and args.dataset is None:
         raise InputError("--split is a part of a data set: name its --dataset")
     if args.dataset is not None and args.calibration is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.cli.export import add_model_options, load_model, quiet_tensorflow, read_images, tell
 from zoo.errors import InputError, ParityError
+from zoo.export import formats
 
 _DESCRIPTION = """\
 Run an artifact and its Keras model on the same images and compare: errors of the logits, arg-max
@@ -33,7 +34,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("artifact", type=Path, metavar="ARTIFACT", help=".tflite, .onnx or SavedModel folder")
+    add("artifact", type=Path, metavar="ARTIFACT", help=formats.titles())
     add("--model", metavar="NAME", help="the model; by default the one named in the artifact")
     add_model_options(parser)
     add("--images", nargs="+", metavar="PATH", help="the same, and folders and globs of images")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import os
-import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from zoo.compression.bridge import to_tf_keras
 from zoo.compression.compressed import Compressed, copied
@@ -23,15 +20,12 @@ from zoo.compression.quantizable import (
 )
 from zoo.compression.selection import sparsity
 from zoo.compression.training import FineTuning, best_of, train
-from zoo.errors import InputError, ParityError
-from zoo.export.core.deployment import Deployment, prepare
-from zoo.export.core.metadata import OUTPUT_NAME
-from zoo.export.core.quantization import FloatOperation, Quantization
-from zoo.export.core.report import ExportReport, describe
-from zoo.export.core.staging import check_target, report_path, staged, writing
-from zoo.export.opening import open_artifact
-from zoo.export.proof import quantized_parity
-from zoo.export.proof.parity import default_images, require
+from zoo.errors import InputError
+from zoo.export.core.deployment import prepare
+from zoo.export.formats import check_target
+from zoo.export.publish import publish
+from zoo.export.report import ExportReport
+from zoo.export.tflite import trained_ranges
 from zoo.layers.fake_quantization import FakeQuantize, Scale, Shift
 from zoo.training.optimizer import frozen
 
@@ -145,62 +139,11 @@ def to_tflite(
         raise InputError("an integer file is made of a model from zoo.compression.quantize")
     target = check_target(path, format="tflite")
     deployment = prepare(model, input_size=input_size, rewrites=_REWRITES)
-    stored = {"kind": "int8", "max_drop": 1 - AGREEMENT}
-    described = dataclasses.replace(deployment.metadata, quantization=stored)
-    deployment = dataclasses.replace(deployment, metadata=described)
-    images = default_images(deployment.metadata.input_size) if images is None else list(images)
-    with staged(target) as work:
-        done = _write(deployment, work, left_in_float(model))
-        artifact = open_artifact(work)
-        parity = quantized_parity.compare(
-            artifact.predict,
-            deployment.reference,
-            images,
-            quantization="int8",
-            domain=deployment.domain,
-            max_drop=1 - AGREEMENT,
-        )
-        require(parity, what=target.name)
-        report = describe(
-            artifact, path=target, parity=parity, rewrites=deployment.rewrites, quantization=done
-        )
-        with writing(report_path(target)):
-            report_path(work).write_text(report.to_json(), encoding="utf-8")
-    return report
-
-
-def _write(deployment: Deployment, path: Path, left: Mapping[str, str]) -> Quantization:
-    from zoo.export.tflite.converter import float_converter
-    from zoo.export.tflite.ends import with_integer_ends
-    from zoo.export.tflite.writer import annotate
-
-    converter = float_converter(deployment)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]  # take the ranges of the graph
-    content = with_integer_ends(bytes(converter.convert()))
-    operations = _float_operations(content, left)
-    with writing(path):
-        path.write_bytes(annotate(content, deployment.metadata))
-    return Quantization(kind="int8", calibration_images=0, float_operations=operations)
-
-
-def _float_operations(content: bytes, left: Mapping[str, str]) -> tuple[FloatOperation, ...]:
-    """Operations in float with the reason of their layer; a `ParityError` names those without one."""
-    from zoo.export.tflite.artifact import float_operations
-
-    found = []
-    for operation, tensor in float_operations(content):
-        layer = next((name for name in _layers_of(tensor) if name in left), None)
-        if layer is None:
-            raise ParityError(f"{operation} ({tensor}) computes in float, though its layer learned 8 bits")
-        parts = {"operation": operation, "layer": layer, "tensor": tensor, "reason": left[layer]}
-        found.append(FloatOperation(**parts, relative_error=None))
-    return tuple(found)
-
-
-def _layers_of(tensor: str) -> list[str]:
-    """Layers in the converter's name of a tensor, such as ``model_1/block.add_1/Add;model_1/block.relu_1/…``.
-
-    The output of the graph has the name of no layer; it is that of the logits.
-    """
-    names = [re.sub(r"_\d+$", "", part.split("/")[1]) for part in tensor.split(";") if "/" in part]
-    return names or [OUTPUT_NAME]
+    return publish(
+        deployment,
+        target,
+        write=functools.partial(trained_ranges.write, left=left_in_float(model)),
+        images=images,
+        stored={"kind": "int8", "max_drop": 1 - AGREEMENT},
+        bound=1 - AGREEMENT,
+    )

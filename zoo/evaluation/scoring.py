@@ -120,7 +120,7 @@ def evaluate(
 
     Args:
         model: Model of the zoo; name of one, which is loaded with its default weights; an opened artifact, or
-            the path of a ``.tflite``, ``.onnx`` or SavedModel that holds full-size logits.
+            the path of one of any format in `zoo.export.formats`, that holds full-size logits.
         data: A `zoo.datasets.Dataset`, or pairs of image and mask: each a path or an array, the masks with
             the indices of the model's own classes. Images may differ in size.
         scales: As for `zoo.segment`.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from zoo.export import formats
 from zoo.export.core.artifact import Artifact, Port
 from zoo.export.core.quantization import Quantization
 from zoo.export.core.staging import report_path
@@ -15,15 +15,8 @@ from zoo.export.deploy import REWRITES, Rewrite
 from zoo.export.proof.parity import Parity
 from zoo.export.proof.quantized_parity import QuantizedParity
 
-_DISTRIBUTIONS = {
-    "zoo": "atrous-zoo",
-    "tensorflow": "tensorflow",
-    "keras": "keras",
-    "onnx": "onnx",
-    "onnxruntime": "onnxruntime",
-    "tf2onnx": "tf2onnx",
-    "ai-edge-litert": "ai-edge-litert",
-}
+# Under the names that they are imported by.
+_ALWAYS = {"zoo": "atrous-zoo", "tensorflow": "tensorflow", "keras": "keras"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +24,7 @@ class ExportReport:
     """What was written, what it contains, and how it was proven.
 
     Attributes:
-        format: ``"saved_model"``, ``"tflite"`` or ``"onnx"``.
+        format: Its name in `zoo.export.formats`.
         path: Of the artifact, as it was asked for.
         sha256: Of the file; of a folder see `digest`.
         bytes: Size of the file, or of all files of a folder.
@@ -49,7 +42,7 @@ class ExportReport:
         rewrites: What became of each rewrite of the model before the export.
         mask_agreement: Of the head ``"small_mask"``, the share of pixels with the class that the arg-max of
             the model's full-size logits has; `None` for others, whose `parity` tells.
-        quantization: How a TFLite file was quantized; `None` for float32.
+        quantization: How the file was quantized; `None` for float32.
         versions: Of the software that took part.
     """
 
@@ -82,13 +75,6 @@ class ExportReport:
         return json.dumps(self.to_dict(), indent=2) + "\n"
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def files_of(path: Path) -> list[Path]:
     """The file itself, or all files below a folder in the order of their relative names."""
     if not path.is_dir():
@@ -114,6 +100,11 @@ def digest(path: Path) -> str:
         return _file_digest(path)
     lines = (f"{_file_digest(f)}  {f.relative_to(path).as_posix()}\n" for f in files_of(path))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str | None]:
+    packages = {package: package for row in formats.rows("writer") for package in row.packages}
+    return {name: formats.version(of) for name, of in (_ALWAYS | packages).items()}
 
 
 def rewrites_of(path: Path) -> tuple[str, ...] | None:
@@ -156,5 +147,5 @@ def describe(
         rewrites=rewrites,
         quantization=quantization,
         mask_agreement=mask_agreement,
-        versions={name: _version(of) for name, of in _DISTRIBUTIONS.items()},
+        versions=_versions(),
     )

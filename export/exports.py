@@ -1,0 +1,239 @@
+"""The exports: to any format of the table, and by name to those that the zoo has."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from zoo.errors import InputError
+from zoo.export import formats
+from zoo.export.core.calibration import Source
+from zoo.export.core.deployment import prepare
+from zoo.export.core.quantization import plan as plan_quantization
+from zoo.export.core.staging import article
+from zoo.export.formats import Format
+from zoo.export.publish import Images, Rewrites, publish_planned
+from zoo.export.report import ExportReport
+
+
+def to_format(
+    format: str,
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None = None,
+    head: str = "logits",
+    layout: str | None = None,
+    rewrites: Rewrites = None,
+    quantize: str | None = None,
+    calibration: Source | None = None,
+    max_drop: float | None = None,
+    images: Images = None,
+    options: Mapping[str, Any] | None = None,
+) -> ExportReport:
+    """Export to any format of the table `zoo.export.formats`, which is proven like every other.
+
+    Arguments, result and errors as in `to_tflite` and `to_onnx`, so far as the format has them.
+
+    Args:
+        format: Its name.
+        model: A zoo model.
+        path: File or folder to write.
+        input_size: (height, width); `None` for any size where the format takes any, else for the one that the
+            model was built for.
+        head: As in `to_saved_model`.
+        layout: One of the format's; `None` for its first.
+        rewrites: As in `to_saved_model`.
+        quantize: One of the format's kinds; `None` for float32.
+        calibration: As in `to_tflite`.
+        max_drop: As in `to_tflite`.
+        images: As in `to_tflite`.
+        options: Settings that only this format has, by name, such as ``{"opset": 18}``.
+
+    Raises:
+        InputError: As in `to_tflite`; no such format, or a setting that it does not have.
+        FormatError: As in `to_tflite`.
+        ParityError: As in `to_tflite`.
+    """
+    row, options = formats.find(format), dict(options or {})
+    target = formats.check_target(path, format=format)
+    _check_settings(row, layout=layout, options=options)
+    deployment = prepare(
+        model,
+        input_size=input_size,
+        head=head,
+        layout=layout or row.layouts[0],
+        rewrites=rewrites,
+        multiplies_padding=row.multiplies_padding and quantize is None,
+    )
+    if row.static_size and deployment.metadata.input_size is None:
+        raise InputError(f"{article(format)} artifact has a static size: pass input_size=(height, width)")
+    plan = plan_quantization(
+        quantize,
+        calibration=calibration,
+        max_drop=max_drop,
+        deployment=deployment,
+        format=format,
+        kinds=row.quantizations,
+    )
+    write = functools.partial(row.load("writer"), **options) if options else row.load("writer")
+    return publish_planned(deployment, target, write=write, plan=plan, images=images)
+
+
+def _check_settings(row: Format, *, layout: str | None, options: Mapping[str, Any]) -> None:
+    """Raise an `InputError` for what a format does not have."""
+    if layout in formats.layouts() and layout not in row.layouts:
+        raise InputError(f"{article(row.name)} artifact is {' or '.join(row.layouts)}, not {layout}")
+    unknown = [name for name in options if name not in row.options]
+    if unknown:
+        raise InputError(f"{article(row.name)} artifact has no setting {unknown[0]!r}")
+    if row.check:
+        row.load("check")(**options)
+
+
+def to_saved_model(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None = None,
+    head: str = "logits",
+    rewrites: Rewrites = None,
+    images: Images = None,
+) -> ExportReport:
+    """Export to a SavedModel folder that TensorFlow runs without Keras and without the zoo.
+
+    The signature ``serving_default`` takes ``image``, float32 RGB in 0…255 ``(batch, height, width, 3)`` with
+    any batch, and gives ``logits`` ``(batch, height, width, classes)``. The signature ``serving_bytes`` takes
+    ``image_bytes`` ``(batch,)``, the content of JPEG or PNG files, which it resizes to a static `input_size`;
+    else those of one batch must be of one size. It does not turn images by their EXIF orientation.
+    Normalization is part of the graph, dropout is not. The labels are the assets ``labels.txt`` and
+    ``atrous_zoo.json``.
+
+    The artifact is run and compared with the model before it appears under its name; after any failure
+    nothing is left, and an older artifact stays as it was.
+
+    Args:
+        model: A zoo model.
+        path: Folder to write; an existing SavedModel is replaced. The report stands at ``<path>.json``.
+        input_size: (height, width) in pixels, or `None` for any size.
+        head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride, the input
+            of the last resize. ``"mask"``: the output is called ``mask`` and holds the arg-max of the former,
+            uint8 ``(batch, height, width)``, for at most 256 classes. ``"small_mask"``: the same cheaper, the
+            class of the nearest cell of the network; the report tells how many pixels that changes.
+        rewrites: Names of the exact rewrites before the export, see `zoo.export.deploy.REWRITES`; `None` for
+            all, ``()`` for none. They need not apply; the report says which did, and what they saved.
+        images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones, in
+            three sizes where any size is taken.
+
+    Returns:
+        The report, see `ExportReport`.
+
+    Raises:
+        InputError: A model, setting or path that cannot be used, or a failure to write.
+        ParityError: The artifact's logits differ from the model's (see `zoo.export.Parity`).
+    """
+    settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
+    return to_format("saved_model", model, path, **settings)
+
+
+def to_tflite(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None,
+    head: str = "logits",
+    rewrites: Rewrites = None,
+    quantize: str | None = None,
+    calibration: Source | None = None,
+    max_drop: float | None = None,
+    images: Images = None,
+) -> ExportReport:
+    """Export to a TFLite file with a static ``(1, height, width, 3)`` input and builtin operations.
+
+    Input ``image``, output ``logits`` or ``mask``, also as the signature ``serving_default``; labels and
+    origin are the JSON text in the metadata buffer ``atrous_zoo``, and TFLite Metadata for MediaPipe Tasks
+    and Android. A dilated convolution is one operation, in quantized files too; or one for each tap where
+    `zoo.export.deploy.far_taps` finds that this is less work.
+
+    Other arguments, result and errors as in `to_saved_model`; `input_size` may be `None` only for a model
+    that was built for one size. `path` must end in ``.tflite``.
+
+    Args:
+        model: A zoo model.
+        path: File to write.
+        input_size: (height, width) in pixels.
+        head: As in `to_saved_model`.
+        rewrites: As in `to_saved_model`.
+        quantize: `None` for float32; ``"float16"`` weights; ``"dynamic"``: int8 weights, layers quantize
+            what they are given while they run; or ``"int8"``: integers throughout, uint8 images and logits,
+            a scale for each channel of the weights. A quantized file is held to other limits, see
+            `zoo.export.core.kinds`.
+        calibration: Images like those that the model will see, see
+            `zoo.export.core.calibration.read_calibration`. Needed for int8; measured on for all kinds.
+        max_drop: How much the share of calibration pixels with the float model's class may fall below 1, or,
+            where `calibration` is a data set, how much mean IoU may fall. An int8 file that misses the bound
+            gets layers in float, in the order of their measured error and as few as keep it.
+        images: For the comparison; `None` for the calibration images, or synthetic ones without any.
+
+    Raises:
+        InputError: As in `to_saved_model`; too few images or none for int8, or settings that do not go
+            together.
+        FormatError: A calibration image that cannot be read.
+        ParityError: The file misses its limits or `max_drop`.
+    """
+    settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
+    quantization = {"quantize": quantize, "calibration": calibration, "max_drop": max_drop}
+    return to_format("tflite", model, path, **settings, **quantization)
+
+
+def to_onnx(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None = None,
+    head: str = "logits",
+    layout: str = "nhwc",
+    opset: int = 18,
+    rewrites: Rewrites = None,
+    quantize: str | None = None,
+    calibration: Source | None = None,
+    max_drop: float | None = None,
+    images: Images = None,
+) -> ExportReport:
+    """Export to an ONNX file in which a dilated convolution is one Conv with its ``dilations``.
+
+    Input ``image``, output ``logits`` or ``mask``. A static size is declared with a batch of 1; else the axes
+    are the symbols ``batch``, ``height`` and ``width``, which the two share (``rows`` and ``columns`` for the
+    output of ``head="small_logits"``). Nodes are named after layers. The properties tell labels, colours,
+    conventions of the input, origin and licence, see `zoo.export.onnx.properties`.
+
+    Arguments, result and errors as in `to_saved_model`; `path` must end in ``.onnx``.
+
+    Args:
+        model: A zoo model.
+        path: File to write.
+        input_size: (height, width), or `None` for any size.
+        head: As in `to_saved_model`.
+        layout: Of the input and of logits: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
+        opset: Version of the ONNX operators.
+        rewrites: As in `to_saved_model`.
+        quantize: `None` for float32, or ``"int8"``: 8-bit activations and weights with a scale for each
+            channel, between QuantizeLinear and DequantizeLinear. Such a file has a static `input_size`; it
+            takes uint8 images, and gives float32 logits, since the last resize is computed in float.
+        calibration: As in `to_tflite`.
+        max_drop: As in `to_tflite`.
+        images: As in `to_tflite`.
+
+    Raises:
+        InputError: As in `to_tflite`.
+        FormatError: As in `to_tflite`.
+        ParityError: As in `to_tflite`.
+    """
+    settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
+    quantization = {"quantize": quantize, "calibration": calibration, "max_drop": max_drop}
+    more = {"layout": layout, "options": {"opset": opset}}
+    return to_format("onnx", model, path, **settings, **quantization, **more)

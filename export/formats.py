@@ -1,0 +1,268 @@
+"""The table of formats: the only place that knows them all.
+
+A format is a folder of modules and a row here. A row names its parts as ``"module:name"``, which are imported
+when they are needed: neither this module nor a file of one format imports what only another one needs.
+
+A format of other software joins by `register`::
+
+    with register(Format(name="toy", shape=Shape(title=".toy file", suffix=".toy"), writer="mine:write",
+                         artifact="mine:ToyArtifact")):
+        zoo.export.to_format("toy", model, "m.toy")
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import InputError
+from zoo.export.core import staging
+from zoo.export.core.kinds import KINDS
+from zoo.export.core.staging import Shape, article
+
+__all__ = ["FORMATS", "Format", "Registration", "Shape", "check_target", "find", "names", "register", "rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A format.
+
+    The parts are called as follows.
+
+    * `writer`: ``write(deployment, path)`` writes a `zoo.export.core.deployment.Deployment`; for a quantized
+      file ``write(deployment, path, plan=plan)`` gives the `Quantization` that was done. Settings of the
+      format alone (`options`) follow as keywords.
+    * `artifact`: ``open(path, threads=2)`` gives a `zoo.export.Artifact`.
+    * `runner`: A class, see `zoo.export.core.runner.Runner`.
+    * `probe`: ``tensors(artifact, image)`` yields the name and the value of what the artifact computes on its
+      way, the name of a layer being a part of the name.
+    * `check`: ``check(**options)`` raises an `InputError` for a setting that cannot be used.
+
+    Attributes:
+        name: As in ``--format``.
+        shape: How a file or folder of it is told from others.
+        writer: Writes it; `None` for what `zoo.export.bench` can time only.
+        artifact: Opens it.
+        runner: Times it; `None` where it cannot be timed.
+        probe: Looks into it; `None` where that cannot be done.
+        check: Looks at `options` before anything slow begins.
+        options: Names of the writer's own settings.
+        quantizations: Keys of `zoo.export.core.kinds.KINDS` that the writer knows.
+        layouts: Of input and output, the default first.
+        static_size: Whether it has no other size than a static one.
+        multiplies_padding: Whether its runtime multiplies zeros of the padding in float32, so that
+            `zoo.export.deploy.AGAINST_PADDING` can help.
+        runtime: Distribution that runs it.
+        packages: Distributions that write it and run it; reports tell their versions.
+        extra: Of ``atrous-zoo``, that installs them; `None` where they always are.
+    """
+
+    name: str
+    shape: Shape
+    writer: str | None = None
+    artifact: str | None = None
+    runner: str | None = None
+    probe: str | None = None
+    check: str | None = None
+    options: tuple[str, ...] = ()
+    quantizations: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ("nhwc",)
+    static_size: bool = False
+    multiplies_padding: bool = False
+    runtime: str | None = None
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
+
+    def load(self, part: str) -> Callable[..., Any]:
+        """One of the parts, such as ``"writer"``.
+
+        Raises:
+            InputError: The format has no such part, or its packages are not installed.
+        """
+        location = getattr(self, part)
+        if location is None:
+            raise InputError(f"{article(self.name)} artifact has no {part}")
+        self.check_installed()
+        return imported(location)
+
+    def check_installed(self) -> None:
+        """Raise an `InputError` that says how to install what is missing."""
+        missing = [name for name in self.packages if version(name) is None]
+        if missing:
+            install = f"atrous-zoo[{self.extra}]" if self.extra else " ".join(missing)
+            raise InputError(f"{self.name} needs {', '.join(missing)}: pip install '{install}'")
+
+
+def imported(location: str) -> Callable[..., Any]:
+    """What stands at ``"module:name"``."""
+    module, name = location.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name="tflite",
+        shape=Shape(title=".tflite file", suffix=".tflite"),
+        writer="zoo.export.tflite.writer:write",
+        artifact="zoo.export.tflite.artifact:TFLiteArtifact",
+        runner="zoo.export.tflite.runner:TFLiteRunner",
+        probe="zoo.export.tflite.probe:tensors",
+        quantizations=("float16", "dynamic", "int8"),
+        static_size=True,
+        multiplies_padding=True,
+        runtime="ai-edge-litert",
+        packages=("ai-edge-litert",),
+    ),
+    Format(
+        name="onnx",
+        shape=Shape(title=".onnx file", suffix=".onnx"),
+        writer="zoo.export.onnx.writer:write",
+        artifact="zoo.export.onnx.artifact:ONNXArtifact",
+        runner="zoo.export.onnx.runner:ONNXRunner",
+        probe="zoo.export.onnx.probe:tensors",
+        check="zoo.export.onnx.writer:check_opset",
+        options=("opset",),
+        quantizations=("int8",),
+        layouts=("nhwc", "nchw"),
+        runtime="onnxruntime",
+        packages=("onnx", "onnxruntime", "tf2onnx"),
+    ),
+    Format(
+        name="saved_model",
+        shape=Shape(title="SavedModel folder", marker="saved_model.pb"),
+        writer="zoo.export.saved_model.writer:write",
+        artifact="zoo.export.saved_model.artifact:SavedModelArtifact",
+        runner="zoo.export.saved_model.runner:SavedModelRunner",
+        probe="zoo.export.saved_model.probe:tensors",
+        runtime="tensorflow",
+        packages=("tensorflow",),
+    ),
+    Format(
+        name="keras",
+        shape=Shape(title=".keras file", suffix=".keras"),
+        runner="zoo.export.keras_file.runner:KerasRunner",
+        runtime="tensorflow",
+        packages=("tensorflow", "keras"),
+    ),
+)
+
+# Those of other software, by name.
+_registered: dict[str, Format] = {}
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A format that was added; as a context manager, for as long as the context lasts."""
+
+    format: Format
+
+    def undo(self) -> None:
+        """Take the format out of the table again."""
+        _registered.pop(self.format.name, None)
+
+    def __enter__(self) -> Format:
+        return self.format
+
+    def __exit__(self, *error) -> None:
+        self.undo()
+
+
+def register(format: Format) -> Registration:
+    """Add a format to the table of this process.
+
+    Returns:
+        What undoes it, which is also a context manager.
+
+    Raises:
+        InputError: A name, suffix or marker that another format has.
+    """
+    for other in rows():
+        if other.name == format.name:
+            raise InputError(f"there is a format {format.name!r} already")
+        for what in ("suffix", "marker"):
+            own = getattr(format.shape, what)
+            if own is not None and own == getattr(other.shape, what):
+                raise InputError(f"{what} {own!r} is that of the format {other.name!r}")
+    _registered[format.name] = format
+    return Registration(format)
+
+
+def rows(part: str | None = None) -> tuple[Format, ...]:
+    """All formats, or those that have a part, such as ``"writer"``."""
+    every = (*FORMATS, *_registered.values())
+    return tuple(row for row in every if part is None or getattr(row, part))
+
+
+def names(part: str = "writer") -> tuple[str, ...]:
+    """Names of the formats that have a part; those that can be written by default."""
+    return tuple(row.name for row in rows(part))
+
+
+def find(name: str, *, part: str = "writer") -> Format:
+    """The format of that name, one that has a part.
+
+    Raises:
+        InputError: None has it.
+    """
+    for row in rows(part):
+        if row.name == name:
+            return row
+    raise InputError(f"format must be one of {', '.join(names(part))}, not {name!r}")
+
+
+def at(path: Path, *, part: str = "artifact") -> Format:
+    """The format of the file or folder that stands at a path, among those that have a part.
+
+    Raises:
+        InputError: Nothing is there, or it is of none of the formats.
+    """
+    if not path.exists():
+        raise InputError(f"there is no artifact {str(path)!r}")
+    for row in rows(part):
+        if row.shape.stands_at(path):
+            return row
+    raise InputError(f"{path} is no {titles(part)}")
+
+
+def titles(part: str = "artifact") -> str:
+    """``.tflite file, .onnx file or SavedModel folder``."""
+    return either(row.shape.title for row in rows(part))
+
+
+def either(words: Iterable[str]) -> str:
+    """``a, b or c``."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def check_target(path: str | os.PathLike, *, format: str) -> Path:
+    """`path` when an artifact of that format may be written there, see `zoo.export.core.staging`.
+
+    Raises:
+        InputError: It may not.
+    """
+    suffixes = [row.shape.suffix for row in rows() if row.shape.suffix]
+    return staging.check_target(path, format=format, shape=find(format).shape, suffixes=suffixes)
+
+
+def quantizations() -> tuple[str, ...]:
+    """Kinds that at least one format has."""
+    return tuple(kind for kind in KINDS if any(kind in row.quantizations for row in rows()))
+
+
+def layouts() -> tuple[str, ...]:
+    """Those that at least one format has."""
+    return tuple(dict.fromkeys(layout for row in rows("writer") for layout in row.layouts))
+
+
+def version(distribution: str) -> str | None:
+    """Of an installed distribution; `None` where it is not installed."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None

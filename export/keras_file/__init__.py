@@ -1,0 +1,1 @@
+"""Keras' own files, which are timed beside the artifacts."""

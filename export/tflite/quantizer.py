@@ -1,0 +1,107 @@
+"""What is quantized in a TFLite file, and which of its operations stay in float."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from zoo.errors import InputError, ParityError
+from zoo.export.core.deployment import Deployment
+from zoo.export.core.float_layers import Scores, quantize_with
+from zoo.export.core.mask_head import SCOPE
+from zoo.export.core.metadata import OUTPUT_NAME
+from zoo.export.core.quantization import FloatOperation, Plan, Quantization
+from zoo.export.tflite.artifact import float_operations, run_once
+from zoo.export.tflite.converter import IntegerConverter, convert_weights
+from zoo.export.tflite.ends import with_integer_ends
+
+
+def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
+    """The file with float16 or 8-bit weights, and what was done.
+
+    Raises:
+        ParityError: The bound is missed; the converter quantizes all layers or none.
+    """
+    content = convert_weights(deployment, kind=plan.kind)
+    if plan.calibration is None:
+        return content, Quantization(kind=plan.kind, calibration_images=0)
+    scores = Scores(deployment, plan)
+    score = scores.of(_runner(content))
+    if plan.max_drop is not None and not scores.float_score - score <= plan.max_drop:
+        raise ParityError(
+            f"max_drop={plan.max_drop:g} cannot be kept: {plan.metric} is {scores.float_score:.4f} for the"
+            f" float model and {score:.4f} for the file, and {plan.kind} leaves no layer out"
+        )
+    return content, Quantization(
+        kind=plan.kind,
+        calibration_images=len(plan.calibration.images),
+        metric=plan.metric,
+        float_score=scores.float_score,
+        score=score,
+        max_drop=plan.max_drop,
+    )
+
+
+def quantize_integers(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
+    """The int8 file with uint8 ends, and what was done, see `zoo.export.core.float_layers`."""
+    return quantize_with(_TFLite(deployment, plan.calibration.images), deployment, plan)
+
+
+class _TFLite:
+    """A `Converter`."""
+
+    def __init__(self, deployment: Deployment, images: Sequence[np.ndarray]):
+        self._converter = IntegerConverter(deployment, images)
+        self.errors = self._converter.errors
+        self.runner = _runner
+
+    def file(self, float_layers: Iterable[str]) -> bytes:
+        return with_integer_ends(self._converter.convert(float_layers))
+
+    def float_operations(
+        self, content: bytes, errors: Mapping[str, float], *, bounded: bool
+    ) -> tuple[FloatOperation, ...]:
+        return _explained(content, errors, self._converter.tail, bounded=bounded)
+
+
+def _runner(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
+    interpreter = Interpreter(model_content=content, num_threads=2)
+    interpreter.allocate_tensors()
+    return functools.partial(run_once, interpreter)
+
+
+def _explained(
+    content: bytes, errors: Mapping[str, float], tail: Sequence[str], *, bounded: bool
+) -> tuple[FloatOperation, ...]:
+    """What computes in float in the file itself, and why."""
+    operations = []
+    for operation, tensor in float_operations(content):
+        meant = "mask" if tensor.startswith(f"{SCOPE}/") else "probabilities"
+        reason = "max_drop" if tensor in errors else meant if tensor in tail else "no int8 kernel"
+        operations.append(
+            FloatOperation(
+                operation=operation,
+                layer=_layer_of(tensor),
+                tensor=tensor,
+                relative_error=errors.get(tensor),
+                reason=reason,
+            )
+        )
+    unmeant = [f"{op.operation} ({op.layer})" for op in operations if op.reason == "no int8 kernel"]
+    if unmeant and not bounded:
+        raise InputError(
+            f"not everything can be computed in integers: {', '.join(unmeant)};"
+            " give max_drop to accept layers in float"
+        )
+    return tuple(operations)
+
+
+def _layer_of(tensor: str) -> str:
+    """``block2.add`` of ``model_1/block2.add_1/Add``; of a fused operation, the last layer."""
+    parts = tensor.rsplit(";", 1)[-1].split("/")
+    # The graph's own output has the name of no layer.
+    return re.sub(r"_\d+$", "", parts[1]) if len(parts) > 1 else OUTPUT_NAME
