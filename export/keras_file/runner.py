@@ -11,11 +11,10 @@ class KerasRunner(TensorFlowRunner):
     format = "keras"
 
     def __init__(self, path: Path, *, threads: int):
-        import keras
         import tensorflow as tf
 
-        import zoo.serializable  # noqa: F401 (registers the layers)
+        from zoo.models.keras_files import read_keras
 
-        model = keras.models.load_model(path, compile=False)
+        model = read_keras(path)
         self.size = static_size(model.input_shape, image_axes(model.input_shape, path))
         self._call = tf.function(lambda image: model(image, training=False), autograph=False)

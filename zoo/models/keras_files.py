@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import zipfile
 from collections import Counter
@@ -12,6 +11,9 @@ import h5py
 import keras
 import numpy as np
 
+import zoo.layers.fake_quantization
+import zoo.layers.preprocessing
+import zoo.models.heads.context  # noqa: F401 (like the two above: what a file refers to by name)
 from zoo import labels
 from zoo.errors import FormatError, InputError, MismatchError
 from zoo.layers.resize import label_set_of
@@ -27,7 +29,6 @@ from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
 
 def read_keras(path: Path) -> keras.Model:
     """A zoo model that was saved as a ``.keras`` file; `FormatError` for anything else."""
-    importlib.import_module("zoo.serializable")  # what the file refers to by name
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
