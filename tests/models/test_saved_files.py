@@ -19,6 +19,7 @@ from support.training_fixtures import (
 )
 
 import zoo
+import zoo.serializable  # for keras.models.load_model, as the README says
 from zoo import export
 from zoo.layers.resize import label_set_of
 from zoo.models import registry

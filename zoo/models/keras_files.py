@@ -11,9 +11,8 @@ import h5py
 import keras
 import numpy as np
 
-import zoo.layers.fake_quantization
-import zoo.layers.preprocessing
-import zoo.models.heads.context  # noqa: F401 (like the two above: what a file refers to by name)
+import zoo.layers
+import zoo.models.heads.context  # noqa: F401 (like the layers, what a file refers to by name)
 from zoo import labels
 from zoo.errors import FormatError, InputError, MismatchError
 from zoo.layers.resize import label_set_of
