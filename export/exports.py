@@ -61,6 +61,7 @@ def to_format(
     """
     row, options = formats.find(format), dict(options or {})
     target = formats.check_target(path, format=format)
+    write = functools.partial(row.load("writer"), **options) if options else row.load("writer")
     _check_settings(row, layout=layout, options=options)
     deployment = prepare(
         model,
@@ -80,7 +81,6 @@ def to_format(
         format=format,
         kinds=row.quantizations,
     )
-    write = functools.partial(row.load("writer"), **options) if options else row.load("writer")
     return publish_planned(deployment, target, write=write, plan=plan, images=images)
 
 
@@ -88,7 +88,7 @@ def _check_settings(row: Format, *, layout: str | None, options: Mapping[str, An
     """Raise an `InputError` for what a format does not have."""
     if layout in formats.layouts() and layout not in row.layouts:
         raise InputError(f"{article(row.name)} artifact is {' or '.join(row.layouts)}, not {layout}")
-    unknown = [name for name in options if name not in row.options]
+    unknown = [name for name in options if row.option(name) is None]
     if unknown:
         raise InputError(f"{article(row.name)} artifact has no setting {unknown[0]!r}")
     if row.check:

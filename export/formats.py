@@ -12,96 +12,30 @@ A format of other software joins by `register`::
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import InputError
 from zoo.export.core import staging
+from zoo.export.core.format import Format, Option
 from zoo.export.core.kinds import KINDS
-from zoo.export.core.staging import Shape, article
+from zoo.export.core.staging import Shape
 
-__all__ = ["FORMATS", "Format", "Registration", "Shape", "check_target", "find", "names", "register", "rows"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Format:
-    """A format.
-
-    The parts are called as follows.
-
-    * `writer`: ``write(deployment, path)`` writes a `zoo.export.core.deployment.Deployment`; for a quantized
-      file ``write(deployment, path, plan=plan)`` gives the `Quantization` that was done. Settings of the
-      format alone (`options`) follow as keywords.
-    * `artifact`: ``open(path, threads=2)`` gives a `zoo.export.Artifact`.
-    * `runner`: A class, see `zoo.export.core.runner.Runner`.
-    * `probe`: ``tensors(artifact, image)`` yields the name and the value of what the artifact computes on its
-      way, the name of a layer being a part of the name.
-    * `check`: ``check(**options)`` raises an `InputError` for a setting that cannot be used.
-
-    Attributes:
-        name: As in ``--format``.
-        shape: How a file or folder of it is told from others.
-        writer: Writes it; `None` for what `zoo.export.bench` can time only.
-        artifact: Opens it.
-        runner: Times it; `None` where it cannot be timed.
-        probe: Looks into it; `None` where that cannot be done.
-        check: Looks at `options` before anything slow begins.
-        options: Names of the writer's own settings.
-        quantizations: Keys of `zoo.export.core.kinds.KINDS` that the writer knows.
-        layouts: Of input and output, the default first.
-        static_size: Whether it has no other size than a static one.
-        multiplies_padding: Whether its runtime multiplies zeros of the padding in float32, so that
-            `zoo.export.deploy.AGAINST_PADDING` can help.
-        runtime: Distribution that runs it.
-        packages: Distributions that write it and run it; reports tell their versions.
-        extra: Of ``atrous-zoo``, that installs them; `None` where they always are.
-    """
-
-    name: str
-    shape: Shape
-    writer: str | None = None
-    artifact: str | None = None
-    runner: str | None = None
-    probe: str | None = None
-    check: str | None = None
-    options: tuple[str, ...] = ()
-    quantizations: tuple[str, ...] = ()
-    layouts: tuple[str, ...] = ("nhwc",)
-    static_size: bool = False
-    multiplies_padding: bool = False
-    runtime: str | None = None
-    packages: tuple[str, ...] = ()
-    extra: str | None = None
-
-    def load(self, part: str) -> Callable[..., Any]:
-        """One of the parts, such as ``"writer"``.
-
-        Raises:
-            InputError: The format has no such part, or its packages are not installed.
-        """
-        location = getattr(self, part)
-        if location is None:
-            raise InputError(f"{article(self.name)} artifact has no {part}")
-        self.check_installed()
-        return imported(location)
-
-    def check_installed(self) -> None:
-        """Raise an `InputError` that says how to install what is missing."""
-        missing = [name for name in self.packages if version(name) is None]
-        if missing:
-            install = f"atrous-zoo[{self.extra}]" if self.extra else " ".join(missing)
-            raise InputError(f"{self.name} needs {', '.join(missing)}: pip install '{install}'")
-
-
-def imported(location: str) -> Callable[..., Any]:
-    """What stands at ``"module:name"``."""
-    module, name = location.split(":")
-    return getattr(importlib.import_module(module), name)
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Option",
+    "Registration",
+    "Shape",
+    "check_target",
+    "find",
+    "names",
+    "register",
+    "rows",
+]
 
 
 FORMATS: tuple[Format, ...] = (
@@ -126,7 +60,7 @@ FORMATS: tuple[Format, ...] = (
         runner="zoo.export.onnx.runner:ONNXRunner",
         probe="zoo.export.onnx.probe:tensors",
         check="zoo.export.onnx.writer:check_opset",
-        options=("opset",),
+        options=(Option(name="opset", type=int, help="operator set, 18 by default"),),
         quantizations=("int8",),
         layouts=("nhwc", "nchw"),
         runtime="onnxruntime",
@@ -253,6 +187,11 @@ def check_target(path: str | os.PathLike, *, format: str) -> Path:
 def quantizations() -> tuple[str, ...]:
     """Kinds that at least one format has."""
     return tuple(kind for kind in KINDS if any(kind in row.quantizations for row in rows()))
+
+
+def options() -> tuple[Option, ...]:
+    """Settings that only some formats have, each once."""
+    return tuple({option.name: option for row in rows("writer") for option in row.options}.values())
 
 
 def layouts() -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class _Worker:
 
     def open(self) -> dict:
         """Load the file; what it is, and the memory that its runtime takes by itself."""
-        from zoo.export.formats import imported
+        from zoo.export.core.format import imported
         from zoo.export.timing.runners import open_runner
 
         kind = imported(self.location)

@@ -1,12 +1,15 @@
+import argparse
 import subprocess
 import sys
 
 import pytest
+from support.tiny_export import SIZE, tiny
 
+from zoo.cli import export as cli
 from zoo.errors import InputError
-from zoo.export import formats
+from zoo.export import formats, to_format
 from zoo.export.core.kinds import KINDS
-from zoo.export.formats import Format, Shape, register
+from zoo.export.formats import Format, Option, Shape, register
 
 
 @pytest.mark.parametrize("row", formats.FORMATS, ids=lambda row: row.name)
@@ -61,13 +64,35 @@ def test_folders_with_a_suffix_are_told_from_files(tmp_path):
         assert formats.check_target(path, format="package") == path
 
 
-def test_packages_that_are_not_installed_are_named():
+def test_what_is_not_installed_is_named():
+    shape = Shape(title=".new file", suffix=".new")
+    row = Format(name="new", shape=shape, writer="absent_one.writer:write", extra="new")
+    with pytest.raises(InputError, match=r"new needs absent_one: pip install 'atrous-zoo\[new\]'"):
+        row.load("writer")
+
+
+def test_settings_that_a_format_does_not_have(tmp_path):
+    cases = [
+        ({"layout": "nchw"}, "a tflite artifact is nhwc, not nchw"),
+        ({"options": {"opset": 18}}, "a tflite artifact has no setting 'opset'"),
+    ]
+    for settings, message in cases:
+        with pytest.raises(InputError, match=message):
+            to_format("tflite", None, tmp_path / "m.tflite", **settings)
+    with pytest.raises(InputError, match="a saved_model file cannot be quantized"):
+        to_format("saved_model", tiny(), tmp_path / "m", input_size=SIZE, quantize="int8")
+
+
+def test_own_settings_are_options_of_the_command():
     row = Format(
         name="new",
-        shape=Shape(title="", suffix=".new"),
-        writer="json:dumps",
-        packages=("absent-one",),
-        extra="new",
+        shape=Shape(title=".new file", suffix=".new"),
+        writer="m:write",
+        options=(Option(name="target_system", type=str, help="oldest system"),),
+        layouts=("nchw",),
     )
-    with pytest.raises(InputError, match=r"new needs absent-one: pip install 'atrous-zoo\[new\]'"):
-        row.load("writer")
+    with register(row):
+        parser = argparse.ArgumentParser()
+        cli.add_parser(parser.add_subparsers())
+        given = ["export", "m", "--format", "new", "--target-system", "9", "--output", "m.new"]
+        assert parser.parse_args(given).target_system == "9"

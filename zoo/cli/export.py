@@ -16,7 +16,7 @@ from zoo.cli.quantization import add_quantization_options, native_output_hidden,
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.core.metadata import check_head
-from zoo.export.formats import Format
+from zoo.export.formats import Format, Option
 
 _EPILOG = """\
 example:
@@ -70,14 +70,15 @@ def _add_own_options(parser: argparse.ArgumentParser) -> None:
         choices=formats.layouts(),
         help=f"{_having_layouts()} only: {first} (default) or {formats.either(others)}",
     )
-    parser.add_argument(
-        "--opset", type=int, metavar="N", help=f"{_having('opset')} only: operator set, 18 by default"
-    )
+    for option in formats.options():
+        flag, metavar = f"--{option.name.replace('_', '-')}", "N" if option.type is int else "VALUE"
+        text = f"{_having(option)} only: {option.help}"
+        parser.add_argument(flag, dest=option.name, type=option.type, metavar=metavar, help=text)
 
 
-def _having(option: str) -> str:
+def _having(option: Option) -> str:
     """Names of the formats that have a setting."""
-    return formats.either(row.name for row in formats.rows("options") if option in row.options)
+    return formats.either(row.name for row in formats.rows("options") if row.option(option.name))
 
 
 def _having_layouts() -> str:
@@ -89,9 +90,12 @@ def _own_options(args: argparse.Namespace, row: Format) -> dict:
     """Those of the options that not every format has; an `InputError` for one that this has not."""
     if args.layout is not None and len(row.layouts) < 2:
         raise InputError(f"--layout is for --format {_having_layouts()}, not {row.name}")
-    if args.opset is not None and "opset" not in row.options:
-        raise InputError(f"--opset is for --format {_having('opset')}, not {row.name}")
-    return {"layout": args.layout, "options": {} if args.opset is None else {"opset": args.opset}}
+    given = [option for option in formats.options() if getattr(args, option.name) is not None]
+    for option in given:
+        if row.option(option.name) is None:
+            flag = f"--{option.name.replace('_', '-')}"
+            raise InputError(f"{flag} is for --format {_having(option)}, not {row.name}")
+    return {"layout": args.layout, "options": {option.name: getattr(args, option.name) for option in given}}
 
 
 def add_rewrite_option(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +185,8 @@ def run(args: argparse.Namespace) -> int:
     from zoo import export
     from zoo.export.core import quantization
 
-    formats.check_target(args.output, format=row.name)  # before the minutes that loading may take
+    row.load("writer")  # what follows is said before the minutes that loading may take
+    formats.check_target(args.output, format=row.name)
     if "quantize" in options:
         wanted = {name: options[name] for name in ("calibration", "max_drop")}
         has = {"format": row.name, "kinds": row.quantizations, "sized": row.static_size or size is not None}
