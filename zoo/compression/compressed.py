@@ -10,7 +10,7 @@ from zoo.compression.selection import SparsityReport
 from zoo.errors import InputError
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
-from zoo.training.settings import History
+from zoo.training.engine import History
 
 
 @dataclass(frozen=True)

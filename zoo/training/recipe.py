@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from zoo.datasets.augmentation import Augmentation
 from zoo.errors import InputError
 from zoo.training.precision import check_precision
+
+if TYPE_CHECKING:
+    from zoo.datasets import Augmentation
 
 LOSSES = ("cross-entropy", "ohem", "dice", "lovasz")
 SCHEDULES = ("poly", "cosine")
@@ -75,7 +78,7 @@ class Recipe:
     epochs: int = 30
     batch_size: int = 8
     crop: tuple[int, int] = (321, 321)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = field(default_factory=lambda: _augmentation()())
     loss: Mapping[str, float] = field(default_factory=lambda: {"cross-entropy": 1.0}, hash=False)
     label_smoothing: float = 0.0
     region_every: int = 1
@@ -103,7 +106,7 @@ class Recipe:
             object.__setattr__(self, name, _checked_number(name, getattr(self, name), *limits))
         for name in _SWITCHES:
             _check_switch(name, getattr(self, name))
-        if not isinstance(self.augmentation, Augmentation):
+        if not isinstance(self.augmentation, _augmentation()):
             raise InputError(f"augmentation must be an Augmentation, not {_SHORT.repr(self.augmentation)}")
         _check_switch("flip of augmentation", self.augmentation.flip)
         if self.schedule not in SCHEDULES:
@@ -154,7 +157,7 @@ class Recipe:
         values = _known(document, names(), what="a recipe")
         if "augmentation" in values:
             inner = _known(values["augmentation"], augmentation_names(), what="augmentation")
-            values["augmentation"] = Augmentation(**{name: _frozen(name, x) for name, x in inner.items()})
+            values["augmentation"] = _augmentation()(**{name: _frozen(name, x) for name, x in inner.items()})
         return cls(**values)
 
     def save(self, path: str | os.PathLike) -> Path:
@@ -191,11 +194,18 @@ def names() -> tuple[str, ...]:
 
 def augmentation_names() -> tuple[str, ...]:
     """Names of the settings within ``augmentation``."""
-    return tuple(field.name for field in fields(Augmentation))
+    return tuple(field.name for field in fields(_augmentation()))
+
+
+def _augmentation() -> type[Augmentation]:
+    # Data sets load Pillow, which the help of a command can do without.
+    from zoo.datasets import Augmentation
+
+    return Augmentation
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Augmentation):
+    if isinstance(value, _augmentation()):
         return {name: _plain(getattr(value, name)) for name in augmentation_names()}
     if isinstance(value, Mapping):
         return dict(value)
