@@ -23,7 +23,7 @@ FILE = Recipe(
 )
 
 
-def chosen(*words, usual=recipe.USUAL):
+def chosen(*words, usual=recipe.AS_IT_IS):
     parser = argparse.ArgumentParser()
     recipe.add_options(parser, usual=usual)
     return recipe.recipe_of(parser.parse_args([str(word) for word in words]), usual=usual)
@@ -36,11 +36,11 @@ def file(tmp_path):
 
 def test_without_options_it_is_the_usual_one():
     assert chosen() == Recipe()
-    assert chosen(usual=FILE) == FILE
+    assert chosen(usual={"epochs": 10}) == Recipe(epochs=10)
 
 
 def test_a_file_takes_the_place_of_what_is_usual(file):
-    assert chosen("--recipe", file, usual=Recipe(epochs=77, seed=5)) == FILE
+    assert chosen("--recipe", file, usual={"epochs": 77, "seed": 5}) == FILE
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.loss_examples import CLASSES, EACH, NAMES, WEIGHTS, example, pixels
+from support.losses import CLASSES, EACH, NAMES, WEIGHTS, example, pixels
 
 from zoo.errors import InputError
 from zoo.training.losses import (

@@ -4,7 +4,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from support.loss_examples import CLASSES, EACH, NAMES
+from support.losses import CLASSES, EACH, NAMES
 
 from zoo.training.losses import SparseCrossEntropy, WithAuxiliary
 
@@ -50,7 +50,7 @@ import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 sys.path.insert(0, sys.argv[1])
-from support.loss_examples import EACH, NAMES, example
+from support.losses import EACH, NAMES, example
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 labels, logits = example((4, 5, 7))
 data = tf.data.Dataset.from_tensor_slices((labels, logits)).batch(4)

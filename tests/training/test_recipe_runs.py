@@ -14,6 +14,7 @@ from support.recipe_program import small_network
 import zoo
 from zoo.datasets import check, open_dataset
 from zoo.errors import InputError
+from zoo.labels import numbered
 from zoo.training import Recipe
 from zoo.training.runs import class_weights
 
@@ -97,6 +98,19 @@ def test_what_does_not_go_together(data, changes, options, message):
     recipe = Recipe(**{"epochs": 2, "batch_size": 2, "crop": (32, 32), **changes})
     with pytest.raises(InputError, match=message):
         zoo.train(model, training, recipe, **options)
+
+
+def test_what_is_of_another_kind(data):
+    training, _ = parts(data)
+    model, recipe = small_network("small", classes=training.label_set), Recipe(batch_size=2, crop=(32, 32))
+    with pytest.raises(InputError, match=r"recipe must be a zoo\.Recipe, not \{'epochs': 3\}"):
+        zoo.train(model, training, {"epochs": 3})
+    with pytest.raises(InputError, match=r"^data must be what zoo\.datasets.* not 'data/'"):
+        zoo.train(model, "data/", recipe)
+    with pytest.raises(InputError, match="validation must be what"):
+        zoo.train(model, training, recipe, validation=data)
+    with pytest.raises(InputError, match="the model has 3 classes and the data 2"):
+        zoo.train(small_network("small", classes=numbered(3)), training, recipe)
 
 
 def test_weights_of_classes_are_those_of_the_check(data):

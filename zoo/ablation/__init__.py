@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from zoo.ablation.comparisons import COMPARISONS, Comparison, Variant
 
 if TYPE_CHECKING:
-    from zoo.ablation.runner import Budget as Budget
-    from zoo.ablation.runner import Cost as Cost
+    from zoo.ablation.budget import Budget as Budget
+    from zoo.ablation.networks import Cost as Cost
     from zoo.ablation.runner import Run as Run
     from zoo.ablation.runner import Scores as Scores
     from zoo.ablation.runner import run_all as run_all
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from zoo.ablation.summary import Summary as Summary
 
 _HOMES = {
-    "Budget": "zoo.ablation.runner",
-    "Cost": "zoo.ablation.runner",
+    "Budget": "zoo.ablation.budget",
+    "Cost": "zoo.ablation.networks",
     "Difference": "zoo.ablation.summary",
     "Run": "zoo.ablation.runner",
     "Scores": "zoo.ablation.runner",

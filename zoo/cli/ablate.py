@@ -78,7 +78,7 @@ def _names(text: str) -> tuple[str, ...]:
 def run(args: argparse.Namespace) -> int:
     """Train what is not trained yet, and print the table."""
     comparison = resolve(args.comparison).only(args.variants)
-    seed = getattr(args, "seed", recipe.USUAL.seed)
+    seed = getattr(args, "seed", 0)
     if args.seeds < 1 or seed < 0:
         raise InputError(f"--seeds must be 1 or more and --seed 0 or more, not {args.seeds} and {seed}")
     chosen = recipe.recipe_of(args)
@@ -163,7 +163,7 @@ def _words(budget) -> str:
     """The recipe in words: what the table is of, and which options are not the usual ones."""
     from zoo.ablation.budget import deciding
 
-    chosen, usual = budget.recipe, deciding(recipe.USUAL)
+    chosen, usual = budget.recipe, deciding(Recipe())
     named = ("epochs", "batch_size", "crop", "learning_rate")
     others = [
         f"{name.replace('_', ' ')} {value}"

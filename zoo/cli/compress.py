@@ -15,7 +15,8 @@ from zoo.training.recipe import Recipe, flat
 
 METHODS = ("prune", "cluster", "qat")
 _SETTINGS = "compression_settings.json"
-USUAL = Recipe(epochs=10, learning_rate=2e-4)
+# A trained network needs less of both.
+_USUAL = {"epochs": 10, "learning_rate": 2e-4}
 
 _DESCRIPTION = """\
 Fine-tune a trained model while it is made smaller: prune sets the smallest weights to zero, cluster
@@ -57,7 +58,7 @@ def add_parser(subparsers) -> None:
     add("--json", action="store_true", help="print JSON instead of the table")
     _add_method_options(parser)
     _add_teacher_options(parser)
-    recipe.add_options(parser, usual=USUAL)
+    recipe.add_options(parser, usual=_USUAL)
     parser.set_defaults(run=run, strategy="one")
 
 
@@ -93,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     """Compress, and print the figures before and after."""
     options = _method_options(args)
     size = parse_size(args.input_size)
-    chosen = recipe.recipe_of(args, usual=USUAL)
+    chosen = recipe.recipe_of(args, usual=_USUAL)
     if chosen.auxiliary or args.strategy not in ("one", "auto"):
         raise InputError("compression trains one output on one device: leave --auxiliary and --strategy out")
     if args.threads < 1:

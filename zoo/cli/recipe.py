@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from zoo.cli.options import parse_scales
 from zoo.cli.options import parse_size as parse_tile
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 
-USUAL = Recipe()
+# What a command does in another way than a recipe: nothing.
+AS_IT_IS: Mapping[str, object] = MappingProxyType({})
 # Settings that a message may name, where the person has written an option.
 _WORDS = re.compile(r"\b(validate_every|region_every|label_smoothing|balance|batch_size)\b|(?<=which )loss\b")
 
@@ -30,13 +32,14 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
 
 
-def add_options(parser: argparse.ArgumentParser, *, usual: Recipe = USUAL) -> None:
+def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] = AS_IT_IS) -> None:
     """Add the recipe's options; those that are not given are no attributes of what the parser returns.
 
     Args:
         parser: Of the command.
-        usual: What the command does without options; told by ``--help``.
+        usual: Settings that have another value in this command where neither a file nor an option gives one.
     """
+    usual = {field.name: field.default for field in fields(Recipe)} | dict(usual)
     group = parser.add_argument_group("recipe", argument_default=argparse.SUPPRESS)
     add = group.add_argument
     add(
@@ -46,25 +49,13 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Recipe = USUAL) -> No
         default=None,
         help="start from a recipe, JSON or YAML, such as the recipe.json of a run; other options change it",
     )
-    add("--epochs", type=int, help=f"passes over the data ({usual.epochs})")
-    add("--batch-size", type=int, metavar="N", help=f"images a step, over all devices ({usual.batch_size})")
-    size = "x".join(map(str, usual.crop))
+    add("--epochs", type=int, help=f"passes over the data ({usual['epochs']})")
+    size = "x".join(map(str, usual["crop"]))
+    batch = f"images a step, over all devices ({usual['batch_size']})"
+    add("--batch-size", type=int, metavar="N", help=batch)
     add("--crop", type=parse_tile, metavar="HxW", help=f"size of the crops ({size})")
-    rate = f"AdamW's, falling to 0 ({usual.learning_rate:g})"
-    add("--learning-rate", type=float, metavar="RATE", help=rate)
-    add("--schedule", choices=SCHEDULES, help=f"how the rate falls: poly or cosine ({usual.schedule})")
-    warmup = "linear rise before (1, at most a tenth of the run)"
-    add("--warmup", type=_optional(float), metavar="EPOCHS", help=warmup)
-    add("--weight-decay", type=float, metavar="DECAY", help=f"of kernels ({usual.weight_decay:g})")
-    factor = f"backbone's rate over the head's ({usual.backbone_factor:g})"
-    add("--backbone-factor", type=float, metavar="F", help=factor)
-    terms = "such as cross-entropy, ohem or cross-entropy+0.5*lovasz; terms: " + ", ".join(LOSSES)
-    add("--loss", type=parse_loss, metavar="TERMS", help=terms)
-    add("--region-every", type=int, metavar="N", help="dice, lovasz: rows, columns apart (1)")
-    add("--label-smoothing", type=float, metavar="S", help="share of the other classes (0)")
-    switch = argparse.BooleanOptionalAction
-    add("--balance", action=switch, help="weigh classes by 1 / ln(1.10 + share)")
-    add("--auxiliary", action=switch, help="train a second head as well, dropped at the end")
+    _add_rate(add, usual)
+    _add_loss(add)
     add("--average", type=_optional(float), metavar="M", help="momentum of averaged weights, such as 0.99")
     add("--freeze", action="append", metavar="PART", help="backbone, batch_norm, …; repeatable")
     add("--clip-norm", type=_optional(float), metavar="NORM", help="limit of the gradient's norm")
@@ -75,28 +66,47 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Recipe = USUAL) -> No
     add("--precision", metavar="TYPE", help="float32, float16 or bfloat16 (float32)")
     add("--strategy", default="auto", help="auto, one, mirrored or multi-worker (auto)")
     add("--seed", type=int, help="of fresh variables, the order, the augmentation and dropout (0)")
-    _add_augmentation(parser, usual)
+    _add_augmentation(parser)
 
 
-def _add_augmentation(parser: argparse.ArgumentParser, usual: Recipe) -> None:
-    group = parser.add_argument_group("augmentation", argument_default=argparse.SUPPRESS)
-    add, of = group.add_argument, usual.augmentation
-    scale = ",".join(f"{factor:g}" for factor in of.scale)
-    add("--scale", type=_range, metavar="LOW,HIGH", help=f"factors of the size ({scale})")
+def _add_rate(add: Callable, usual: Mapping[str, object]) -> None:
+    rate = f"AdamW's, falling to 0 ({usual['learning_rate']:g})"
+    add("--learning-rate", type=float, metavar="RATE", help=rate)
+    add("--schedule", choices=SCHEDULES, help=f"how the rate falls: poly or cosine ({usual['schedule']})")
+    warmup = "linear rise before (1, at most a tenth of the run)"
+    add("--warmup", type=_optional(float), metavar="EPOCHS", help=warmup)
+    add("--weight-decay", type=float, metavar="DECAY", help=f"of kernels ({usual['weight_decay']:g})")
+    factor = f"backbone's rate over the head's ({usual['backbone_factor']:g})"
+    add("--backbone-factor", type=float, metavar="F", help=factor)
+
+
+def _add_loss(add: Callable) -> None:
+    switch = argparse.BooleanOptionalAction
+    terms = "such as cross-entropy, ohem or cross-entropy+0.5*lovasz; terms: " + ", ".join(LOSSES)
+    add("--loss", type=parse_loss, metavar="TERMS", help=terms)
+    add("--region-every", type=int, metavar="N", help="dice, lovasz: rows, columns apart (1)")
+    add("--label-smoothing", type=float, metavar="S", help="share of the other classes (0)")
+    add("--balance", action=switch, help="weigh classes by 1 / ln(1.10 + share)")
+    add("--auxiliary", action=switch, help="train a second head as well, dropped at the end")
+
+
+def _add_augmentation(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("augmentation", argument_default=argparse.SUPPRESS).add_argument
+    add("--scale", type=_range, metavar="LOW,HIGH", help="factors of the size (0.5,2)")
     add("--flip", action=argparse.BooleanOptionalAction, help="mirror every second image, or never")
-    add("--brightness", type=float, metavar="B", help=f"largest shift, of 1 ({of.brightness:g})")
-    add("--contrast", type=float, metavar="C", help=f"largest change of the factor ({of.contrast:g})")
-    add("--saturation", type=float, metavar="S", help=f"largest change of the factor ({of.saturation:g})")
-    add("--hue", type=float, metavar="H", help=f"largest shift, of the full circle ({of.hue:g})")
+    add("--brightness", type=float, metavar="B", help="largest shift, of 1 (0.125)")
+    add("--contrast", type=float, metavar="C", help="largest change of the factor (0.25)")
+    add("--saturation", type=float, metavar="S", help="largest change of the factor (0.25)")
+    add("--hue", type=float, metavar="H", help="largest shift, of the full circle (0.02)")
 
 
-def recipe_of(args: argparse.Namespace, *, usual: Recipe = USUAL) -> Recipe:
-    """The recipe that a command line asks for: that of ``--recipe``, or `usual`, with the options given.
+def recipe_of(args: argparse.Namespace, *, usual: Mapping[str, object] = AS_IT_IS) -> Recipe:
+    """The recipe that a command line asks for: that of ``--recipe``, or the usual one, and the options.
 
     Raises:
         InputError: A file that is no recipe, or a value that a recipe does not allow.
     """
-    start = usual if args.recipe is None else Recipe.read(args.recipe)
+    start = Recipe(**usual) if args.recipe is None else Recipe.read(args.recipe)
     given = vars(args)
     values = {name: given[name] for name in names() if name in given}
     if values.get("freeze") == ["none"]:

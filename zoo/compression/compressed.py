@@ -11,7 +11,7 @@ from zoo.errors import InputError
 from zoo.graph import is_functional
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
-from zoo.training.settings import History
+from zoo.training.engine import History
 
 
 @dataclass(frozen=True)

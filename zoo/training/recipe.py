@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from zoo.datasets.augmentation import Augmentation
 from zoo.errors import InputError
 from zoo.training.precision import check_precision
+from zoo.training.values import LARGEST, MOST_SEED, check_count, check_switch, checked_number, shown
+
+if TYPE_CHECKING:
+    from zoo.datasets import Augmentation
 
 LOSSES = ("cross-entropy", "ohem", "dice", "lovasz")
 SCHEDULES = ("poly", "cosine")
@@ -20,11 +23,6 @@ SCHEDULES = ("poly", "cosine")
 _COUNTS = ("epochs", "batch_size", "accumulate", "region_every", "validate_every")
 _OPTIONAL_COUNTS = ("patience",)
 _SWITCHES = ("balance", "auxiliary")
-# For messages: values from files may be nested without end.
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel = 2
-# What TensorFlow's integers hold, and more than any number here needs to be.
-_MOST, _MOST_SEED, _LARGEST = 2**31 - 1, 2**32 - 1, 1e30
 # Numbers: (smallest, whether it is allowed itself, what they stay below, whether `None` is allowed).
 _NUMBERS = {
     "learning_rate": (0.0, False, math.inf, False),
@@ -75,7 +73,7 @@ class Recipe:
     epochs: int = 30
     batch_size: int = 8
     crop: tuple[int, int] = (321, 321)
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: Augmentation = field(default_factory=lambda: _augmentation()())
     loss: Mapping[str, float] = field(default_factory=lambda: {"cross-entropy": 1.0}, hash=False)
     label_smoothing: float = 0.0
     region_every: int = 1
@@ -97,20 +95,20 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in (*_COUNTS, *_OPTIONAL_COUNTS):
-            _check_count(name, getattr(self, name), least=1, optional=name in _OPTIONAL_COUNTS)
-        _check_count("seed", self.seed, least=0, most=_MOST_SEED)
+            check_count(name, getattr(self, name), least=1, optional=name in _OPTIONAL_COUNTS)
+        check_count("seed", self.seed, least=0, most=MOST_SEED)
         for name, limits in _NUMBERS.items():
-            object.__setattr__(self, name, _checked_number(name, getattr(self, name), *limits))
+            object.__setattr__(self, name, checked_number(name, getattr(self, name), *limits))
         for name in _SWITCHES:
-            _check_switch(name, getattr(self, name))
-        if not isinstance(self.augmentation, Augmentation):
-            raise InputError(f"augmentation must be an Augmentation, not {_SHORT.repr(self.augmentation)}")
-        _check_switch("flip of augmentation", self.augmentation.flip)
+            check_switch(name, getattr(self, name))
+        if not isinstance(self.augmentation, _augmentation()):
+            raise InputError(f"augmentation must be an Augmentation, not {shown(self.augmentation)}")
+        check_switch("flip of augmentation", self.augmentation.flip)
         if self.schedule not in SCHEDULES:
-            shown = _SHORT.repr(self.schedule)
-            raise InputError(f"schedule must be one of {', '.join(SCHEDULES)}, not {shown}")
+            known = ", ".join(SCHEDULES)
+            raise InputError(f"schedule must be one of {known}, not {shown(self.schedule)}")
         if not isinstance(self.precision, str):
-            raise InputError(f"precision must be a name such as float32, not {_SHORT.repr(self.precision)}")
+            raise InputError(f"precision must be a name such as float32, not {shown(self.precision)}")
         check_precision(self.precision)
         object.__setattr__(self, "crop", _checked_crop(self.crop))
         object.__setattr__(self, "freeze", _checked_parts(self.freeze))
@@ -154,7 +152,7 @@ class Recipe:
         values = _known(document, names(), what="a recipe")
         if "augmentation" in values:
             inner = _known(values["augmentation"], augmentation_names(), what="augmentation")
-            values["augmentation"] = Augmentation(**{name: _frozen(name, x) for name, x in inner.items()})
+            values["augmentation"] = _augmentation()(**{name: _frozen(name, x) for name, x in inner.items()})
         return cls(**values)
 
     def save(self, path: str | os.PathLike) -> Path:
@@ -191,11 +189,18 @@ def names() -> tuple[str, ...]:
 
 def augmentation_names() -> tuple[str, ...]:
     """Names of the settings within ``augmentation``."""
-    return tuple(field.name for field in fields(Augmentation))
+    return tuple(field.name for field in fields(_augmentation()))
+
+
+def _augmentation() -> type[Augmentation]:
+    # Data sets load Pillow, which the help of a command can do without.
+    from zoo.datasets import Augmentation
+
+    return Augmentation
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Augmentation):
+    if isinstance(value, _augmentation()):
         return {name: _plain(getattr(value, name)) for name in augmentation_names()}
     if isinstance(value, Mapping):
         return dict(value)
@@ -217,72 +222,39 @@ def _frozen(name: str, value: object) -> object:
     parts = value if isinstance(value, list) else [value]
     if any(isinstance(part, list | tuple | dict | set) for part in parts):
         raise InputError(
-            f"{name} of augmentation must be one or two numbers, or true or false, not {_SHORT.repr(value)}"
+            f"{name} of augmentation must be one or two numbers, or true or false, not {shown(value)}"
         )
-    whole = [isinstance(x, int) and not isinstance(x, bool) and abs(x) < _LARGEST for x in parts]
+    whole = [isinstance(x, int) and not isinstance(x, bool) and abs(x) < LARGEST for x in parts]
     numbers = [float(x) if is_whole else x for x, is_whole in zip(parts, whole, strict=True)]
     return tuple(numbers) if isinstance(value, list) else numbers[0]
 
 
 def _known(document: object, allowed: tuple[str, ...], *, what: str) -> dict:
     if not isinstance(document, Mapping):
-        raise InputError(f"{what} must be keys with values, not {_SHORT.repr(document)}")
+        raise InputError(f"{what} must be keys with values, not {shown(document)}")
     unknown = [key for key in document if key not in allowed]
     if unknown:
-        shown = _SHORT.repr(unknown[0])
-        raise InputError(f"{what} has no {shown}; allowed are {', '.join(allowed)}")
+        raise InputError(f"{what} has no {shown(unknown[0])}; allowed are {', '.join(allowed)}")
     return dict(document)
-
-
-def _check_count(name: str, value: object, *, least: int, most: int = _MOST, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{name} must be an integer of {least} or more, not {_SHORT.repr(value)}")
-    if not least <= value <= most:
-        bound = f"{least} or more" if value < least else f"at most {most}"
-        raise InputError(f"{name} must be {bound}, not {_SHORT.repr(value)}")
-
-
-def _checked_number(
-    name: str, value: object, low: float, low_allowed: bool, high: float, optional: bool
-) -> float | None:
-    if value is None and optional:
-        return None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and (low < value < min(high, _LARGEST) or (low_allowed and value == low)):
-        return float(value)
-    least = f"{low:g} or more" if low_allowed else f"above {low:g}"
-    beyond = high < math.inf or (number and value >= _LARGEST)
-    most = f" and below {min(high, _LARGEST):g}" if beyond else ""
-    none = ", or none" if optional else ""
-    raise InputError(f"{name} must be a number {least}{most}{none}, not {_SHORT.repr(value)}")
-
-
-def _check_switch(name: str, value: object) -> None:
-    if not isinstance(value, bool):
-        raise InputError(f"{name} must be true or false, not {_SHORT.repr(value)}")
 
 
 def _checked_crop(value: object) -> tuple[int, int]:
     sizes = tuple(value) if isinstance(value, list | tuple) else ()
     if len(sizes) != 2 or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in sizes):
-        raise InputError(f"crop must be a height and a width of 1 or more, not {_SHORT.repr(value)}")
+        raise InputError(f"crop must be a height and a width of 1 or more, not {shown(value)}")
     return sizes
 
 
 def _checked_parts(value: object) -> tuple[str, ...]:
     parts = tuple(value) if isinstance(value, list | tuple) else (None,)
     if not all(isinstance(part, str) for part in parts):
-        raise InputError(f"freeze must be a list of names of parts, not {_SHORT.repr(value)}")
+        raise InputError(f"freeze must be a list of names of parts, not {shown(value)}")
     return parts
 
 
 def _checked_terms(value: object) -> dict[str, float]:
     terms = dict(value) if isinstance(value, Mapping) else {}
     if not terms or any(name not in LOSSES for name in terms):
-        raise InputError(
-            f"loss must give the weights of some of {', '.join(LOSSES)}, not {_SHORT.repr(value)}"
-        )
+        raise InputError(f"loss must give the weights of some of {', '.join(LOSSES)}, not {shown(value)}")
     limits = (0.0, True, math.inf, False)
-    return {name: _checked_number(f"{name} of loss", weight, *limits) for name, weight in terms.items()}
+    return {name: checked_number(f"{name} of loss", weight, *limits) for name, weight in terms.items()}

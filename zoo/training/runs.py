@@ -14,6 +14,7 @@ from zoo.datasets import batches as stream
 from zoo.datasets.check import SplitReport
 from zoo.datasets.dataset import INVALID
 from zoo.errors import InputError
+from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
 from zoo.training.checkpoints import write_model
 from zoo.training.engine import fit
@@ -81,6 +82,7 @@ def train(
         DivergedError: A loss or gradient that is not finite.
         WorkerLostError: Another worker has ended.
     """
+    _check(model, data, recipe, validation)
     strategy = strategy or tf.distribute.get_strategy()
     settings = settings_of(recipe, data)
     if loss is None:
@@ -219,6 +221,19 @@ def write_recipe(recipe: Recipe, output: Path | str | None) -> None:
     except OSError as error:
         raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
     recipe.save(folder / RECIPE)
+
+
+def _check(model: keras.Model, data: Dataset, recipe: Recipe, validation: Dataset | None) -> None:
+    if not isinstance(recipe, Recipe):
+        raise InputError(f"recipe must be a zoo.Recipe, not {recipe!r}")
+    for name, given in (("data", data), ("validation", validation)):
+        if not isinstance(given, Dataset) and not (given is None and name == "validation"):
+            raise InputError(f"{name} must be what zoo.datasets.open_dataset gives, not {given!r}")
+    found, wanted = len(label_set_of(model)), len(data.label_set)
+    if found != wanted:
+        raise InputError(
+            f"the model has {found} classes and the data {wanted}: load it with classes=data.label_set"
+        )
 
 
 def _drawn(validation: Dataset | None, count: int) -> tuple[np.ndarray, ...]:
