@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.compression.pruning import PruningConfig, prune
     from zoo.compression.quantization import quantize, to_tflite
     from zoo.compression.selection import sparsity
-    from zoo.compression.training import FineTuning
+    from zoo.compression.training import FineTuning as FineTuning
 
 _HOMES = {
     "Bridge": "zoo.compression.bridge",
