@@ -41,7 +41,7 @@ def written(model: keras.Model) -> ExportReport:
 def read(model: keras.Model) -> np.ndarray:
     artifact = export.open_artifact("a.tflite")
     assert_type(artifact, Artifact)
-    assert_type(artifact.input, Port)
+    assert_type(artifact.inputs, tuple[Port, ...])
     assert_type(export.verify("a.tflite", model), Parity | QuantizedParity)
     assert_type(export.find_difference("a.tflite", model), FirstDifference | NoisiestLayer | None)
     return artifact.predict(np.zeros((1, 513, 513, 3), np.float32))

@@ -19,7 +19,7 @@ def container() -> Container:
     row = Container(name="toy", suffixes=(".toy",), layouts=("zoo",), reader=read_toy)
     weights.register_container(row)
     weights.unregister_container("toy")
-    assert_type(CONTAINERS[0], Container)
+    assert_type(CONTAINERS["torch"], Container)
     return row
 
 

@@ -56,7 +56,6 @@ def smaller(model: keras.Model, batches: tf.data.Dataset, settings: Settings) ->
     assert_type(compression.prune(model, PruningConfig(sparsity=0.5), tuning), Compressed)
     assert_type(compression.cluster(model, ClusteringConfig(clusters=32), tuning), Compressed)
     found = compression.quantize(model, tuning, calibration=[np.zeros((1, 65, 65, 3), np.float32)])
-    assert_type(found.model, keras.Model)
     assert_type(compression.to_tflite(found.model, "q.tflite", input_size=(65, 65)), ExportReport)
     compression.sparsity(found.model)
     return found
