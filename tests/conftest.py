@@ -12,7 +12,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def pytest_collection_modifyitems(items):
     """Mark each test with its tier, `quick` or `slow`; what is neither is run by a run of the whole."""
     for item in items:
-        tier = tier_of(item.path.parent.name, getattr(item, "originalname", item.name))
+        function = getattr(item, "originalname", item.name)
+        tier = tier_of(item.path.parent.name, function, getattr(item, "fixturenames", ()))
         if tier == "slow":
             item.add_marker("slow")
         elif tier == "quick" and item.get_closest_marker("slow") is None:

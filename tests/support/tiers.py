@@ -5,6 +5,8 @@ The summary of ``pytest -m quick`` names tests that have grown too slow for it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LIMIT = 5.0  # seconds that a quick test may take
 
 # By folder of `tests`: tests of which a single case takes ten seconds or more.
@@ -101,8 +103,16 @@ MODERATE = {
 }
 
 
-def tier_of(folder: str, function: str) -> str:
+# Fixtures that take seconds, for whichever test comes first.
+FIXTURES = {
+    "compression": {"clustered", "pruned", "quantized", "written"},
+    "training": {"costs"},
+}
+
+
+def tier_of(folder: str, function: str, fixtures: Iterable[str]) -> str:
     """``"quick"``, ``"moderate"`` or ``"slow"``."""
     if function in SLOW.get(folder, ()):
         return "slow"
-    return "moderate" if function in MODERATE.get(folder, ()) else "quick"
+    moderate = function in MODERATE.get(folder, ()) or not FIXTURES.get(folder, set()).isdisjoint(fixtures)
+    return "moderate" if moderate else "quick"

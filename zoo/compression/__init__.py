@@ -8,6 +8,17 @@ by layer, fine-tuned, and carried back. Importing this package loads neither; bo
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.compression.bridge import Bridge, register_translation, to_tf_keras
+    from zoo.compression.clustering import ClusteringConfig, cluster
+    from zoo.compression.compressed import Compressed
+    from zoo.compression.distillation import Distillation
+    from zoo.compression.pruning import PruningConfig, prune
+    from zoo.compression.quantization import quantize, to_tflite
+    from zoo.compression.selection import sparsity
+    from zoo.compression.training import FineTuning as FineTuning
 
 _HOMES = {
     "Bridge": "zoo.compression.bridge",
