@@ -18,8 +18,8 @@ from zoo.compression.quantization import is_quantized, to_tflite
 from zoo.compression.selection import gzip_size, sparsity
 from zoo.datasets import Dataset
 from zoo.evaluation.scoring import evaluate
+from zoo.export import ExportReport
 from zoo.export import to_tflite as to_float_tflite
-from zoo.export.core.report import ExportReport
 from zoo.training.checkpoints import write_model
 
 RUNS = 11
