@@ -23,6 +23,7 @@ SLOW = {
         "test_twenty_images_are_enough_for_two_classes",
     },
     "training": {
+        "test_a_saved_recipe_makes_the_same_weights_to_the_bit",
         "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
         "test_all_strategies_agree",
         "test_interrupted_and_killed_runs_end_bit_identical",
@@ -62,6 +63,7 @@ MODERATE = {
         "test_published_deeplab_keeps_its_masks_in_int8",
     },
     "models": {
+        "test_weights_of_a_backbone_name_its_layers_in_every_architecture",
         "test_a_new_process_reads_a_saved_model",
         "test_a_photograph_without_a_network",
         "test_a_users_checkpoint_with_its_own_classes",

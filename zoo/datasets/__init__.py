@@ -1,6 +1,6 @@
 """Images with masks: readers of the usual layouts, checks, and batches for training.
 
-Only `batches` imports TensorFlow, when it is first used.
+Importing this package is light; what a name needs is imported when it is first used, TensorFlow by `batches`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,31 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from zoo.datasets.augmentation import Augmentation
-from zoo.datasets.check import DatasetReport, Problem, SplitReport, check
-from zoo.datasets.dataset import Dataset
-from zoo.datasets.listing import Layout, Listing
-from zoo.datasets.readers import KINDS, LAYOUTS, open_dataset
-from zoo.datasets.shrunk import Shrunk, shrink
-
 if TYPE_CHECKING:
-    from zoo.datasets.stream import batches as batches
+    from zoo.datasets.augmentation import Augmentation
+    from zoo.datasets.checking import DatasetReport, Problem, SplitReport, check
+    from zoo.datasets.dataset import Dataset
+    from zoo.datasets.listing import Layout, Listing
+    from zoo.datasets.readers import KINDS, LAYOUTS, open_dataset
+    from zoo.datasets.shrunk import Shrunk, shrink
+    from zoo.datasets.stream import batches
+
+_HOMES = {
+    "Augmentation": "zoo.datasets.augmentation",
+    "Dataset": "zoo.datasets.dataset",
+    "DatasetReport": "zoo.datasets.checking",
+    "KINDS": "zoo.datasets.readers",
+    "LAYOUTS": "zoo.datasets.readers",
+    "Layout": "zoo.datasets.listing",
+    "Listing": "zoo.datasets.listing",
+    "Problem": "zoo.datasets.checking",
+    "Shrunk": "zoo.datasets.shrunk",
+    "SplitReport": "zoo.datasets.checking",
+    "batches": "zoo.datasets.stream",
+    "check": "zoo.datasets.checking",
+    "open_dataset": "zoo.datasets.readers",
+    "shrink": "zoo.datasets.shrunk",
+}
 
 __all__ = [
     "KINDS",
@@ -37,9 +53,9 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name == "batches":
-        return importlib.import_module("zoo.datasets.stream").batches
-    raise AttributeError(f"module 'zoo.datasets' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
