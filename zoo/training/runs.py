@@ -9,9 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.datasets import Dataset
+from zoo.datasets import Dataset, SplitReport
 from zoo.datasets import batches as stream
-from zoo.datasets.check import SplitReport
 from zoo.datasets.dataset import INVALID
 from zoo.errors import InputError
 from zoo.layers.resize import label_set_of
