@@ -116,7 +116,7 @@ def _product(backbones: Collection[Backbone]) -> tuple[ModelSpec, ...]:
             backbone=backbone.name,
             paper=architecture.paper,
             labels=architecture.labels,
-            settings={"convention": backbone.convention_for(architecture.convention)},
+            settings={"convention": architecture.convention_on(backbone)},
         )
         for architecture in ARCHITECTURES.values()
         for backbone in backbones

@@ -15,7 +15,7 @@ from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers import BilinearUpsampling2D, JoinTiles, ReflectionPadding2D
 from zoo.layers.resize import SegmentationLogits
-from zoo.models.architectures.table import backbone_for
+from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import normalized_image
 from zoo.models.conventions import Convention, resolve
@@ -51,7 +51,6 @@ VARIANTS = {
     "cityscapes": Variant("basic", (1, 1, 2, 4, 8, 16, 32, 64, 1), False, True, (1024, 1024)),
 }
 
-AUTHORS = "caffe_dilation_voc"
 # Above what trained scores differ by, so that the fresh module passes all of them.
 FRESH_SHIFT = 10.0
 
@@ -115,7 +114,7 @@ def context_aggregation(
             end, or a width or output stride that is not possible.
     """
     backbone = backbone_for("context_aggregation", backbone)
-    source = resolve(convention or backbone.convention_for(AUTHORS))
+    source = resolve(convention or default_convention("context_aggregation", backbone))
     common = {"label_set": label_set, "source": source, "output_stride": output_stride, "width": width}
     image, x = normalized_image(input_shape, convention=source)
     if backbone.margin:

@@ -15,7 +15,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.models.architectures.table import backbone_for
+from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import Norm, conv_bn_act, image_on_grid
 from zoo.models.conventions import resolve
@@ -96,7 +96,7 @@ def deeplabv3_aspp(
             width, rate or multi-grid that is not possible.
     """
     backbone = backbone_for("deeplabv3_aspp", backbone)
-    source = resolve(convention or backbone.convention_for(None))
+    source = resolve(convention or default_convention("deeplabv3_aspp", backbone))
     norm = Norm(source.head_epsilon, source.batch_norm)
     image, x, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
     options = {"width": width, "multi_grid": _multi_grid(multi_grid, backbone)}

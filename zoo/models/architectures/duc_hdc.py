@@ -34,14 +34,13 @@ import keras
 from zoo import dilation
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.models.architectures.table import backbone_for
+from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import normalized_image
 from zoo.models.conventions import Convention, resolve
 from zoo.models.heads.duc import BRANCH_RATES, dense_upsampling
 
 OUTPUT_STRIDE = 8
-AUTHORS = "tusimple_duc"
 # The group that the first dilated stage repeats after one block at rate 2 (TuSimple-DUC, networks/resnet.py).
 GROUP = (2, 5, 9, 1)
 LAST_GROUP = (5, 9, 17)
@@ -189,7 +188,7 @@ def duc_hdc(
             leave holes or do not fit the blocks, a cell that does not divide 8, or another output stride.
     """
     backbone = backbone_for("duc_hdc", backbone)
-    source = _source(convention or backbone.convention_for(AUTHORS), epsilon, output_stride)
+    source = _source(convention or default_convention("duc_hdc", backbone), epsilon, output_stride)
     stages = _resolve_rates(rates, backbone=backbone, allow_gridding=allow_gridding)
     image, x = normalized_image(input_shape, convention=source, multiple=OUTPUT_STRIDE)
     options = {"width": width, "rates": stages}

@@ -14,7 +14,7 @@ from __future__ import annotations
 import keras
 
 from zoo.labels import LabelSet
-from zoo.models.architectures.table import backbone_for
+from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import Norm, normalized_image
 from zoo.models.conventions import resolve
@@ -62,7 +62,7 @@ def pspnet(
             width or bins that are not possible.
     """
     backbone = backbone_for("pspnet", backbone)
-    source = resolve(convention or backbone.convention_for(None))
+    source = resolve(convention or default_convention("pspnet", backbone))
     norm = Norm(source.head_epsilon, source.batch_norm)
     image, x = normalized_image(input_shape, convention=source)
     features = backbone.build(x, convention=source, output_stride=output_stride, width=width)

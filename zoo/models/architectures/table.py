@@ -50,6 +50,10 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "optional", MappingProxyType(dict(self.optional)))
 
+    def convention_on(self, backbone: Backbone) -> str:
+        """The default convention of its model on that backbone."""
+        return backbone.convention_for(self.convention)
+
     def fits(self, backbone: Backbone) -> bool:
         """Whether it can be built on that backbone."""
         return self.needs <= backbone.capabilities
@@ -114,6 +118,11 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     }
 )
 """The zoo's architectures by name."""
+
+
+def default_convention(architecture: str, backbone: Backbone) -> str:
+    """Name of the convention of a model that is given none."""
+    return ARCHITECTURES[architecture].convention_on(backbone)
 
 
 def backbone_for(architecture: str, backbone: str | Backbone) -> Backbone:
