@@ -1,4 +1,4 @@
-"""How every artifact appears: written under a temporary name, run, compared, and only then moved."""
+"""Publishing an artifact of any format: write under a temporary name, run, compare, then rename."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What all formats share."""
+"""Parts that all export formats share: metadata, deployment, calibration, staging."""

@@ -108,7 +108,7 @@ def check_head(head: str) -> str:
 
 
 def label_lines(label_set: LabelSet) -> str:
-    """The text of a label file: one name a line, whatever white space a name has."""
+    """The text of a label file: one name per line, whatever white space a name has."""
     return "".join(f"{' '.join(name.split())}\n" for name in label_set.names)
 
 

@@ -1,4 +1,4 @@
-"""Artifacts appear under their name whole and proven, or not at all."""
+"""Staging of artifacts: written beside their target, and renamed once they are whole and proven."""
 
 from __future__ import annotations
 

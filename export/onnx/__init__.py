@@ -1,1 +1,1 @@
-"""ONNX files."""
+"""ONNX files: writer, artifact, runner, probe and quantizer."""

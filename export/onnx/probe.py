@@ -1,4 +1,4 @@
-"""What an ONNX file computes on its way."""
+"""Intermediate tensors of an ONNX file."""
 
 from __future__ import annotations
 

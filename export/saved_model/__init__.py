@@ -1,1 +1,1 @@
-"""SavedModel folders."""
+"""SavedModel folders: writer, artifact, runner and probe."""

@@ -1,4 +1,4 @@
-"""What a SavedModel computes on its way."""
+"""Intermediate tensors of a SavedModel."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""TFLite files."""
+"""TFLite files: writer, artifact, runner, probe and quantizer."""

@@ -1,4 +1,4 @@
-"""What a TFLite file computes on its way."""
+"""Intermediate tensors of a TFLite file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens the file that is timed."""
+"""Opens a file for timing with the runner of its format."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The process that runs one model file for `zoo.export.bench`, so that its memory is its own.
 
-It reads one command a line as JSON from standard input and answers with one line each. What libraries print
+It reads one command per line as JSON from standard input and answers with one line each. What libraries print
 goes to standard error.
 """
 

@@ -108,7 +108,7 @@ DUC = Comparison(
     "duc_hdc_mobilenet_v2",
     (
         Variant("duc", "cells of 8×8 pixels", {}),
-        Variant("bilinear", "one score a position, enlarged bilinearly", {"cell": 1}),
+        Variant("bilinear", "one score per position, enlarged bilinearly", {"cell": 1}),
     ),
     {"rates": "uniform", "allow_gridding": True},
 )

@@ -58,7 +58,7 @@ def _facts(spec: registry.ModelSpec) -> tuple[str, ...]:
 
 
 def _rows(names: list[str]) -> list[tuple[str, ...]]:
-    """A header, then for each model one row a tag; a model without weights has one row too."""
+    """A header, then for each model one row per tag; a model without weights has one row too."""
     rows = [("model", "parameters", "mult-adds", "stride", "field", "weights", "licence", "score, protocol")]
     for name in names:
         spec = registry.resolve(name)

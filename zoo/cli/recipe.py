@@ -28,7 +28,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
     add("--split", metavar="NAME", default="train", help="part to train on (train)")
     add("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
-    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
+    add("--classes", metavar="FILE|N", help="kind folder: file with one name per line, or their number")
     add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
 
 

@@ -41,7 +41,7 @@ def add_parser(subparsers) -> None:
     add("--dataset", metavar="KIND", help="layout of --data, such as camvid or folder: compare mean IoU")
     add("--data", metavar="DIR", type=Path, help="folder of the data set")
     add("--split", metavar="NAME", help="part of the data set (val)")
-    add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
+    add("--classes", metavar="FILE|N", help="kind folder: file with one name per line, or their number")
     parser.set_defaults(run=run)
 
 

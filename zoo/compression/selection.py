@@ -87,7 +87,7 @@ class SparsityReport:
     """Zeros in the kernels of a model.
 
     Attributes:
-        layers: One entry a convolution, in the order of the model.
+        layers: One entry per convolution, in the order of the model.
     """
 
     layers: tuple[LayerSparsity, ...]

@@ -1,4 +1,4 @@
-"""Changes to a built model: other classes, no auxiliary output."""
+"""Changes of a built model: a classifier for other classes, or no auxiliary output."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Context aggregation (Yu & Koltun 2016, "Multi-Scale Context Aggregation by Dilated Convolutions").
 
-A front end gives one score a class for each cell (section 4); the context module, on these scores alone,
+A front end gives one score per class for each cell (section 4); the context module, on these scores alone,
 looks at 67×67 cells (section 3).
 """
 

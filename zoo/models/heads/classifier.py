@@ -1,4 +1,4 @@
-"""The last layers of every model: one channel a class, at the size of the image."""
+"""The last layers of every model: one channel per class, at the size of the image."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _scores(x, classes: int, *, name: str):
 
 
 def classify(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None):
-    """1×1 convolution with bias to one channel a class, then resize to the size of `image`.
+    """1×1 convolution with bias to one channel per class, then resize to the size of `image`.
 
     With a `factor` the resize is one by exactly so much, and a crop; see `zoo.layers.resize.Resize`.
     """

@@ -15,7 +15,7 @@ from zoo.models.blocks import activation
 from zoo.models.heads.classifier import CLASSIFIER
 
 RATES = (1, 1, 2, 4, 8, 16, 1)
-# Widths of table 1 in multiples of the classes; the 1×1 layer has one channel a class in both.
+# Widths of table 1 in multiples of the classes; the 1×1 layer has one channel per class in both.
 LARGE_WIDTHS = (2, 2, 4, 8, 16, 32, 32)
 MODULES = ("basic", "large")
 FRONT = f"{CLASSIFIER}.front"
@@ -70,7 +70,7 @@ class IdentityContext(keras.initializers.Initializer):
 
 
 def front_scores(x, classes: int, *, kernel_initializer="glorot_uniform", shift: float = 0.0):
-    """1×1 convolution from the front end's features to one score a class, the context module's input.
+    """1×1 convolution from the front end's features to one score per class, the context module's input.
 
     Args:
         x: ``(batch, height, width, any)``.
