@@ -104,19 +104,8 @@ def test_prune_writes_files_and_a_table(run, folder, tmp_path, capsys):
 
 
 def test_qat_with_a_teacher_writes_an_integer_file(run, tmp_path, capsys):
-    options = (
-        "--method",
-        "qat",
-        "--epochs",
-        1,
-        "--teacher",
-        "small",
-        "--learning-rate",
-        0.001,
-        "--json",
-        "-",
-    )
-    assert run(*options, output=tmp_path) == 0
+    options = ("--method", "qat", "--epochs", 1, "--teacher", "small", "--learning-rate", 0.001)
+    assert run(*options, "--json", "-", output=tmp_path) == 0
     written = json.loads(capsys.readouterr().out)
     assert written["float_layers"] == {}
     assert written["parity"]["argmax_agreement"] >= 0.99
@@ -140,10 +129,7 @@ def test_qat_with_a_teacher_writes_an_integer_file(run, tmp_path, capsys):
         (("--method", "prune", "--block", "4"), "--block: must be ROWSxCOLUMNS, such as 1x4, not '4'"),
         (("--method", "prune", "--block", "0x4"), "--block: must be ROWSxCOLUMNS"),
         (("--method", "prune", "--weights", "none"), "starts from trained weights"),
-        (
-            ("--method", "qat", "--teacher", "small", "--teacher-weights", "none"),
-            "a teacher has been trained",
-        ),
+        (("--method", "qat", "--teacher", "small", "--teacher-weights", "none"), "teacher has been trained"),
     ],
 )
 def test_bad_input_is_one_line(run, tmp_path, capsys, options, message):
