@@ -251,7 +251,11 @@ def test_one_number_is_both_sides(tmp_path, capsys):
 def test_bad_arguments_fail_before_anything_is_loaded(tmp_path, loads):
     cases = [
         (("--format", "onnx", "--output", tmp_path / "m.tflite"), r"must be named \*\.onnx"),
-        (("--format", "tflite", "--opset", 18, "--output", tmp_path / "m.tflite"), "--opset is for"),
+        (
+            ("--format", "tflite", "--input-size", 33, "--opset", 18, "--output", tmp_path / "m.tflite"),
+            "--opset is for",
+        ),
+        (("--format", "tflite", "--output", tmp_path / "m.tflite"), "say it with --input-size HxW"),
         (("--format", "onnx", "--output", tmp_path / "m.onnx", "--images", "absent.jpg"), "absent.jpg"),
     ]
     for options, message in cases:

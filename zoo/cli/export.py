@@ -142,6 +142,8 @@ def run(args: argparse.Namespace) -> int:
 
     size, row = args.input_size, formats.find(args.format)
     check_head(args.head)
+    if row.static_size and size is None:
+        raise InputError(f"a {row.shape.title} has a static size: say it with --input-size HxW")
     settings = _own_options(args, row)
     settings.update(quantization_settings(args))
     classes = opening.classes_of(args.classes)
