@@ -28,14 +28,14 @@ import numpy as np
 
 import zoo
 from zoo import export
-from zoo.cli.export import parse_size
 from zoo.cli.quantization import native_output_hidden
+from zoo.cli.values import parse_size
 from zoo.errors import ZooError
 from zoo.export.formats import Format, rows
 from zoo.export.proof.parity import synthetic_image
 from zoo.models import registry
 
-SIZES = ("96x96", "65x65", "64x97")
+SIZES = ((96, 96), (65, 65), (64, 97))
 
 
 def randomize(model: keras.Model, seed: int = 0) -> None:
@@ -92,13 +92,15 @@ def parse() -> argparse.Namespace:
     )
     names = [spec.name for spec in registry.MODELS]
     parser.add_argument("--models", nargs="+", choices=names, default=names, metavar="MODEL")
-    parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="HxW", help=f"({' '.join(SIZES)})")
+    usual = " ".join(f"{height}x{width}" for height, width in SIZES)
+    parser.add_argument(
+        "--sizes", nargs="+", type=parse_size, default=SIZES, metavar="HxW", help=f"({usual})"
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse()
-    sizes = [parse_size(text) for text in args.sizes]
     for name in ("tensorflow", "absl", "tf2onnx", "zoo"):
         logging.getLogger(name).setLevel(logging.ERROR)
     written = rows("writer")
@@ -106,7 +108,9 @@ def main() -> int:
     for name in args.models:
         model = zoo.load(name, weights=None)
         randomize(model)
-        print(f"| `{name}` | {' | '.join(cell(model, format, sizes) for format in written)} |", flush=True)
+        print(
+            f"| `{name}` | {' | '.join(cell(model, format, args.sizes) for format in written)} |", flush=True
+        )
         del model
         keras.backend.clear_session()
         gc.collect()

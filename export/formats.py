@@ -12,7 +12,6 @@ A format of other software joins by `register`::
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -201,6 +200,8 @@ def layouts() -> tuple[str, ...]:
 
 def version(distribution: str) -> str | None:
     """Of an installed distribution; `None` where it is not installed."""
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from support.drawn_images import draw_squares
 
 from zoo import cli
-from zoo.cli import recipe
+from zoo.cli import recipe, values
 from zoo.labels import numbered
 from zoo.layers import DilatedConv2D
 from zoo.layers.resize import label_set_of
@@ -242,13 +242,13 @@ def test_a_sum_of_losses_is_the_sum_of_its_terms():
     ],
 )
 def test_builder_settings(text, found):
-    assert recipe.parse_setting(text) == found
+    assert values.parse_setting(text) == found
 
 
 @pytest.mark.parametrize("text", ["separable", "=true", "two words=1", "1st=2"])
 def test_builder_settings_that_are_none(text):
     with pytest.raises(argparse.ArgumentTypeError, match=f"must be NAME=VALUE, not '{text}'"):
-        recipe.parse_setting(text)
+        values.parse_setting(text)
 
 
 @pytest.mark.parametrize("schedule, middle", [("poly", 0.5**0.9), ("cosine", 0.5)])

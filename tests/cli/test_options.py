@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,12 +11,10 @@ from collections import defaultdict
 import pytest
 
 from zoo import cli
-from zoo.cli import completion, main, options
+from zoo.cli import completion, main, options, values
+from zoo.datasets import KINDS
 from zoo.models import registry
 from zoo.weights import catalog
-
-# Commands that do not speak the vocabulary of `options` yet.
-NOT_CONVERTED = {"train", "compress", "ablate", "export", "verify", "bench"}
 
 
 def commands():
@@ -32,11 +31,14 @@ def commands():
     return dict(walk(cli.build_parser(["--help"]), ""))
 
 
-CONVERTED = {name: parser for name, parser in commands().items() if name.split()[0] not in NOT_CONVERTED}
 # Of these names the value is the command's own, which its help says.
 OWN_VALUE = {"--output"}
-# Commands in which an option selects among several, as the vocabulary says.
-SELECTS = {"--weights": "weights ", "--split": "dataset check"}
+# Commands in which an option has another meaning, or takes less, as the vocabulary says.
+OTHERWISE = {
+    "--weights": ("weights ", "ablate"),
+    "--split": ("dataset check",),
+    "--flip": ("train", "ablate", "compress"),
+}
 
 
 def meaning(action):
@@ -47,18 +49,14 @@ def meaning(action):
 
 def test_an_option_means_the_same_in_every_command():
     found = defaultdict(lambda: defaultdict(list))
-    for name, parser in CONVERTED.items():
+    for name, parser in commands().items():
         for action in parser._actions:
             for word in action.option_strings:
-                own = word in OWN_VALUE or name.startswith(SELECTS.get(word, "\0"))
-                if not own and action.help != argparse.SUPPRESS:
+                other = [start for start in OTHERWISE.get(word, ()) if name.startswith(start)]
+                if word not in OWN_VALUE and not other and action.help != argparse.SUPPRESS:
                     found[word][meaning(action)].append(name)
     different = {word: dict(meanings) for word, meanings in found.items() if len(meanings) > 1}
     assert not different
-
-
-def test_what_is_not_converted_is_a_command():
-    assert {name.split()[0] for name in commands()} >= NOT_CONVERTED
 
 
 @pytest.mark.parametrize("name", commands())
@@ -80,7 +78,16 @@ def test_json_to_standard_output_takes_the_place_of_the_text(capsys):
     assert {row["name"] for row in json.loads(capsys.readouterr().out)} == set(registry.list_models())
 
 
-@pytest.mark.parametrize("words", [["list", "--json"], ["segment", "m", "a.png", "--json", "--flip"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["list", "--json"],
+        ["segment", "m", "a.png", "--json", "--flip"],
+        ["export", "m", "--json", "--format", "onnx", "--output", "m.onnx"],
+        ["verify", "m.onnx", "--json"],
+        ["compress", "m", "--json", "--method", "qat"],
+    ],
+)
 def test_json_as_a_flag_is_one_line_with_the_new_form(words, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(words)
@@ -106,14 +113,28 @@ def test_json_into_a_folder_that_is_not_there(tmp_path, capsys):
 # --- other lines --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("values", [["camvid"], []])
-def test_an_old_spelling_names_the_new_one(values, capsys):
-    assert main(["dataset", "check", ".", "--kind", *values]) == 2
-    assert capsys.readouterr().err == "zoo: error: --kind is now --dataset KIND\n"
+OLD = [
+    ("dataset check .", "--kind", "--dataset KIND"),
+    ("export m --format onnx --output m.onnx", "--image", "--images"),
+    ("verify m.onnx", "--image", "--images"),
+    ("bench m.onnx", "--size", "--input-size HxW"),
+    ("ablate hdc --dataset camvid --data .", "--size", "--shrink HxW"),
+]
 
 
-def test_old_spellings_are_in_no_help():
-    assert "--kind" not in commands()["dataset check"].format_help()
+@pytest.mark.parametrize("given", [["some"], []])
+@pytest.mark.parametrize(("command", "old", "new"), OLD)
+def test_an_old_spelling_names_the_new_one(command, old, new, given, capsys):
+    assert main([*command.split(), old, *given]) == 2
+    assert capsys.readouterr().err == f"zoo: error: {old} is now {new}\n"
+
+
+@pytest.mark.parametrize(("command", "old", "new"), OLD)
+def test_old_spellings_are_in_no_help(command, old, new):
+    name = "dataset check" if command.startswith("dataset") else command.split()[0]
+    parser = commands()[name]
+    assert f"{old} " not in parser.format_help().replace("\n", " ")
+    assert any(new.split()[0] in action.option_strings for action in parser._actions)
 
 
 def test_an_unknown_option_is_one_line(capsys):
@@ -126,14 +147,14 @@ def test_an_unknown_option_is_one_line(capsys):
 @pytest.mark.parametrize(
     ("parse", "text", "value"),
     [
-        (options.parse_size, "360x480", (360, 480)),
-        (options.parse_size, "64", (64, 64)),
-        (options.parse_scales, "0.5,1", (0.5, 1.0)),
-        (options.parse_share, "0.25", 0.25),
-        (options.parse_classes, "3", 3),
-        (options.parse_classes, "names.txt", "names.txt"),
-        (options.parse_setting, "rates=[1,2]", ("rates", (1, 2))),
-        (options.parse_setting, "name=a=b", ("name", "a=b")),
+        (values.parse_size, "360x480", (360, 480)),
+        (values.parse_size, "64", (64, 64)),
+        (values.parse_scales, "0.5,1", (0.5, 1.0)),
+        (values.parse_share, "0.25", 0.25),
+        (values.parse_classes, "3", 3),
+        (values.parse_classes, "names.txt", "names.txt"),
+        (values.parse_setting, "rates=[1,2]", ("rates", (1, 2))),
+        (values.parse_setting, "name=a=b", ("name", "a=b")),
     ],
 )
 def test_values(parse, text, value):
@@ -143,13 +164,13 @@ def test_values(parse, text, value):
 @pytest.mark.parametrize(
     ("parse", "text"),
     [
-        (options.parse_size, "0x3"),
-        (options.parse_size, "²x3"),
-        (options.parse_size, "1x2x3"),
-        (options.parse_scales, "1,,2"),
-        (options.parse_share, "nan"),
-        (options.parse_setting, "=3"),
-        (options.parse_setting, "a b=3"),
+        (values.parse_size, "0x3"),
+        (values.parse_size, "²x3"),
+        (values.parse_size, "1x2x3"),
+        (values.parse_scales, "1,,2"),
+        (values.parse_share, "nan"),
+        (values.parse_setting, "=3"),
+        (values.parse_setting, "a b=3"),
     ],
 )
 def test_bad_values_are_named(parse, text):
@@ -187,6 +208,12 @@ def test_scripts_are_valid(shell, tmp_path):
         (["zoo", "evaluate", "m", "--weights", "camv"], "camvid"),
         (["zoo", "segment", "deeplabv3_aspp", "stree"], "street.jpg"),
         (["zoo", "evaluate", "m", "--data", "pho"], "photos"),
+        (["zoo", "train", "m", "--dataset", "camvid_o"], "camvid_original"),
+        (["zoo", "verify", "m.tflite", "--dataset", "fold"], "folder"),
+        (["zoo", "train", "m", "--validation", "trainv"], "trainval"),
+        (["zoo", "verify", "m.tflite", "--images", "stree"], "street.jpg"),
+        (["zoo", "bench", "stree"], "street.jpg"),
+        (["zoo", "bench", "m.tflite", "--model", "deeplabv3_aspp_mob"], "deeplabv3_aspp_mobilenet_v2"),
     ],
 )
 def test_bash_completes(words, expected, tmp_path):
@@ -199,6 +226,21 @@ def test_bash_completes(words, expected, tmp_path):
     )
     done = subprocess.run(["bash", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert expected in done.stdout.split(), done
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_completions_know_kinds_and_splits(shell):
+    script = completion.script(shell)
+    assert " ".join(KINDS) in script and " ".join(completion.SPLITS) in script
+
+
+def test_completions_cover_every_command_and_option():
+    script = completion.script("bash")
+    for name, parser in commands().items():
+        words = "_shtab_zoo_" + name.replace(" ", "_") + "_option_strings"
+        (found,) = re.findall(rf"^{words}=\((.*)\)$", script, flags=re.MULTILINE)
+        shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+        assert set(found.split()) == {word for action in shown for word in action.option_strings}
 
 
 def test_completion_imports_nothing_heavy():

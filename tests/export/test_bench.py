@@ -213,7 +213,7 @@ def test_bad_arguments_are_one_line(folder, tmp_path, capsys):
     cases = [
         ((tmp_path / "absent.tflite",), "there is no artifact"),
         ((good, "--output", tmp_path / "b.jpg"), "a file named *.png"),
-        ((good, "--json", tmp_path / "no" / "b.json"), "no such folder"),
+        ((good, "--json", tmp_path / "no" / "b.json"), "there is no folder"),
         ((good, "--model", "deeplabv3_aspp"), "add --vs keras"),
         ((good, "--repeats", 0), "repeats must be"),
     ]
@@ -232,5 +232,5 @@ def test_arguments_are_parsed():
     from zoo.cli import bench
 
     bench.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["bench", "a.onnx", "b.onnx", "--size", "360x480", "--threads", "4"])
-    assert (args.artifacts, args.size, args.threads) == (["a.onnx", "b.onnx"], (360, 480), 4)
+    args = parser.parse_args(["bench", "a.onnx", "b.onnx", "--input-size", "360x480", "--threads", "4"])
+    assert (args.artifacts, args.input_size, args.threads) == (["a.onnx", "b.onnx"], (360, 480), 4)

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from zoo._version import __version__
-from zoo.cli import options
-from zoo.cli.options import add_unverified as add_unverified_option  # noqa: F401
+from zoo.cli.parser import CommandsFormatter, Parser
 from zoo.errors import ZooError
 
 COMMANDS = (
@@ -104,11 +103,11 @@ def _needed(argv: Sequence[str]) -> tuple[str, ...]:
 
 def build_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser for a command line; it holds the commands that `argv` may need."""
-    parser = options.Parser(
+    parser = Parser(
         prog="zoo",
         description="Semantic segmentation with dilated convolutions for Keras and TensorFlow.",
         epilog=_EPILOG,
-        formatter_class=options.CommandsFormatter,
+        formatter_class=CommandsFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     parser.set_defaults(run=None)

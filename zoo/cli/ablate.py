@@ -10,8 +10,8 @@ import textwrap
 from pathlib import Path
 
 from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
-from zoo.cli import import_tensorflow, recipe
-from zoo.cli.options import parse_size as parse_tile
+from zoo.cli import import_tensorflow, options, recipe
+from zoo.cli.values import parse_size
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.training.recipe import Recipe
@@ -31,7 +31,7 @@ comparisons, each variant better than the next one by the paper:
 _EPILOG = """\
 examples:
   zoo ablate hdc --dataset camvid --data camvid/ --output ablation/
-  zoo ablate duc --dataset camvid --data camvid/ --size 180x240 --crop 145x193 --epochs 10 --seeds 5
+  zoo ablate duc --dataset camvid --data camvid/ --shrink 180x240 --crop 145x193 --epochs 10 --seeds 5
   zoo ablate aspp --dataset folder --data mine/ --classes names.txt --variants pyramid,one-rate
 """
 
@@ -51,17 +51,17 @@ def add_parser(subparsers) -> None:
     add("--output", metavar="DIR", type=Path, help="folder of the tables and the runs, made if missing")
     add("--seeds", type=int, default=3, metavar="N", help="runs of each variant, from --seed on (3)")
     add("--variants", type=_names, metavar="A,B,…", help="only these variants")
-    add("--size", type=parse_tile, metavar="HxW", help="shrink larger images to fit, for training too")
-    add("--weights", choices=("imagenet", "none"), default="imagenet", help="where to start (imagenet)")
     add(
-        "--set",
-        action="append",
-        default=[],
-        type=recipe.parse_setting,
-        metavar="NAME=VALUE",
-        help="argument of the builder of all variants, such as width=0.5; repeatable",
+        "--shrink",
+        dest="size",
+        type=parse_size,
+        metavar="HxW",
+        help="shrink larger images to fit, for training too",
     )
+    add("--weights", choices=("imagenet", "none"), default="imagenet", help="where to start (imagenet)")
+    options.add_settings(parser)
     recipe.add_options(parser)
+    options.add_replaced(parser, {"--size": "--shrink HxW"})
     parser.set_defaults(run=run)
 
 

@@ -15,8 +15,13 @@ examples:
 """
 # Words that stand for a value, by what a shell offers for them.
 _FOLDERS = ("DIR",)
-_FILES = ("ARTIFACT", "FILE", "FILE.npz", "FILE|N", "IMAGE", "MODEL.keras", "PATH", "PNG")
+_FILES = ("ARTIFACT", "FILE", "FILE.npz", "FILE|N", "IMAGE", "MODEL.keras", "PATH")
 _NAMES = {"MODEL": "models", "TAG|PATH": "tags", "TAG": "tags"}
+# Options whose word stands for other values elsewhere.
+_OPTIONS = {"--dataset": "kinds", "--split": "splits", "--validation": "splits"}
+# Of those, and of no files.
+_WORDS_ONLY = ("kinds", "splits")
+SPLITS = ("train", "val", "test", "trainval", "train_aug", "all")
 
 
 def add_parser(subparsers) -> None:
@@ -47,8 +52,12 @@ def script(shell: str) -> str:
     parser = build_parser(["--help"])  # all commands
     marks = dict.fromkeys(_FILES, shtab.FILE) | dict.fromkeys(_FOLDERS, shtab.DIRECTORY)
     marks |= {word: _completer(kind) for word, kind in _NAMES.items()}
+    own = {word: _completer(kind) for word, kind in _OPTIONS.items()}
     for action in actions(parser):
-        if not action.choices and action.metavar in marks:
+        found = [own[word] for word in action.option_strings if word in own]
+        if found:
+            action.complete = found[0]
+        elif not action.choices and action.metavar in marks:
             action.complete = marks[action.metavar]
     return shtab.complete(parser, shell, preamble={"bash": _bash(), "zsh": _zsh()})
 
@@ -64,11 +73,13 @@ def actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
 
 
 def _names() -> dict[str, list[str]]:
+    from zoo.datasets import KINDS
     from zoo.models import registry
     from zoo.weights import catalog
 
     models = sorted({*registry.list_models(), *registry.ALIASES})
-    return {"models": models, "tags": sorted({entry.tag for entry in catalog.ENTRIES})}
+    tags = sorted({entry.tag for entry in catalog.ENTRIES})
+    return {"models": models, "tags": tags, "kinds": list(KINDS), "splits": list(SPLITS)}
 
 
 def _completer(kind: str) -> dict[str, str]:
@@ -82,10 +93,18 @@ def _is_plain(word: str) -> bool:
 
 
 def _bash() -> str:
-    function = '_zoo_{}() {{\n  compgen -W "{}" -- "$1"\n  compgen -f -- "$1"\n}}'
-    return "\n".join(function.format(k, " ".join(filter(_is_plain, v))) for k, v in _names().items())
+    return _functions('  compgen -W "{words}" -- "$1"', '  compgen -f -- "$1"')
 
 
 def _zsh() -> str:
-    function = "_zoo_{}() {{\n  compadd -- {}\n  _files\n}}"
-    return "\n".join(function.format(k, " ".join(filter(_is_plain, v))) for k, v in _names().items())
+    return _functions("  compadd -- {words}", "  _files")
+
+
+def _functions(words: str, files: str) -> str:
+    """A function of a shell for each kind of name: of lines that offer its words, and files as well."""
+    functions = []
+    for kind, names in _names().items():
+        lines = [words.format(words=" ".join(filter(_is_plain, names)))]
+        lines += [] if kind in _WORDS_ONLY else [files]
+        functions.append("\n".join([f"_zoo_{kind}() {{", *lines, "}"]))
+    return "\n".join(functions)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, recipe
-from zoo.cli.export import parse_size, quiet_tensorflow
+from zoo.cli import opening, options, recipe
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.training.recipe import Recipe, flat
@@ -51,11 +51,10 @@ def add_parser(subparsers) -> None:
     add("--method", required=True, choices=METHODS, help="what to do with it")
     recipe.add_data_options(parser)
     add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
-    add("--weights", metavar="TAG|PATH", default="default", help="where to start")
-    add_unverified_option(parser)
-    add("--input-size", metavar="HxW", help="size of the TFLite file (that of the first image)")
-    add("--threads", type=int, default=2, metavar="N", help="of LiteRT where latency is measured (2)")
-    add("--json", action="store_true", help="print JSON instead of the table")
+    options.add_weights(parser, default="default")
+    options.add_input_size(parser, usual="that of the first image")
+    options.add_threads(parser)
+    options.add_json(parser)
     _add_method_options(parser)
     _add_teacher_options(parser)
     recipe.add_options(parser, usual=_USUAL)
@@ -72,7 +71,7 @@ def _add_method_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--sparsity", type=float, metavar="S", help="prune: share of zeros in each kernel (0.5)")
     add("--pattern", metavar="NAME", help="prune: unstructured, 2:4 or block (unstructured)")
-    add("--block", metavar="RxC", help="prune: rows and columns of a block (1x4)")
+    add("--block", type=parse_block, metavar="RxC", help="prune: rows and columns of a block (1x4)")
     add("--clusters", type=int, metavar="N", help="cluster: values of each kernel (32)")
     add(
         "--initialization",
@@ -92,21 +91,20 @@ def _add_teacher_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compress, and print the figures before and after."""
-    options = _method_options(args)
-    size = parse_size(args.input_size)
+    settings = _method_settings(args)
     chosen = recipe.recipe_of(args, usual=_USUAL)
     if chosen.auxiliary or args.strategy not in ("one", "auto"):
         raise InputError("compression trains one output on one device: leave --auxiliary and --strategy out")
     if args.threads < 1:
         raise InputError(f"--threads must be 1 or more, not {args.threads}")
     training, validation = recipe.open_data(args, chosen)
-    quiet_tensorflow()
+    opening.quiet_tensorflow()
     from zoo.compression import FineTuning
     from zoo.compression.requirements import require
 
     require("tensorflow_model_optimization")
     model = _loaded(args.model, args.weights, args, training)
-    config = _config(args.method, options)
+    config = _config(args.method, settings)
     tuning = FineTuning.by(
         chosen,
         training,
@@ -115,22 +113,30 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         report=None if sys.stderr.isatty() else _report,
     )
-    _remember(args, chosen, options)
+    _remember(args, chosen, settings)
     result = _compress(args.method, model, config, tuning)
     if result.history.stopped == "interrupted":
         print("the same command goes on from here", file=sys.stderr)
         return 130
-    _finish(args, model, result, training if validation is None else validation, validation, size)
+    _finish(args, model, result, training if validation is None else validation, validation)
     return 0
 
 
-def _method_options(args: argparse.Namespace) -> dict[str, object]:
+def parse_block(text: str) -> tuple[int, int]:
+    """``ROWSxCOLUMNS`` of a block of weights."""
+    found = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
+    block = (int(found[1]), int(found[2])) if found else (0, 0)
+    if min(block) < 1:
+        raise argparse.ArgumentTypeError(f"must be ROWSxCOLUMNS, such as 1x4, not {text!r}")
+    return block
+
+
+def _method_settings(args: argparse.Namespace) -> dict[str, object]:
     """Settings of the method; one of another method is an error."""
-    block = None if args.block is None else parse_size(args.block)
     layers = None if args.layers is None else tuple(args.layers)
     preserve = args.preserve_sparsity or None
     given = {
-        "prune": {"sparsity": args.sparsity, "pattern": args.pattern, "block": block},
+        "prune": {"sparsity": args.sparsity, "pattern": args.pattern, "block": args.block},
         "cluster": {
             "clusters": args.clusters,
             "initialization": args.initialization,
@@ -138,8 +144,8 @@ def _method_options(args: argparse.Namespace) -> dict[str, object]:
         },
         "qat": {},
     }
-    for method, options in given.items():
-        wrong = [name for name, value in options.items() if value is not None and method != args.method]
+    for method, settings in given.items():
+        wrong = [name for name, value in settings.items() if value is not None and method != args.method]
         if wrong:
             raise InputError(f"--{wrong[0].replace('_', '-')} belongs to --method {method}")
     if args.method == "qat":
@@ -149,10 +155,10 @@ def _method_options(args: argparse.Namespace) -> dict[str, object]:
     return {name: v for name, v in {**given[args.method], "layers": layers}.items() if v is not None}
 
 
-def _config(method: str, options: dict[str, object]):
+def _config(method: str, settings: dict[str, object]):
     from zoo.compression import ClusteringConfig, PruningConfig
 
-    return {"prune": PruningConfig, "cluster": ClusteringConfig, "qat": dict}[method](**options)
+    return {"prune": PruningConfig, "cluster": ClusteringConfig, "qat": dict}[method](**settings)
 
 
 def _loaded(name: str, weights: str, args: argparse.Namespace, training):
@@ -161,6 +167,8 @@ def _loaded(name: str, weights: str, args: argparse.Namespace, training):
     from zoo.layers.resize import label_set_of
     from zoo.models.loading import load
 
+    if weights == "none":
+        raise InputError("--weights none are random ones: compression starts from trained weights")
     model = load(name, weights, allow_unverified=args.allow_unverified)
     order = class_order(label_set_of(model), training.label_set)
     if list(order) != list(range(len(order))):
@@ -174,6 +182,8 @@ def _teacher(args: argparse.Namespace):
     from zoo.compression import Distillation
     from zoo.models.loading import load
 
+    if args.teacher_weights == "none":
+        raise InputError("--teacher-weights none are random ones: a teacher has been trained")
     known = load(args.teacher, args.teacher_weights, allow_unverified=args.allow_unverified)
     return Distillation(known, temperature=args.temperature, weight=args.teacher_weight)
 
@@ -184,12 +194,12 @@ def _report(trained: dict[str, float], scored: dict[str, float]) -> None:
     print(f"step {trained['step']}, loss {trained['loss']:.4f}{score}", file=sys.stderr, flush=True)
 
 
-def _remember(args: argparse.Namespace, chosen: Recipe, options: dict[str, object]) -> None:
+def _remember(args: argparse.Namespace, chosen: Recipe, method: dict[str, object]) -> None:
     """Refuse to go on with a run of other settings, whose checkpoints would fit all the same."""
     settings = {
         **flat(chosen),
         "strategy": args.strategy,
-        **{k: list(v) if isinstance(v, tuple) else v for k, v in options.items()},
+        **{k: list(v) if isinstance(v, tuple) else v for k, v in method.items()},
     }
     settings |= {name: getattr(args, name) for name in ("model", "method", "teacher", "teacher_weights")}
     settings |= {"weights": str(args.weights), "data": str(args.data), "split": args.split}
@@ -224,11 +234,11 @@ def _compress(method: str, model, config, tuning):
     return compression.quantize(model, tuning)
 
 
-def _finish(args: argparse.Namespace, model, result, shown, validation, size: tuple[int, int] | None) -> None:
+def _finish(args: argparse.Namespace, model, result, shown, validation) -> None:
     """Write the files of the result, measure both models, and tell; `shown` has the images to compare on."""
     from zoo.compression.measure import measure, sample_images
 
-    size = shown.read(0)[0].shape[:2] if size is None else size
+    size = args.input_size or shown.read(0)[0].shape[:2]
     found = measure(
         model,
         result,
@@ -238,10 +248,9 @@ def _finish(args: argparse.Namespace, model, result, shown, validation, size: tu
         validation=validation,
         threads=args.threads,
     )
-    text = json.dumps(found.to_dict(), indent=2) + "\n"
-    _write(args.output / "compression.json", text)
-    if args.json:
-        print(text, end="")
+    _write(args.output / "compression.json", json.dumps(found.to_dict(), indent=2) + "\n")
+    options.write_json(args, found.to_dict())
+    if not options.prints_text(args):
         return
     print(found)
     for layer, reason in result.float_layers.items():

@@ -49,7 +49,7 @@ def add_parser(subparsers) -> None:
     )
     add = check.add_argument
     add("data", metavar="DIR", type=Path, help="folder of the data set")
-    add("--dataset", metavar="KIND", help="layout of the data, such as camvid or folder")
+    options.add_kind(check)
     add("--split", metavar="NAME", action="append", help="part of the data set; repeatable")
     options.add_classes(check)
     options.add_masks(check)

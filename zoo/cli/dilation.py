@@ -1,12 +1,17 @@
 """``zoo dilation``: check the rates of stacked dilated convolutions, and draw what they reach."""
 
+from __future__ import annotations
+
 import argparse
 import inspect
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
-from zoo import dilation
 from zoo.cli import options
 from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from zoo.dilation import ModelCoverage
 
 _EXAMPLES = """\
 examples:
@@ -51,7 +56,7 @@ def add_parser(subparsers) -> None:
 
     plot = _parser(commands, "plot", "draw which input pixels reach an output pixel", _PLOT)
     plot.add_argument("rates", nargs="*", metavar="RATE", help="dilation rates, first layer first")
-    plot.add_argument("--model", metavar="MODEL", help="draw a model of the zoo instead of rates")
+    options.add_model(plot, usual="none: the rates are drawn")
     plot.add_argument("--layer", metavar="L", help="layer of the model (default: before the resize)")
     plot.add_argument("--source", metavar="L", help="layer whose map stands in for the image")
     plot.add_argument("--uniform", action="store_true", help="draw the model beside one of uniform rates")
@@ -84,6 +89,8 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _plot(args: argparse.Namespace) -> int:
+    from zoo import dilation
+
     if bool(args.rates) == (args.model is not None):
         raise InputError("give either rates or --model NAME to draw")
     dilation.check_path(args.output)  # before any model is built
@@ -96,6 +103,8 @@ def _plot(args: argparse.Namespace) -> int:
 
 
 def _plot_stack(args: argparse.Namespace) -> dict:
+    from zoo import dilation
+
     if args.layer is not None or args.source is not None or args.uniform:
         raise InputError("--layer, --source and --uniform belong to --model; rates have no layers")
     facts = _stack_facts(args)
@@ -108,6 +117,7 @@ def _plot_model(args: argparse.Namespace) -> dict:
     if args.kernel is not None:
         raise InputError("--kernel belongs to rates; a model has its own kernels")
     import zoo
+    from zoo import dilation
 
     model, source, beside = zoo.load(args.model, weights=None), args.source, None
     if args.uniform:
@@ -136,7 +146,7 @@ def _with_uniform_rates(name: str):
     return build(label_set=labels.resolve(spec.labels), **settings)
 
 
-def _model_facts(found: dilation.ModelCoverage) -> dict:
+def _model_facts(found: ModelCoverage) -> dict:
     reached, pixels = found.reached
     return {
         "model": found.model,
@@ -153,6 +163,8 @@ def _model_facts(found: dilation.ModelCoverage) -> dict:
 
 def _stack_facts(args: argparse.Namespace) -> dict:
     """The report of the rule, what the stack reaches, and the suggestion, as plain values."""
+    from zoo import dilation
+
     rates = [_whole(text, "each rate") for text in args.rates]
     kernel = 3 if args.kernel is None else _whole(args.kernel, "the kernel size")
     report = dilation.check(rates, kernel=kernel)
@@ -175,6 +187,8 @@ def _whole(text: str, what: str) -> int:
 
 
 def _check_lines(facts: dict) -> list[str]:
+    from zoo import dilation
+
     rates, side = _dashed(facts["rates"]), facts["receptive_field"]
     verdict = "pass" if facts["passes"] else "fail"
     m_values = ", ".join(f"M_{i} = {m}" for i, m in enumerate(facts["m"], 1))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoo.cli import import_tensorflow, opening, options
 from zoo.errors import InputError
+from zoo.export import formats
 from zoo.files import write_text
 
 _DESCRIPTION = """\
@@ -39,7 +40,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", help="name of a model, or a .tflite, .onnx or SavedModel of the zoo")
+    add("model", metavar="MODEL", help=f"name of a model or architecture, or a {formats.titles()}")
     options.add_dataset(parser, required=True, split="val")
     options.add_weights(parser)
     options.add_averaging(parser)

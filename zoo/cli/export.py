@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from zoo.cli import add_unverified_option, import_tensorflow
+from zoo.cli import opening, options
 from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
 from zoo.export import formats
-from zoo.export.core.metadata import check_head
 from zoo.export.formats import Format, Option
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _EPILOG = """\
 example:
@@ -41,13 +40,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument("model", metavar="MODEL", help="name of a model, or of an architecture")
     parser.add_argument("--format", required=True, choices=formats.names(), help="what to write")
     static = formats.either(row.name for row in formats.rows("writer") if row.static_size)
-    parser.add_argument(
-        "--input-size",
-        metavar="HxW",
-        help=f"static size in pixels; any size where left out (not for {static})",
-    )
+    options.add_input_size(parser, usual=f"any, but {static} needs one")
     add_model_options(parser)
-    parser.add_argument("--classes", type=int, metavar="N", help="a fresh classifier of N classes")
+    options.add_classes(parser, use="of a fresh classifier")
     parser.add_argument(
         "--head",
         default="logits",
@@ -58,7 +53,7 @@ def add_parser(subparsers) -> None:
     _add_own_options(parser)
     add_rewrite_option(parser)
     add_quantization_options(parser)
-    parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="file or folder to write")
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file or folder to write")
     parser.set_defaults(run=run)
 
 
@@ -114,60 +109,26 @@ def add_rewrite_option(parser: argparse.ArgumentParser) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Options that ``export`` and ``verify`` share."""
-    parser.add_argument(
-        "--weights", metavar="TAG", help="tag of the weights, a file, or none for random ones"
-    )
-    add_unverified_option(parser)
-    parser.add_argument(
-        "--image",
-        nargs="+",
-        action="extend",
-        type=Path,
-        metavar="FILE",
-        help="compare on these images instead of synthetic ones",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_weights(parser)
+    options.add_images(parser)
+    options.add_json(parser)
+    options.add_replaced(parser, {"--image": "--images"})
 
 
-def quiet_tensorflow() -> None:
-    """Keep TensorFlow's and the converters' chatter off the terminal; for a process that is a command."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read once, when TensorFlow is imported
-    for name in ("tensorflow", "absl", "tf2onnx"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    import_tensorflow()
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """``"360x480"`` as (360, 480)."""
-    if text is None:
+def read_images(patterns: Sequence[str] | None, *, size: tuple[int, int] | None) -> list[np.ndarray] | None:
+    """Images as uint8 RGB, at `size` (height, width) where the artifact has one; `None` for no patterns."""
+    if not patterns:
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if min(size) < 1:
-        raise InputError(f"--input-size takes HEIGHTxWIDTH in pixels, such as 360x480, not {text!r}")
-    return size
-
-
-def read_images(paths: list[Path] | None, *, size: tuple[int, int] | None) -> list[np.ndarray] | None:
-    """Images as uint8 RGB, at `size` (height, width) where the artifact has one; `None` for no paths."""
-    if not paths:
-        return None
+    import numpy as np
     from PIL import Image
 
-    from zoo.images import read_image
+    from zoo.images import find_images, read_image
 
-    images = [read_image(path) for path in paths]
+    images = [read_image(path) for path in find_images(patterns)]
     if size is None:
         return images
     turned = size[::-1]
     return [np.asarray(Image.fromarray(x).resize(turned, Image.Resampling.BILINEAR)) for x in images]
-
-
-def load_model(name: str, weights: str | None, **options):
-    """The Keras model; ``"none"`` stands for random weights."""
-    from zoo.models.loading import load
-
-    return load(name, weights=None if weights == "none" else weights, **options)
 
 
 def tell(text: str) -> None:
@@ -177,31 +138,38 @@ def tell(text: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export and print the report."""
-    size, row = parse_size(args.input_size), formats.find(args.format)
+    from zoo.export.core.metadata import check_head
+
+    size, row = args.input_size, formats.find(args.format)
     check_head(args.head)
-    options = _own_options(args, row)
-    options.update(quantization_settings(args))
-    quiet_tensorflow()
+    if row.static_size and size is None:
+        raise InputError(f"a {row.shape.title} has a static size: say it with --input-size HxW")
+    settings = _own_options(args, row)
+    settings.update(quantization_settings(args))
+    classes = opening.classes_of(args.classes)
+    opening.quiet_tensorflow()
     from zoo import export
     from zoo.export.core import quantization
 
     row.load("writer")  # what follows is said before the minutes that loading may take
     formats.check_target(args.output, format=row.name)
-    if "quantize" in options:
-        wanted = {name: options[name] for name in ("calibration", "max_drop")}
+    if "quantize" in settings:
+        wanted = {name: settings[name] for name in ("calibration", "max_drop")}
         has = {"format": row.name, "kinds": row.quantizations, "sized": row.static_size or size is not None}
-        quantization.check(options["quantize"], **wanted, **has)
-    images = read_images(args.image, size=size)
+        quantization.check(settings["quantize"], **wanted, **has)
+    images = read_images(args.images, size=size)
     tell(f"loading {args.model}")
     consent = {"allow_unverified": args.allow_unverified}
-    model = load_model(args.model, args.weights or "default", classes=args.classes, **consent)
+    model = opening.load_model(args.model, args.weights or "default", classes=classes, **consent)
     tell(f"exporting to {args.format} and comparing with the model")
-    options["rewrites"] = _rewrites(args.no_rewrite)
+    settings["rewrites"] = _rewrites(args.no_rewrite)
     with native_output_hidden():
         report = export.to_format(
-            row.name, model, args.output, input_size=size, head=args.head, images=images, **options
+            row.name, model, args.output, input_size=size, head=args.head, images=images, **settings
         )
-    print(report.to_json() if args.json else _summary(report), end="" if args.json else "\n")
+    if options.prints_text(args):
+        print(_summary(report))
+    options.write_json(args, report.to_dict())
     return 0
 
 

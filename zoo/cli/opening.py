@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 
 from zoo.cli import import_tensorflow
 from zoo.errors import InputError
@@ -36,6 +37,20 @@ def load_model(name: str, weights: str | None, **options):
     from zoo.models.loading import load
 
     return load(name, weights=None if weights == "none" else weights, **options)
+
+
+def classes_of(given: int | str | None):
+    """What ``--classes`` asks for, as `zoo.load` takes it: a number, or the label set of a file with names.
+
+    Raises:
+        InputError: A file that cannot be read or holds no names, or a number out of range.
+    """
+    if given is None:
+        return None
+    from zoo.datasets.folder import label_set
+
+    labels = label_set(Path(), given)
+    return given if isinstance(given, int) else labels
 
 
 def origin_of(artifact, *, model: str | None, weights: str | None) -> tuple[str, str]:

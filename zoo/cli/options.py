@@ -9,7 +9,8 @@ option                     in Python             meaning
 ``--images PATH …``        ``images``            the same as an option
 ``--model MODEL``          ``model``             the model of a command whose objects are others
 ``--weights TAG|PATH``     ``weights``           tag of the catalog, a file, or none for random weights;
-                                                 in ``zoo weights`` a TAG that selects entries
+                                                 in ``zoo weights`` a TAG that selects entries, in
+                                                 ``zoo ablate`` imagenet or none
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
 ``--output-stride N``      ``output_stride``     8, 16 or 32
@@ -19,7 +20,8 @@ option                     in Python             meaning
 ``--crop HxW``             ``crop``              part of an image that training sees
 ``--shrink HxW``           ``size``              images larger than this are shrunk to fit
 ``--scales S,S,…``         ``scales``            sizes of the image to average over, 1 as it is
-``--flip``                 ``flip``              average with the mirrored image
+``--flip``                 ``flip``              average with the mirrored image; of a recipe: mirror
+                                                 every second one
 ``--dataset KIND``         ``kind``              layout of a data set: camvid, voc2012, folder, …
 ``--data DIR``             ``root``              folder of the data set
 ``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
@@ -29,47 +31,23 @@ option                     in Python             meaning
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
 =========================  ====================  =============================================================
 
-With ``--json FILE`` the text is printed as usual; with ``--json -`` the document takes its place.
+What differs between commands, such as a default, stands in brackets at the end of an option's help. With
+``--json FILE`` the text is printed as usual; with ``--json -`` the document takes its place.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from zoo.cli.parser import JSON_FORM
+from zoo.cli.values import parse_classes, parse_scales, parse_setting, parse_size
 from zoo.errors import InputError
 from zoo.files import write_text
-
-JSON_FORM = "--json takes a file, - for standard output"
-
-
-class Parser(argparse.ArgumentParser):
-    """An `argparse.ArgumentParser` whose errors are one line; so are those of its sub-commands."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and exit with status 2."""
-        if message.startswith("argument --json: expected"):
-            message = JSON_FORM
-        self.exit(2, f"zoo: error: {' '.join(message.split())} (see `{self.prog} --help`)\n")
-
-
-class CommandsFormatter(argparse.RawDescriptionHelpFormatter):
-    """Help in which the longest name of a command has its text beside it.
-
-    Python measures these names without the indentation that it prints them with.
-    """
-
-    def add_argument(self, action: argparse.Action) -> None:
-        """Count the indentation in."""
-        super().add_argument(action)
-        if isinstance(action, argparse._SubParsersAction):
-            longest = max(map(len, action.choices), default=0) + 2 * self._indent_increment
-            self._action_max_length = max(self._action_max_length, longest)
 
 
 class _Replaced(argparse.Action):
@@ -101,11 +79,20 @@ class _JsonTarget(argparse.Action):
             path = Path(values)
             if path.suffix != ".json":
                 raise InputError(f"{JSON_FORM}; the file is named *.json, not {values!r}")
-            if path.is_dir():
-                raise InputError(f"cannot write {path}: it is a folder")
-            if not path.resolve().parent.is_dir():
-                raise InputError(f"cannot write {path}: there is no folder {str(path.parent)!r}")
+            check_target(path)
         setattr(namespace, self.dest, values)
+
+
+def check_target(path: Path) -> None:
+    """See that a file can be written, before the work of which it holds the results.
+
+    Raises:
+        InputError: It is a folder, or its folder is not there.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+    if not path.resolve().parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {str(path.parent)!r}")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +122,11 @@ def write_json(args: argparse.Namespace, document: object) -> None:
         write_text(args.json, text)
 
 
+def add_model(parser: argparse.ArgumentParser, *, usual: str) -> None:
+    """``--model MODEL``; `usual` says what is where it is left out."""
+    parser.add_argument("--model", metavar="MODEL", help=f"model of the zoo ({usual})")
+
+
 def add_weights(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
     """``--weights`` and the consent that those without a published digest need."""
     parser.add_argument(
@@ -152,39 +144,68 @@ def add_unverified(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_dataset(parser: argparse.ArgumentParser, *, required: bool, split: str | None) -> None:
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """``--images PATH …``, for commands that do without as well."""
+    parser.add_argument(
+        "--images",
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="files, folders or globs of images (synthetic ones)",
+    )
+
+
+def add_dataset(parser: argparse.ArgumentParser, *, required: bool, split: str, use: str = "") -> None:
     """``--dataset``, ``--data``, ``--split``, ``--classes`` and ``--masks``; see `open_dataset`.
 
     Args:
         parser: Of the command.
         required: Whether the command is nothing without a data set.
         split: Part of the data set by default.
+        use: What the command does with the data set.
     """
-    add = parser.add_argument_group("data set").add_argument
-    add("--dataset", metavar="KIND", required=required, help="layout of the data, such as camvid or folder")
+    group = parser.add_argument_group("data set")
+    add_kind(group, required=required, use=use)
+    add = group.add_argument
     add("--data", metavar="DIR", type=Path, required=required, help="folder of the data set")
-    usual = f" ({split})" if split else ""
-    add("--split", metavar="NAME", default=split, help=f"part of the data set{usual}")
-    add_classes(parser)
-    add_masks(parser)
+    # Where there may be no data set, it matters whether a part of it was asked for.
+    default = split if required else None
+    add("--split", metavar="NAME", default=default, help=f"part of the data set ({split})")
+    add_classes(group)
+    add_masks(group)
 
 
-def add_classes(parser: argparse.ArgumentParser) -> None:
-    """``--classes FILE|N``: an int, or the path of a file."""
+def add_kind(parser: argparse._ActionsContainer, *, required: bool = False, use: str = "") -> None:
+    """``--dataset KIND``."""
+    text = "layout of the data, such as camvid or folder"
     parser.add_argument(
-        "--classes", metavar="FILE|N", type=parse_classes, help="file with one name per line, or their number"
+        "--dataset", metavar="KIND", required=required, help=f"{text} ({use})" if use else text
     )
 
 
-def add_masks(parser: argparse.ArgumentParser) -> None:
+def add_classes(parser: argparse._ActionsContainer, *, use: str = "kind folder") -> None:
+    """``--classes FILE|N``: an int, or the path of a file."""
+    parser.add_argument(
+        "--classes",
+        metavar="FILE|N",
+        type=parse_classes,
+        help=f"file with one name per line, or their number ({use})",
+    )
+
+
+def add_masks(parser: argparse._ActionsContainer) -> None:
     """``--masks DIR``."""
     parser.add_argument(
         "--masks", metavar="DIR", type=Path, help="kind folder: the masks; its folder then holds the images"
     )
 
 
-def open_dataset(args: argparse.Namespace):
+def open_dataset(args: argparse.Namespace, *, split: str | None = None):
     """The data set that the options of `add_dataset` name.
+
+    Args:
+        args: Of the command.
+        split: Instead of the part that ``--split`` says.
 
     Raises:
         InputError: No such data set, or options that do not fit its kind.
@@ -192,8 +213,28 @@ def open_dataset(args: argparse.Namespace):
     from zoo import datasets
 
     return datasets.open_dataset(
-        args.dataset, args.data, split=args.split, classes=args.classes, masks=args.masks
+        args.dataset, args.data, split=split or args.split, classes=args.classes, masks=args.masks
     )
+
+
+def open_dataset_if_named(args: argparse.Namespace, *, split: str):
+    """The data set where there is ``--dataset``, else `None`; for commands that do without as well.
+
+    Args:
+        args: Of the command.
+        split: Part of the data set by default.
+
+    Raises:
+        InputError: As of `open_dataset`, or options of a data set that is not named.
+    """
+    if args.dataset is None:
+        for name in ("data", "split", "classes", "masks"):
+            if getattr(args, name) is not None:
+                raise InputError(f"--{name} is for a data set: name its layout with --dataset")
+        return None
+    if args.data is None:
+        raise InputError("--dataset tells the layout of a data set: give its folder with --data")
+    return open_dataset(args, split=args.split or split)
 
 
 def add_averaging(parser: argparse.ArgumentParser) -> None:
@@ -204,9 +245,19 @@ def add_averaging(parser: argparse.ArgumentParser) -> None:
     add("--tile", type=parse_size, metavar="HxW", help="see a large image through windows of this size")
 
 
-def add_input_size(parser: argparse.ArgumentParser, *, help: str) -> None:
-    """``--input-size HxW``; `help` says what is where it is left out."""
-    parser.add_argument("--input-size", type=parse_size, metavar="HxW", help=help)
+def add_input_size(parser: argparse.ArgumentParser, *, usual: str) -> None:
+    """``--input-size HxW``; `usual` says what is where it is left out."""
+    parser.add_argument(
+        "--input-size",
+        type=parse_size,
+        metavar="HxW",
+        help=f"height and width of the model's input in pixels ({usual})",
+    )
+
+
+def add_output_stride(parser: argparse.ArgumentParser) -> None:
+    """``--output-stride N``."""
+    parser.add_argument("--output-stride", type=int, metavar="N", help="8, 16 or 32 (as of the weights)")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -221,49 +272,6 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_classes(text: str) -> int | str:
-    """A number of classes, or the path of a file with their names."""
-    return int(text) if text.isdecimal() else text
-
-
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Positive numbers with commas between them."""
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        scales = ()
-    if not scales or not all(0 < scale < float("inf") for scale in scales):
-        raise argparse.ArgumentTypeError(f"must be positive numbers with commas, not {text!r}")
-    return scales
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``HEIGHTxWIDTH`` in pixels, or one number for both."""
-    found = re.fullmatch(r"([0-9]+)(?:[xX]([0-9]+))?", text)
-    size = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
-    if min(size) < 1:
-        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH in pixels, such as 360x480, not {text!r}")
-    return size
-
-
-def parse_share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
-    return share
-
-
-def parse_setting(text: str) -> tuple[str, object]:
-    """``NAME=VALUE`` as a builder argument; the value is JSON, or else text."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
-    try:
-        found = json.loads(value)
-    except json.JSONDecodeError:
-        found = value
-    return name, tuple(found) if isinstance(found, list) else found
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """``--threads N``."""
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="of each runtime (2)")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from zoo.cli import options
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.core.kinds import KINDS
@@ -30,7 +31,7 @@ def add_quantization_options(parser: argparse.ArgumentParser) -> None:
         help=formats.either(f"{kind} ({KINDS[kind].help})" for kind in kinds),
     )
     add("--calibration", nargs="+", metavar="PATH", help="images, folders or globs to calibrate on (int8)")
-    add("--dataset", metavar="KIND", help="layout of --calibration where it is a data set with masks")
+    options.add_kind(group, use="of --calibration where it has masks")
     add("--split", metavar="NAME", help="part of the data set (train)")
     add(
         "--calibration-limit",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from zoo.cli.options import parse_scales
-from zoo.cli.options import parse_size as parse_tile
+from zoo.cli import options
+from zoo.cli.values import parse_scales, parse_size
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 
@@ -23,13 +22,8 @@ _WORDS = re.compile(r"\b(validate_every|region_every|label_smoothing|balance|bat
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the data to train and to score on."""
-    add = parser.add_argument
-    add("--dataset", metavar="KIND", required=True, help="layout of the data, such as camvid or folder")
-    add("--data", metavar="DIR", type=Path, required=True, help="folder of the data set")
-    add("--split", metavar="NAME", default="train", help="part to train on (train)")
-    add("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
-    add("--classes", metavar="FILE|N", help="kind folder: file with one name per line, or their number")
-    add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
+    options.add_dataset(parser, required=True, split="train")
+    parser.add_argument("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
 
 
 def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] = AS_IT_IS) -> None:
@@ -53,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] 
     size = "x".join(map(str, usual["crop"]))
     batch = f"images a step, over all devices ({usual['batch_size']})"
     add("--batch-size", type=int, metavar="N", help=batch)
-    add("--crop", type=parse_tile, metavar="HxW", help=f"size of the crops ({size})")
+    add("--crop", type=parse_size, metavar="HxW", help=f"size of the crops ({size})")
     _add_rate(add, usual)
     _add_loss(add)
     add("--average", type=_optional(float), metavar="M", help="momentum of averaged weights, such as 0.99")
@@ -154,29 +148,13 @@ def parse_loss(text: str) -> dict[str, float]:
     return terms
 
 
-def parse_setting(text: str) -> tuple[str, object]:
-    """``NAME=VALUE`` as a builder argument; the value is JSON, or else text."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE, not {text!r}")
-    try:
-        found = json.loads(value)
-    except json.JSONDecodeError:
-        found = value
-    return name, tuple(found) if isinstance(found, list) else found
-
-
 def open_data(args: argparse.Namespace, recipe: Recipe) -> tuple:
     """The data sets to train and to score on, the latter `None` for ``--validation none``."""
-    from zoo.datasets import open_dataset
-
-    classes = int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
-    options = {"classes": classes, "masks": args.masks}
-    training = open_dataset(args.dataset, args.data, split=args.split, **options)
+    training = options.open_dataset(args)
     try:
         recipe.steps_per_epoch(len(training))
     except InputError as error:
         raise InputError(as_options(str(error))) from error
     if args.validation == "none":
         return training, None
-    return training, open_dataset(args.dataset, args.data, split=args.validation, **options)
+    return training, options.open_dataset(args, split=args.validation)

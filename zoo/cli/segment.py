@@ -8,8 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, opening, options
+from zoo.cli import import_tensorflow, opening, options, values
 from zoo.errors import InputError, ZooError
+from zoo.export import formats
 
 _DESCRIPTION = """\
 Segment images. For every image the output folder receives
@@ -42,12 +43,12 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", help="name of a model or architecture, or a .tflite, .onnx or SavedModel")
+    add("model", metavar="MODEL", help=f"name of a model or architecture, or a {formats.titles()}")
     add("images", metavar="IMAGE", nargs="+", help="file, folder, or glob in quotes")
     options.add_weights(parser)
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     options.add_averaging(parser)
-    add("--opacity", type=options.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
+    add("--opacity", type=values.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
     add("--no-legend", action="store_true", help="overlay of the size of the image")
     options.add_json(parser)
     parser.set_defaults(run=run)

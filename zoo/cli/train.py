@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, import_tensorflow, recipe
+from zoo.cli import import_tensorflow, opening, options, recipe
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -42,17 +42,9 @@ def add_parser(subparsers) -> None:
     add("model", metavar="MODEL", help="name of a model, or of an architecture")
     recipe.add_data_options(parser)
     add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
-    add("--weights", metavar="TAG|PATH", default="default", help="where to start; none for random weights")
-    add_unverified_option(parser)
-    add("--output-stride", type=int, metavar="8|16|32", help="instead of the weights' own")
-    add(
-        "--set",
-        action="append",
-        default=[],
-        type=recipe.parse_setting,
-        metavar="NAME=VALUE",
-        help="argument of the model's builder, such as separable=true; repeatable",
-    )
+    options.add_weights(parser, default="default")
+    options.add_output_stride(parser)
+    options.add_settings(parser)
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
     parser.set_defaults(run=run)
@@ -89,17 +81,15 @@ def _model(args: argparse.Namespace, training, chosen):
     """The model under a fresh classifier for the classes of the data."""
     import keras
 
-    from zoo.models.loading import load
-
     keras.utils.set_random_seed(chosen.seed)  # fresh variables; on every worker the same
-    options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
+    wishes = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
     if args.set:
-        options["settings"] = dict(args.set)
+        wishes["settings"] = dict(args.set)
     if chosen.auxiliary:
-        options["auxiliary"] = True
+        wishes["auxiliary"] = True
     if args.output_stride is not None:
-        options["output_stride"] = args.output_stride
-    return load(args.model, None if args.weights == "none" else args.weights, **options)
+        wishes["output_stride"] = args.output_stride
+    return opening.load_model(args.model, args.weights, **wishes)
 
 
 class _Report:

@@ -1,5 +1,7 @@
 """``zoo weights``: list, fetch, verify and clear published weights; pack one's own."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Callable
@@ -7,7 +9,6 @@ from pathlib import Path
 
 from zoo.cli import import_tensorflow, options
 from zoo.errors import InputError, ZooError
-from zoo.weights import cache, fetch
 from zoo.weights.entry import WeightsEntry
 
 _DESCRIPTION = """\
@@ -89,6 +90,7 @@ def _pack(args: argparse.Namespace) -> int:
     import_tensorflow()
     from zoo.layers.resize import label_set_of
     from zoo.models.loading import arrays_of, read_keras
+    from zoo.weights import fetch
     from zoo.weights.npz import write_npz
 
     if args.target.suffix != ".npz":
@@ -134,6 +136,8 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _row(entry: WeightsEntry) -> dict[str, object]:
+    from zoo.weights import fetch
+
     path = fetch.cached(entry)
     return {
         "model": entry.model,
@@ -160,6 +164,8 @@ def _score(row: dict[str, object]) -> str:
 
 
 def _fetch(args: argparse.Namespace) -> int:
+    from zoo.weights import fetch
+
     if args.all == bool(args.model):
         raise InputError("zoo weights fetch takes either a MODEL or --all")
     fetched, failed = [], []
@@ -180,6 +186,8 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from zoo.weights import fetch
+
     states = [
         {"entry": entry.key, "file": entry.file, "state": fetch.verify(entry)} for entry in _chosen(args)
     ]
@@ -191,6 +199,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _clear(args: argparse.Namespace) -> int:
+    from zoo.weights import cache, fetch
+
     removed = fetch.clear(_chosen(args) if args.model or args.weights else None)
     freed = sum(removed.values())
     files = [{"path": str(path), "bytes": size} for path, size in removed.items()]

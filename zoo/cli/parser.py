@@ -1,0 +1,32 @@
+"""The parser of the command line: errors of one line, and help that fits its commands."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+JSON_FORM = "--json takes a file, - for standard output"
+
+
+class Parser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` whose errors are one line; so are those of its sub-commands."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and exit with status 2."""
+        if message.startswith("argument --json: expected"):
+            message = JSON_FORM
+        self.exit(2, f"zoo: error: {' '.join(message.split())} (see `{self.prog} --help`)\n")
+
+
+class CommandsFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help in which the longest name of a command has its text beside it.
+
+    Python measures these names without the indentation that it prints them with.
+    """
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Count the indentation in."""
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):
+            longest = max(map(len, action.choices), default=0) + 2 * self._indent_increment
+            self._action_max_length = max(self._action_max_length, longest)
