@@ -243,6 +243,18 @@ def test_completions_cover_every_command_and_option():
         assert set(found.split()) == {word for action in shown for word in action.option_strings}
 
 
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["train", "--help"], ["dilation", "--help"]])
+def test_what_only_prints_imports_little(words):
+    code = (
+        "import contextlib, sys; from zoo.cli import main\n"
+        f"with contextlib.suppress(SystemExit): main({words!r})\n"
+        "slow = {'numpy', 'PIL', 'http.client', 'importlib.metadata'} & set(sys.modules)\n"
+        "sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_completion_imports_nothing_heavy():
     code = (
         "import sys; from zoo.cli import main; main(['completion', 'bash']);"
