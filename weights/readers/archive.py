@@ -33,6 +33,7 @@ DAMAGE = (
     zlib.error,
     RecursionError,
     MemoryError,
+    TypeError,
     SyntaxError,
     tokenize.TokenError,
 )

@@ -32,7 +32,7 @@ def read_keras(path: Path) -> keras.Model:
     check_keras(path)
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (*archive.DAMAGE, TypeError, AttributeError) as error:
+    except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
 
 
@@ -129,7 +129,7 @@ def _read_shapes(path: Path) -> tuple[Counter, int]:
                 if [len(shape) for shape in found] == [4, 1] and "depthwise" not in name:
                     number = name.rpartition("_")[2]
                     last = max(last, (int(number) if number.isdigit() else 0, found[1][0]))
-    except (*archive.DAMAGE, TypeError, AttributeError) as error:
+    except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .weights.h5 file: {_first_line(error)}") from error
     if last[0] < 0:
         raise FormatError(f"{path.name}: holds no classifier, so it is no zoo model's weights")
