@@ -16,7 +16,10 @@ _REASONS = (
     (r"[Tt]imed? ?out", "timed out"),
     (r"IncompleteRead|InvalidChunkLength|reset|aborted|RemoteDisconnected", "connection lost"),
 )
+# What a machine behind a proxy sees that was not told of it.
+_UNREACHED = ("host name not found", "network is unreachable", "timed out")
 _TLS = r"certificate|SSL|X509|TLS"
+_CERTIFICATES = r"certificate|crl|X509"
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _LONGEST = 200
 
@@ -34,10 +37,11 @@ def why(error: BaseException, *, url: str | None = None) -> str:
     told = " ".join(f"{type(e).__name__}: {e}" for e in chain)
     cause = _text(chain[-1])
     if re.search(_TLS, told) and not _is_proxy_error(chain):
-        return f"the TLS connection failed: {cause}{_through(url)}; {_bundle_hint()}"
+        hint = f"; {_bundle_hint()}" if re.search(_CERTIFICATES, told) else ""
+        return f"the TLS connection failed: {cause}{_through(url)}{hint}"
     cause = next((words for pattern, words in _REASONS if re.search(pattern, told)), cause)
     if not _is_proxy_error(chain):
-        return f"{cause}{_through(url)}"
+        return f"{cause}{_through(url) or _proxy_hint(cause, url)}"
     if "407" in cause:
         return f"{cause}{_through(url)}; {_LOGIN}"
     return f"{cause}{_through(url)}; HTTPS_PROXY chooses the proxy, NO_PROXY names hosts that need none"
@@ -83,6 +87,12 @@ def _through(url: str | None) -> str:
 
     proxy = select_proxy(url, get_environ_proxies(url, no_proxy=None))
     return f" (through the proxy {shown(proxy)})" if proxy else ""
+
+
+def _proxy_hint(cause: str, url: str | None) -> str:
+    if url is None or cause not in _UNREACHED:
+        return ""
+    return f" (no proxy is set; where one is needed, {url.partition(':')[0].upper()}_PROXY names it)"
 
 
 def _bundle_hint() -> str:

@@ -7,9 +7,11 @@ The same bytes each time. Files in the corpus that this does not write are input
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,7 +28,6 @@ from support.torch_files import pickled, simple, write_legacy  # noqa: E402
 
 from zoo.training.recipe import Recipe  # noqa: E402
 
-CORPUS = HERE / "corpus"
 WEIGHT = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
 
 
@@ -172,15 +173,16 @@ def texts() -> dict[str, bytes]:
 
 def main() -> None:
     """Write every seed."""
-    CORPUS.mkdir(exist_ok=True)
-    scratch = CORPUS / "scratch"
-    seeds = {**numpy_files(), **torch_files(CORPUS), **messages(), **keras_files(), **images(), **texts()}
-    seeds["tflite/plain"] = quantized_graph()[0].write(scratch).read_bytes()
-    scratch.unlink()
-    (CORPUS / "m.pth").unlink()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=HERE / "corpus", help="folder (%(default)s)")
+    output = parser.parse_args().output
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
+        seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
-        path = CORPUS / name
-        path.parent.mkdir(exist_ok=True)
+        path = output / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
 

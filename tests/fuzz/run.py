@@ -1,7 +1,7 @@
 """Fuzzes one reader, guided by the lines that its inputs reach; needs ``pip install "atrous-zoo[fuzz]"``.
 
     python tests/fuzz/run.py onnx --seconds 600
-    python tests/fuzz/run.py all --seconds 30
+    python tests/fuzz/run.py all --seconds 30 --jobs 2
 
 Begins with the corpus and prints the number of runs; what it finds is left as a file in the folder of
 `--findings`, and the exit status is then 1. What is mended goes into the corpus, under a telling name.
@@ -13,6 +13,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -63,24 +64,30 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("reader", choices=[*TARGETS, "all"])
     parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--jobs", type=int, default=1, help="readers at a time (%(default)s)")
     parser.add_argument("--findings", type=Path, default=Path("out/fuzz"), help="folder (%(default)s)")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.findings.mkdir(parents=True, exist_ok=True)
     if args.inside:
         fuzz(args.reader, seconds=args.seconds, findings=args.findings)
-    failed = 0
-    for name in TARGETS if args.reader == "all" else [args.reader]:
-        command = [sys.executable, __file__, name, "--inside", "--seconds", str(args.seconds)]
-        process = subprocess.run(
-            [*command, "--findings", str(args.findings)], capture_output=True, text=True, errors="replace"
-        )
-        state = "no finding" if process.returncode == 0 else f"A FINDING, see {args.findings}"
-        print(f"{name:14} {_runs(process.stderr):>9} runs in {args.seconds} s: {state}", flush=True)
-        if process.returncode:
-            failed += 1
-            print(process.stdout[-4000:], process.stderr[-2000:], sep="\n", flush=True)
-    return int(failed > 0)
+    names = TARGETS if args.reader == "all" else [args.reader]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        found = list(pool.map(lambda name: _in_a_process(name, args.seconds, args.findings), names))
+    return int(any(found))
+
+
+def _in_a_process(name: str, seconds: int, findings: Path) -> bool:
+    """Fuzz one reader and print how it went; whether something was found."""
+    command = [sys.executable, __file__, name, "--inside", "--seconds", str(seconds)]
+    process = subprocess.run(
+        [*command, "--findings", str(findings)], capture_output=True, text=True, errors="replace"
+    )
+    state = "no finding" if process.returncode == 0 else f"A FINDING, see {findings}"
+    line = f"{name:14} {_runs(process.stderr):>9} runs in {seconds} s: {state}"
+    details = (process.stdout[-4000:], process.stderr[-2000:]) if process.returncode else ()
+    print(line, *details, sep="\n", flush=True)
+    return process.returncode != 0
 
 
 if __name__ == "__main__":

@@ -61,6 +61,9 @@ MODERATE = {
         "test_networks",
         "test_published_deeplab_keeps_its_masks_in_int8",
     },
+    "fuzz": {
+        "test_corpus_and_damaged_copies",
+    },
     "models": {
         "test_a_new_process_reads_a_saved_model",
         "test_a_photograph_without_a_network",

@@ -153,4 +153,10 @@ def test_bundle_that_holds_no_certificate(secure, tmp_path, monkeypatch):
 
 def test_server_that_speaks_no_tls(servers):
     message = error_of(entry_for(servers().url.replace("http", "https")))
-    assert "the TLS connection failed" in message
+    assert "the TLS connection failed" in message and "BUNDLE" not in message
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_way_out_and_no_proxy_set(scheme):
+    message = error_of(entry_for(f"{scheme}://nowhere.invalid/{FILE}"))
+    assert f"host name not found (no proxy is set; where one is needed, {scheme.upper()}_PROXY" in message
