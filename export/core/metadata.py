@@ -115,7 +115,7 @@ def _check_values(content: dict) -> None:
         "model": isinstance(content["model"], str),
         "input_size": size is None or (len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)),
         "quantization": quantization is None or quantization["kind"] in KINDS,
-        "label_set": bool(names) and all(isinstance(name, str) for name in names),
+        "label_set": isinstance(names, list) and all(isinstance(name, str) for name in names),
     }
     wrong = [name for name, is_known in known.items() if not is_known]
     if wrong:

@@ -28,15 +28,19 @@ class Target:
     Attributes:
         file: Name that the input has on disk.
         reader: ``"module:function"``, or with a method; from the path.
+        imports: Modules that it imports late.
         wrap: Makes the file of the input: the readers of archives get an intact one around damaged content.
     """
 
     file: str
     reader: str
     wrap: Callable[[bytes], bytes] = bytes
+    imports: tuple[str, ...] = ()
 
     def load(self) -> Callable[[Path], object]:
-        """The function."""
+        """The function, with all that it imports when it is first called."""
+        for name in self.imports:
+            importlib.import_module(name)
         module, _, names = self.reader.partition(":")
         found = importlib.import_module(module)
         for name in names.split("."):
@@ -92,18 +96,28 @@ TARGETS: dict[str, Target] = {
         reader="zoo.weights.readers.torch_file:read_torch",
         wrap=archive(("archive/data.pkl", None), ("archive/data/0", _VALUES), ("archive/version", b"3\n")),
     ),
-    "onnx": Target(file="m.onnx", reader="zoo.weights.readers.onnx_file:read_onnx"),
+    "onnx": Target(file="m.onnx", reader="zoo.weights.readers.onnx_file:read_onnx", imports=("onnx",)),
     "tflite": Target(file="m.tflite", reader="zoo.weights.readers.tflite_file:read_tflite"),
     "caffe": Target(file="m.caffemodel", reader="zoo.weights.readers.caffe_file:read_caffe"),
     "h5": Target(file="m.weights.h5", reader="zoo.weights.readers.hdf5:check_h5"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
     "image": Target(file="m.png", reader="zoo.images:read_image"),
     "mask": Target(file="m.png", reader="zoo.images:read_mask"),
-    "recipe_json": Target(file="m.json", reader="zoo.training.recipe:Recipe.read"),
-    "recipe_yaml": Target(file="m.yaml", reader="zoo.training.recipe:Recipe.read"),
-    "list": Target(file="train.txt", reader="fuzz.targets:read_list"),
-    "metadata": Target(file="m.json", reader="fuzz.targets:read_metadata"),
-    "result": Target(file="result.json", reader="fuzz.targets:read_scores"),
+    "recipe_json": Target(
+        file="m.json", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
+    ),
+    "recipe_yaml": Target(
+        file="m.yaml", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
+    ),
+    "list": Target(
+        file="train.txt",
+        reader="fuzz.targets:read_list",
+        imports=("zoo.datasets.camvid", "zoo.datasets.folder"),
+    ),
+    "metadata": Target(
+        file="m.json", reader="fuzz.targets:read_metadata", imports=("zoo.export.core.metadata",)
+    ),
+    "result": Target(file="result.json", reader="fuzz.targets:read_scores", imports=("zoo.ablation.runner",)),
 }
 
 
