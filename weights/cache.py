@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.weights.readers import archive
 
 _STALE_SECONDS = 3600
 
@@ -70,11 +71,11 @@ def load_converted(path: Path) -> dict[str, np.ndarray] | None:
     Each array's checksum is verified while it is read; nothing in the file can execute.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if archive.comment != _comment(len(names)):
+        with archive.opened(path, kind=".npz") as file:
+            members = file.infolist()
+            if file.comment != _comment(len(members)):
                 return None
-            return {name.removesuffix(".npy"): _read_array(archive, name) for name in names}
+            return {m.filename.removesuffix(".npy"): archive.read_array(file, m) for m in members}
     except Exception:  # whatever is wrong with a cached file, the weights are converted again
         return None
 
@@ -115,19 +116,11 @@ def store_converted(path: Path, arrays: dict[str, np.ndarray]) -> bool:
 
 
 def _write_arrays(file, arrays: dict[str, np.ndarray]) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.comment = _comment(len(arrays))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as stored:
+        stored.comment = _comment(len(arrays))
         for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with stored.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(name) as member:
-        array = np.lib.format.read_array(member, allow_pickle=False)
-        if member.read(1):  # also makes zipfile compare the checksum
-            raise ValueError(f"{name} is longer than its header says")
-    return array
 
 
 def _comment(count: int) -> bytes:

@@ -12,20 +12,22 @@ verified, and a corrupt ``.part`` is deleted. The one thing that may stay is a `
 process or a cut connection, for the next fetch to resume; ``zoo weights clear`` removes it.
 """
 
-import contextlib
 import json
 import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.errors import DownloadError
 from zoo.weights import cache
 from zoo.weights.addresses import is_offline, is_url, mirrors, shown
 from zoo.weights.entry import WeightsEntry
+from zoo.weights.locking import locked
+from zoo.weights.partial import DisturbedError
+from zoo.weights.progress import Progress, reporting
+from zoo.weights.reasons import why
 from zoo.weights.transfer import (
-    Progress,
     SourceError,
     Wanted,
     copy,
@@ -34,7 +36,6 @@ from zoo.weights.transfer import (
     find,
     sha256_of,
     size_of,
-    why,
 )
 
 
@@ -62,7 +63,7 @@ def fetch(entry: WeightsEntry, *, allow_unverified: bool = False, progress: Prog
     wanted = _wanted(entry, allow_unverified=allow_unverified)
     target = cache.files_dir() / entry.file
     if not _is_intact(target, wanted):
-        with _locked(target):
+        with locked(target):
             if not _is_intact(target, wanted):
                 _obtain(entry, wanted, target, progress)
     if entry.sha256 is None:
@@ -180,49 +181,54 @@ def _record_seen(entry: WeightsEntry, target: Path) -> None:
         os.replace(temporary, path)
 
 
-@contextlib.contextmanager
-def _locked(target: Path, *, timeout: float = -1) -> Iterator[None]:
-    """Hold the lock beside `target`; it is released even if the process is killed."""
-    import filelock
-
-    lock = filelock.FileLock(f"{target}.lock", timeout=timeout)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise DownloadError(f"{target} is in use by another process; try again later") from error
-    except (OSError, NotImplementedError) as error:
-        raise DownloadError(
-            f"the cache folder {target.parent} cannot be written: {why(error)};"
-            " set ZOO_CACHE to a folder that can"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 # --- trying one address after the other --------------------------------------------------------
 
 
 def _obtain(entry: WeightsEntry, wanted: Wanted, target: Path, progress: Progress | None) -> None:
+    """Put the file in its place, alone where the lock holds, and beside other processes where it does not."""
     part = target.with_name(f"{target.name}.part")
     with disk(part, needed=0):
-        target.unlink(missing_ok=True)
+        if not _is_intact(target, wanted):
+            target.unlink(missing_ok=True)
         if wanted.sha256 is None:
             part.unlink(missing_ok=True)  # nothing would tell that its halves do not fit
+    try:
+        _obtain_as(part, entry, wanted, target, progress)
+    except DisturbedError:
+        if _is_intact(target, wanted):
+            return  # the other process was quicker
+        own = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
+        try:
+            _obtain_as(own, entry, wanted, target, progress)
+        finally:
+            own.unlink(missing_ok=True)
+
+
+def _obtain_as(
+    part: Path, entry: WeightsEntry, wanted: Wanted, target: Path, progress: Progress | None
+) -> None:
     failures = []
-    with _reporting(entry, progress) as report:
+    with reporting(entry.file, progress) as report:
         for address in [*mirrors(entry.file), *entry.urls]:
             try:
                 _obtain_from(address, part, wanted, report)
             except SourceError as error:
                 failures.append(f"{shown(address)}: {error}")
                 continue
-            with disk(part, needed=0):
-                os.replace(part, target)
+            _put(part, target, wanted)
             return
     raise DownloadError(_failure(entry, failures, part))
+
+
+def _put(part: Path, target: Path, wanted: Wanted) -> None:
+    """Give a verified file its name; what another process put there under the old one is noticed."""
+    with disk(part, needed=0):
+        try:
+            os.replace(part, target)
+        except FileNotFoundError as error:
+            raise DisturbedError from error
+    if not _is_intact(target, wanted):
+        raise DisturbedError
 
 
 def _obtain_from(address: str, part: Path, wanted: Wanted, report: Progress) -> None:
@@ -259,7 +265,7 @@ def _converted_of(entry: WeightsEntry) -> list[Path]:
 def _clear_file(target: Path) -> dict[Path, int]:
     if not any(Path(f"{target}{suffix}").exists() for suffix in ("", ".part", ".lock")):
         return {}
-    with _locked(target, timeout=0):
+    with locked(target, timeout=0):
         removed = _remove([target, Path(f"{target}.part")])
     _remove([Path(f"{target}.lock")])
     return removed
@@ -277,20 +283,3 @@ def _remove(paths: Iterable[Path]) -> dict[Path, int]:
             raise DownloadError(f"{path} cannot be removed: {why(error)}") from error
         removed[path] = size
     return removed
-
-
-@contextlib.contextmanager
-def _reporting(entry: WeightsEntry, progress: Progress | None) -> Iterator[Progress]:
-    """The caller's hook, or a bar on stderr if that is a terminal."""
-    if progress is not None or not sys.stderr.isatty():
-        yield progress or (lambda done, total: None)
-        return
-    from tqdm import tqdm
-
-    with tqdm(desc=entry.file, unit="B", unit_scale=True, file=sys.stderr) as bar:
-
-        def report(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield report

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,11 +9,10 @@ import numpy as np
 
 from zoo.errors import FormatError, InputError
 from zoo.files import written_whole
+from zoo.weights.readers import archive
 
 # The number of classes: a classifier's width may be a multiple of it.
 CLASSES = "classes"
-# Larger than any model of the zoo; a crafted archive may claim any size.
-_LARGEST = 4 << 30
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -24,22 +21,19 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises:
         FormatError: No such archive, a damaged one, one of unreasonable size, or one of other types.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > _LARGEST:
-                raise FormatError(f"{path.name}: claims {size:,} bytes of arrays; {_LARGEST:,} are allowed")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise FormatError(f"{path.name}: not a readable .npz file: {error}") from error
+    with archive.opened(path, kind=".npz") as file:
+        arrays = {
+            member.filename.removesuffix(".npy"): archive.read_array(file, member)
+            for member in file.infolist()
+        }
     classes = arrays.pop(CLASSES, None)
     if classes is None or classes.shape != () or classes.dtype.kind != "i" or not 2 <= classes <= 65_535:
         raise FormatError(f"{path.name}: states no number of classes, so `zoo weights pack` did not write it")
     wrong = [name for name, array in arrays.items() if array.dtype.kind != "f"]
     if wrong:
         raise FormatError(f"{path.name}: {wrong[0]} holds {arrays[wrong[0]].dtype}, not floats")
-    return {CLASSES: classes, **{name: array.astype(np.float32) for name, array in arrays.items()}}
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, as anywhere
+        return {CLASSES: classes, **{name: array.astype(np.float32) for name, array in arrays.items()}}
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, classes: int) -> None:

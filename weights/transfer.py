@@ -9,13 +9,14 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import DownloadError
-
-Progress = Callable[[int, int | None], None]
+from zoo.weights.partial import DisturbedError, begun, is_named
+from zoo.weights.progress import Progress
+from zoo.weights.reasons import of_status, why
 
 TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two pieces of an answer
 ATTEMPTS = 4  # per address, as long as each one brings the file further
@@ -92,9 +93,9 @@ def copy(source: Path, part: Path, wanted: Wanted, report: Progress) -> None:
         total = source.stat().st_size
         _check_space(part, total)
         _write(iter(lambda: file.read(1 << 20), b""), part, start=0, total=total, report=report)
-    problem = wanted.mismatch(part)
+    problem = _mismatch(part, wanted)
     if problem:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise SourceError(problem)
 
 
@@ -106,13 +107,20 @@ def download(url: str, part: Path, wanted: Wanted, report: Progress) -> None:
     problem = ""
     for _ in range(2):
         resumed = _transfer_with_retries(url, part, wanted, report)
-        problem = wanted.mismatch(part)
+        problem = _mismatch(part, wanted)
         if problem is None:
             return
-        part.unlink()
+        part.unlink(missing_ok=True)
         if not resumed:
             break
     raise SourceError(problem)
+
+
+def _mismatch(part: Path, wanted: Wanted) -> str | None:
+    try:
+        return wanted.mismatch(part)
+    except FileNotFoundError as error:
+        raise DisturbedError from error
 
 
 def _transfer_with_retries(url: str, part: Path, wanted: Wanted, report: Progress) -> bool:
@@ -159,7 +167,7 @@ def _get(url: str, offset: int):
     try:
         response = requests.get(url, headers=headers, stream=True, timeout=TIMEOUT)
     except (requests.RequestException, OSError, ValueError) as error:
-        raise SourceError(why(error)) from error
+        raise SourceError(why(error, url=url)) from error
     with response:
         yield response
 
@@ -170,7 +178,7 @@ def _position(response, offset: int) -> tuple[int, int | None]:
     if status == 416 and offset:
         raise _CannotResumeError
     if status not in (200, 206):
-        raise SourceError(" ".join(f"HTTP {status} {response.reason or ''}".split()))
+        raise SourceError(of_status(status, response.reason, url=response.url))
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise SourceError(f"unexpected Content-Encoding {headers['Content-Encoding']!r}")
     if status == 200:
@@ -190,17 +198,21 @@ def _pieces(response) -> Iterator[bytes]:
     try:
         yield from response.iter_content(CHUNK)
     except (requests.RequestException, OSError) as error:
-        raise _CutOffError(why(error)) from error
+        raise _CutOffError(why(error, url=response.url)) from error
 
 
 # --- disk ---------------------------------------------------------------------------------------
 
 
 def _write(pieces: Iterable[bytes], part: Path, *, start: int, total: int | None, report: Progress) -> None:
-    """Append pieces after the first `start` bytes of `part`; stops after `total` bytes."""
+    """Append pieces after the first `start` bytes of `part`; stops after `total` bytes.
+
+    Nothing is ever cut off a file that another process may write to: where two go on with the same one, both
+    write the same bytes to the same places.
+    """
     done = start
     source = iter(pieces)
-    with disk(part, needed=(total or 0) - start), open(part, "r+b" if start else "wb") as file:
+    with disk(part, needed=(total or 0) - start), begun(part, start) as file:
         file.seek(start)
         report(done, total)
         while piece := _next(source):
@@ -210,8 +222,10 @@ def _write(pieces: Iterable[bytes], part: Path, *, start: int, total: int | None
             _write_piece(file, piece)
             report(done, total)
         os.fsync(file.fileno())
+        if not is_named(file, part):
+            raise DisturbedError
     if total is not None and done > total:
-        part.unlink()
+        part.unlink(missing_ok=True)
         raise SourceError(f"the server sent more than {total} bytes")
 
 
@@ -263,23 +277,3 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-# --- messages -----------------------------------------------------------------------------------
-
-_REASONS = (
-    (r"NameResolution|getaddrinfo|Name or service|name resolution", "host name not found"),
-    (r"refused", "connection refused"),
-    (r"unreachable", "network is unreachable"),
-    (r"[Tt]imed? ?out", "timed out"),
-    (r"certificate|SSL", "the TLS connection failed"),
-    (r"IncompleteRead|InvalidChunkLength|reset|aborted|RemoteDisconnected", "connection lost"),
-)
-
-
-def why(error: BaseException) -> str:
-    """A short reason: network errors nest four exceptions deep and span lines."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return next((words for pattern, words in _REASONS if re.search(pattern, text)), text[:160])

@@ -14,14 +14,12 @@ import tensorflow as tf
 from zoo._version import __version__
 from zoo.errors import InputError
 from zoo.export.core import mask_head
-from zoo.export.core.metadata import INPUT_NAME, Metadata, check_head
+from zoo.export.core.metadata import INPUT_NAME, LAYOUTS, Metadata, check_head
 from zoo.export.deploy import AGAINST_PADDING, Rewrite, check_rewrites, rewrite
 from zoo.layers import forward_only
 from zoo.layers.resize import SegmentationLogits, label_set_of, source_of
 from zoo.models.heads.classifier import AUXILIARY, LOGITS
 from zoo.models.surgery import without_auxiliary
-
-LAYOUTS = ("nhwc", "nchw")
 
 
 @dataclass(frozen=True, kw_only=True)

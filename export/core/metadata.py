@@ -14,6 +14,7 @@ KEY = "atrous_zoo"
 INPUT_NAME = "image"
 # What may come out: scores, or class indices.
 LOGIT_HEADS = ("logits", "small_logits")
+LAYOUTS = ("nhwc", "nchw")
 MASK_HEADS = ("mask", "small_mask")
 HEADS = (*LOGIT_HEADS, *MASK_HEADS)
 OUTPUT_NAME = "logits"
@@ -86,6 +87,7 @@ class Metadata:
             content = json.loads(text)
             if content["schema"] != SCHEMA:
                 raise FormatError(f"{path}: written by another version of the zoo (metadata schema)")
+            _check_values(content)
             size = content["input_size"]
             return cls(
                 **{k: content[k] for k in ("model", "source", "head", "layout", "producer")},
@@ -94,10 +96,30 @@ class Metadata:
                 fingerprint=str(content["fingerprint"]),
                 quantization=content.get("quantization"),  # files from before there was one have none
             )
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             if isinstance(error, FormatError):
                 raise
-            raise FormatError(f"{path}: damaged {KEY} metadata ({error!r})") from error
+            raise FormatError(f"{path}: damaged {KEY} metadata ({one_line(error)})") from error
+
+
+def _check_values(content: dict) -> None:
+    """`ValueError` for what no exporter states, and what running the artifact would misread."""
+    size, quantization, names = (
+        content["input_size"],
+        content.get("quantization"),
+        content["label_set"]["names"],
+    )
+    known = {
+        "head": content["head"] in HEADS,
+        "layout": content["layout"] in LAYOUTS,
+        "model": isinstance(content["model"], str),
+        "input_size": size is None or (len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)),
+        "quantization": quantization is None or quantization["kind"] in KINDS,
+        "label_set": isinstance(names, list) and all(isinstance(name, str) for name in names),
+    }
+    wrong = [name for name, is_known in known.items() if not is_known]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is {str(content[wrong[0]])[:80]!r}")
 
 
 def check_head(head: str) -> str:
@@ -110,6 +132,11 @@ def check_head(head: str) -> str:
 def label_lines(label_set: LabelSet) -> str:
     """The text of a label file: one name per line, whatever white space a name has."""
     return "".join(f"{' '.join(name.split())}\n" for name in label_set.names)
+
+
+def one_line(error: Exception) -> str:
+    """What a runtime says of a file, without its lines and without end."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 
 
 def missing(path) -> FormatError:

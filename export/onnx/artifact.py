@@ -11,7 +11,8 @@ import onnxruntime
 
 from zoo.errors import FormatError
 from zoo.export.core.artifact import Artifact, Port
-from zoo.export.core.metadata import KEY, Metadata, missing
+from zoo.export.core.metadata import KEY, Metadata, missing, one_line
+from zoo.export.onnx.external import check_inside
 
 _TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
 _ERRORS_ONLY = 3
@@ -83,10 +84,11 @@ class ONNXArtifact(Artifact):
         content = path.read_bytes()
         try:
             self._model = onnx.load_model_from_string(content)
+            check_inside(self._model)
             self._session = session_of(content, threads=threads)
         # Each of protobuf and ONNX Runtime has a family of errors of its own, without a common base.
         except Exception as error:
-            raise FormatError(f"{path} cannot be loaded as an ONNX file: {error}") from error
+            raise FormatError(f"{path} cannot be loaded as an ONNX file: {one_line(error)}") from error
         properties = {entry.key: entry.value for entry in self._model.metadata_props}
         if KEY not in properties:
             raise missing(path)

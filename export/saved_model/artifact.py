@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from zoo.errors import FormatError
 from zoo.export.core.artifact import Artifact, Port
-from zoo.export.core.metadata import INPUT_NAME, KEY, SIGNATURE, Metadata, missing
+from zoo.export.core.metadata import INPUT_NAME, KEY, SIGNATURE, Metadata, missing, one_line
 
 
 def _port(name: str, spec: tf.TensorSpec) -> Port:
@@ -38,7 +38,7 @@ class SavedModelArtifact(Artifact):
             name = self.metadata.output_name
             self.outputs = (_port(name, self._function.structured_outputs[name]),)
         except (OSError, KeyError, ValueError, RuntimeError, tf.errors.OpError) as error:
-            raise FormatError(f"{path} cannot be loaded as a SavedModel: {error}") from error
+            raise FormatError(f"{path} cannot be loaded as a SavedModel: {one_line(error)}") from error
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
         return self._function(**{INPUT_NAME: tf.constant(batch)})[self.metadata.output_name].numpy()

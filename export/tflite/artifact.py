@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from zoo.errors import FormatError
 from zoo.export.core.artifact import Artifact, Port
-from zoo.export.core.metadata import KEY, Metadata, missing
+from zoo.export.core.metadata import KEY, Metadata, missing, one_line
 
 _IDENTIFIER = b"TFL3"
 _FLOATS = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
@@ -27,6 +27,8 @@ def _embedded(model: schema.Model, path: Path) -> bytes:
     for index in range(model.MetadataLength()):
         entry = model.Metadata(index)
         if entry.Name() == KEY.encode():
+            if entry.Buffer() >= model.BuffersLength() or not model.Buffers(entry.Buffer()).DataLength():
+                break
             return model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
     raise missing(path)
 
@@ -99,7 +101,7 @@ class TFLiteArtifact(Artifact):
             self.inputs = tuple(map(_port, self._interpreter.get_input_details()))
             self.outputs = tuple(map(_port, self._interpreter.get_output_details()))
         except (ValueError, RuntimeError) as error:
-            raise FormatError(f"{path} cannot be loaded as a TFLite file: {error}") from error
+            raise FormatError(f"{path} cannot be loaded as a TFLite file: {one_line(error)}") from error
         self.metadata = Metadata.from_json(_embedded(self._model, path), path=path)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:

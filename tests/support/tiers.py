@@ -62,6 +62,9 @@ MODERATE = {
         "test_networks",
         "test_published_deeplab_keeps_its_masks_in_int8",
     },
+    "fuzz": {
+        "test_corpus_and_damaged_copies",
+    },
     "models": {
         "test_weights_of_a_backbone_name_its_layers_in_every_architecture",
         "test_a_new_process_reads_a_saved_model",

@@ -10,6 +10,7 @@ from support.file_server import CONTENT, FILE, entry_for, error_of, part, stored
 
 from zoo.errors import DownloadError
 from zoo.weights import cache, fetch
+from zoo.weights.locking import locked
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -174,7 +175,7 @@ def test_clear_removes_files_parts_and_converted(servers):
 
 def test_clear_refuses_a_file_in_use():
     with (
-        fetch._locked(cache.files_dir() / FILE),
+        locked(cache.files_dir() / FILE),
         pytest.raises(DownloadError, match="another process"),
     ):
         fetch.clear()

@@ -15,6 +15,7 @@ from zoo.errors import FormatError
 from zoo.weights.readers.tflite_graph import Graph, Layer, checked_length
 
 _RANKS = {"conv": 4, "depthwise": 4, "dense": 2}
+_ROOM = 4  # times the file; small ones are mostly names, which are asked for more than once
 _TOLERANCE = 1e-3  # relative; converters round the product of the scales
 _DAMAGE = (struct.error, ValueError, TypeError, LookupError, OverflowError, AttributeError)
 # What follows the name of a layer in the name of its weights: the variable or the operation,
@@ -63,7 +64,7 @@ def _read(data: bytes) -> dict[str, np.ndarray]:
     model = schema.Model.GetRootAs(data, 0)
     arrays: dict[str, np.ndarray] = {}
     seen: dict[str, tuple] = {}
-    room = [2 * len(data)]
+    room = [_ROOM * len(data)]
     for index in range(checked_length(model.SubgraphsLength(), data)):
         graph = Graph(data, model, model.Subgraphs(index), room)
         for layer in graph.layers():
@@ -94,16 +95,10 @@ def _layer_arrays(graph: Graph, layer: Layer, name: str) -> dict[str, np.ndarray
 
 def _parameters(graph: Graph, index: int) -> tuple[np.ndarray, np.ndarray, int]:
     """Scales, zero points and axis of a tensor; no scales if it is not quantized."""
-    quantization = graph.tensor(index).Quantization()
-    if quantization is None:
-        return np.empty(0, np.float32), np.empty(0, np.int64), 0
-    counts = quantization.ScaleLength(), quantization.ZeroPointLength()
-    scales, zeros = (checked_length(count, graph.data) for count in counts)
-    scale = np.array([quantization.Scale(i) for i in range(scales)], np.float32)
-    zero = np.array([quantization.ZeroPoint(i) for i in range(zeros)], np.int64)
+    scale, zero, axis = graph.quantization(index)
     if not np.isfinite(scale).all() or (scale < 0).any():
         raise FormatError(f"damaged: {graph.name(index)[:80]!r} has an impossible scale")
-    return scale, zero, quantization.QuantizedDimension()
+    return scale, zero, axis
 
 
 def _dequantize(values: np.ndarray, scale: np.ndarray, zero: np.ndarray, axis: int) -> np.ndarray:

@@ -24,6 +24,10 @@ _LAYERS = {
 }
 
 
+# The converter joins the names of all operations that it fused into one.
+_LONGEST_NAME = 1 << 14
+
+
 def checked_length(length: int, data: bytes) -> int:
     """A declared number of items, each of which takes at least a byte of the file."""
     if not 0 <= length <= len(data):
@@ -45,11 +49,13 @@ class Layer:
 class Graph:
     """Bounds-checked access to the operations and tensors of one subgraph.
 
-    `room` holds the bytes that constants may still take: in a valid file they do not overlap.
+    `room` is what constants, operations, names and scales may still take: in a valid file they overlap
+    little, in a crafted one a thousand references may lead to one long list.
     """
 
     def __init__(self, data: bytes, model, graph, room: list[int]) -> None:
         self.data, self.model, self.graph, self.room = data, model, graph, room
+        self._take(self.graph.OperatorsLength())
         self.sources = dict(self._dequantized())
 
     def layers(self) -> Iterator[Layer]:
@@ -74,7 +80,25 @@ class Graph:
 
     def name(self, index: int) -> str:
         """Name of tensor number `index`."""
-        return (self.tensor(index).Name() or b"").decode("utf-8")
+        name = self.tensor(index).Name() or b""
+        self._take(len(name))
+        if len(name) > _LONGEST_NAME:
+            raise FormatError(f"damaged: a tensor has a name of {len(name)} bytes")
+        return name.decode("utf-8")
+
+    def quantization(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """Scales, zero points and axis of tensor number `index`; no scales if it is not quantized."""
+        found = self.tensor(index).Quantization()
+        if found is None:
+            return np.empty(0, np.float32), np.empty(0, np.int64), 0
+        counts = (
+            checked_length(found.ScaleLength(), self.data),
+            checked_length(found.ZeroPointLength(), self.data),
+        )
+        self._take(4 * counts[0] + 8 * counts[1])
+        scale = np.array(found.ScaleAsNumpy() if counts[0] else [], np.float32)
+        zero = np.array(found.ZeroPointAsNumpy() if counts[1] else [], np.int64)
+        return scale, zero, found.QuantizedDimension()
 
     def is_constant(self, index: int) -> bool:
         """Whether the tensor's values are in the file."""
@@ -92,9 +116,7 @@ class Graph:
         start, size = buffer
         if int(np.prod(shape, dtype=object)) * dtype.itemsize != size:
             raise FormatError(f"damaged: {self.name(index)[:80]!r} {shape} has {size} bytes")
-        self.room[0] -= size
-        if self.room[0] < 0:
-            raise FormatError("damaged: the constants are larger than the file")
+        self._take(size)
         return np.frombuffer(self.data[start : start + size], dtype).reshape(shape)
 
     def shape(self, index: int) -> tuple[int, ...]:
@@ -106,6 +128,11 @@ class Graph:
         if min(shape, default=0) < 0:
             raise FormatError(f"damaged: a tensor has shape {shape}")
         return shape
+
+    def _take(self, size: int) -> None:
+        self.room[0] -= size
+        if self.room[0] < 0:
+            raise FormatError("damaged: what the file refers to is larger than the file")
 
     def _operators(self) -> Iterator[tuple[int, object]]:
         for index in range(checked_length(self.graph.OperatorsLength(), self.data)):

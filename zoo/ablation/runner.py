@@ -185,5 +185,6 @@ def _read(path: Path, setup: Mapping) -> Scores | None:
         if document["setup"] != setup:
             raise ValueError("another setup")
         return Scores(**document["scores"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise FormatError(f"{path}: no result of this run ({error}); delete it to repeat the run") from error
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FormatError(f"{path}: no result of this run ({reason}); delete it to repeat the run") from error

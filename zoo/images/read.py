@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", "
 # Named explicitly, since Pillow would otherwise also try formats that start a program (EPS runs
 # Ghostscript). "JPEG" includes MPO, the JPEG with a second frame that many telephones write.
 _IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
+# A photograph has less than ten pixels per byte, a blank one in JPEG less than a hundred.
+_ALWAYS_DECODED, _PIXELS_PER_BYTE = 50_000_000, 100
 # Lossy formats turn an index into its neighbours'.
 _MASK_FORMATS = ("PNG", "BMP", "TIFF")
 
@@ -40,6 +43,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         FormatError: The file is empty, damaged, no image, or too large to be decoded safely.
     """
     with _opened(path, _IMAGE_FORMATS) as image:
+        _check_claim(image, Path(path))
         return np.asarray(to_rgb(_upright(image)))
 
 
@@ -124,6 +128,13 @@ def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image
         # On damaged data Pillow's decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error,
         # IndexError and others; there is no common base.
         raise FormatError(f"{path}: damaged image: {_line(error)}") from error
+
+
+def _check_claim(image: Image.Image, path: Path) -> None:
+    """Refuse what is no photograph but a few bytes that ask for gigabytes."""
+    pixels, size = math.prod(image.size), path.stat().st_size
+    if pixels > max(_ALWAYS_DECODED, _PIXELS_PER_BYTE * size):
+        raise FormatError(f"refused: claims {pixels:,} pixels in {size:,} bytes, which no photograph does")
 
 
 def _check_file(path: Path) -> None:

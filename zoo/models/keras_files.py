@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -24,13 +23,16 @@ from zoo.models.registry import ModelSpec
 from zoo.models.surgery import with_classes
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
+from zoo.weights.readers import archive
+from zoo.weights.readers.hdf5 import check_h5, check_keras
 
 
 def read_keras(path: Path) -> keras.Model:
     """A zoo model that was saved as a ``.keras`` file; `FormatError` for anything else."""
+    check_keras(path)
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
 
 
@@ -117,6 +119,7 @@ def _known_settings(spec: ModelSpec) -> list[dict]:
 
 def _read_shapes(path: Path) -> tuple[Counter, int]:
     """Shapes of all layers' variables, and the channels of the last convolution with a bias, a classifier."""
+    check_h5(path)
     shapes, last = Counter(), (-1, 0)
     try:
         with h5py.File(path, "r") as file:
@@ -126,7 +129,7 @@ def _read_shapes(path: Path) -> tuple[Counter, int]:
                 if [len(shape) for shape in found] == [4, 1] and "depthwise" not in name:
                     number = name.rpartition("_")[2]
                     last = max(last, (int(number) if number.isdigit() else 0, found[1][0]))
-    except (OSError, KeyError, AttributeError) as error:
+    except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .weights.h5 file: {_first_line(error)}") from error
     if last[0] < 0:
         raise FormatError(f"{path.name}: holds no classifier, so it is no zoo model's weights")

@@ -1,0 +1,190 @@
+"""Writes the seeds of the corpus: small, valid files of every kind that is read, and crafted ones.
+
+    python tests/fuzz/make_corpus.py
+
+The same bytes each time. Files in the corpus that this does not write are inputs that once were findings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
+
+import h5py  # noqa: E402
+import numpy as np  # noqa: E402
+import yaml  # noqa: E402
+from fuzz.targets import archive  # noqa: E402
+from onnx import TensorProto, helper  # noqa: E402
+from PIL import Image  # noqa: E402
+from support.tflite_files import quantized_graph  # noqa: E402
+from support.torch_files import pickled, simple, write_legacy  # noqa: E402
+
+from zoo.training.recipe import Recipe  # noqa: E402
+
+WEIGHT = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+
+
+def array(values: object, **options: object) -> bytes:
+    """A ``.npy`` file."""
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(values, **options), allow_pickle=False)
+    return stream.getvalue()
+
+
+def numpy_files() -> dict[str, bytes]:
+    """The zoo's own container, and the arrays in it."""
+    arrays = {
+        "half": array(WEIGHT, dtype="f2"),
+        "turned": array(np.asfortranarray(WEIGHT[0])),
+        "empty": array(np.zeros((0, 3))),
+        "text": array("name"),
+        "huge": array(WEIGHT).replace(b"(1, 2, 2, 2)", b"(1, 2, 2, 9999999999)"),
+    }
+    whole = archive(("w.npy", None), ("classes.npy", array(np.int64(2))))(arrays["half"])
+    return {"npz/plain": whole, **{f"npz_array/{name}": content for name, content in arrays.items()}}
+
+
+def torch_files(folder: Path) -> dict[str, bytes]:
+    """Both of torch's containers, and the pickles in the newer one."""
+    tensor, storage = simple("0", WEIGHT)
+    root = {"conv.weight": tensor, "bn.bias": tensor}
+    found = {}
+    found["torch/legacy"] = write_legacy(folder / "m.pth", root, [storage]).read_bytes()
+    members = (("archive/data.pkl", None), ("archive/data/0", storage.data), ("archive/version", b"3\n"))
+    found["torch/zip"] = archive(*members)(pickled(root))
+    for protocol in (2, 4):
+        found[f"torch_pickle/protocol{protocol}"] = pickled(root, protocol=protocol)
+    found["torch_pickle/wrapped"] = pickled({"state_dict": root, "epoch": 3})
+    found["torch_pickle/runs_code"] = b"cos\nsystem\n(S'true'\ntR."
+    return found
+
+
+def messages() -> dict[str, bytes]:
+    """Protocol buffers."""
+    weights = [
+        helper.make_tensor("w", TensorProto.FLOAT, WEIGHT.shape, WEIGHT.ravel()),
+        helper.make_tensor("h", TensorProto.FLOAT16, (2,), np.ones(2, "f2").tobytes(), raw=True),
+        helper.make_tensor("s", TensorProto.INT64, (2,), [1, -1]),
+    ]
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"]),
+        helper.make_node("BatchNormalization", ["c", "h", "h", "h", "h"], ["b"], epsilon=1e-3),
+        helper.make_node("Reshape", ["b", "s"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], initializer=weights)
+    whole = helper.make_model(graph)
+    outside = helper.make_model(graph)
+    outside.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    outside.graph.initializer[0].external_data.add(key="location", value="../../etc/passwd")
+    deep = b""
+    for _ in range(300):
+        deep = b"\x0b" + deep + b"\x0c"
+    return {
+        "onnx/plain": whole.SerializeToString(deterministic=True),
+        "onnx/outside": outside.SerializeToString(deterministic=True),
+        "onnx/deep": whole.SerializeToString(deterministic=True) + deep,
+        "caffe/new": _caffe(),
+        "caffe/old": b"\x12" + bytes([len(_v1())]) + _v1(),
+    }
+
+
+def _caffe() -> bytes:
+    blob = b"\x3a\x06\x0a\x04\x01\x02\x01\x02" + b"\x2a\x10" + bytes(16)
+    layer = b"\x0a\x01a" + b"\x3a" + bytes([len(blob)]) + blob
+    return b"\xa2\x06" + bytes([len(layer)]) + layer
+
+
+def _v1() -> bytes:
+    blob = b"\x08\x01\x10\x01\x18\x01\x20\x02" + b"\x2a\x08" + bytes(8)
+    return b"\x22\x01a" + b"\x32" + bytes([len(blob)]) + blob
+
+
+def keras_files() -> dict[str, bytes]:
+    """HDF5 files without times in them, and a ``.keras`` around one."""
+    found = {}
+    for name in ("plain", "packed", "linked"):
+        stream = io.BytesIO()
+        with h5py.File(stream, "w") as file:
+            group = file.create_group("layers/conv2d/vars")
+            options = {"chunks": True, "compression": "gzip"} if name == "packed" else {}
+            group.create_dataset("0", data=WEIGHT, track_times=False, **options)
+            if name == "linked":
+                group["1"] = h5py.ExternalLink("/etc/passwd", "/")
+        found[f"h5/{name}"] = stream.getvalue()
+    config = json.dumps({"class_name": "Functional", "config": {"layers": []}}).encode()
+    members = (("config.json", config), ("metadata.json", b"{}"), ("model.weights.h5", None))
+    return {**found, "keras/plain": archive(*members)(found["h5/plain"])}
+
+
+def images() -> dict[str, bytes]:
+    """Photographs and masks in each format."""
+    pixels = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
+    grey = Image.fromarray(pixels[..., 0])
+    found = {}
+    for kind in ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF"):
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, kind)
+        found[f"image/{kind.lower()}"] = stream.getvalue()
+    for kind in ("PNG", "BMP", "TIFF"):
+        stream = io.BytesIO()
+        (grey.convert("P") if kind == "PNG" else grey).save(stream, kind)
+        found[f"mask/{kind.lower()}"] = stream.getvalue()
+    stream = io.BytesIO()
+    Image.fromarray(pixels[..., 0].astype(np.uint16)).save(stream, "TIFF", compression="tiff_deflate")
+    return {**found, "mask/tiff16": stream.getvalue()}
+
+
+def texts() -> dict[str, bytes]:
+    """Recipes, lists, metadata and results."""
+    labels = {"key": "two", "names": ["a", "b"], "palette": [[0, 0, 0], [1, 1, 1]], "ignore_label": 255}
+    fields = {"model": "m", "source": None, "head": "logits", "layout": "nhwc", "producer": "p"}
+    metadata = {"schema": 1, **fields, "label_set": labels, "input_size": [65, 65], "fingerprint": "f"}
+    scores = {
+        "mean_iou": 0.5,
+        "boundary_iou": None,
+        "pixel_accuracy": 0.5,
+        "iou": {"a": 0.5},
+        "protocol": "p",
+    }
+    recipe = {**Recipe().to_dict(), "crop": [65, 65]}
+    laughs = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9) if i else 'lol'}]\n" for i in range(20))
+    return {
+        "recipe_json/plain": json.dumps(recipe).encode(),
+        "recipe_json/deep": b"[" * 20_000,
+        "recipe_yaml/plain": yaml.safe_dump(recipe, default_flow_style=None).encode(),
+        "recipe_yaml/laughs": laughs.encode(),
+        "recipe_yaml/code": b"!!python/object/apply:os.system [true]\n",
+        "list/pairs": b"/SegNet/CamVid/train/a.png /SegNet/CamVid/trainannot/a.png\n",
+        "list/names": b"sky\nroad\n",
+        "metadata/plain": json.dumps(metadata).encode(),
+        "metadata/deep": b"[" * 20_000,
+        "result/plain": json.dumps({"setup": {}, "scores": scores}).encode(),
+        "result/deep": b"[" * 20_000,
+    }
+
+
+def main() -> None:
+    """Write every seed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=HERE / "corpus", help="folder (%(default)s)")
+    output = parser.parse_args().output
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
+        seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
+    for name, content in seeds.items():
+        path = output / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""What is fuzzed: every reader of files from outside, and what each of them may do with any bytes.
+
+It may return, or raise one of the library's own errors in one line; within five seconds and a gigabyte.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import resource
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SECONDS = 5.0  # of computing per input
+MEMORY = 1 << 30  # bytes that reading may add to the process
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A reader under test.
+
+    Attributes:
+        file: Name that the input has on disk.
+        reader: ``"module:function"``, or with a method; from the path.
+        imports: Modules that it imports late.
+        wrap: Makes the file of the input: the readers of archives get an intact one around damaged content.
+    """
+
+    file: str
+    reader: str
+    wrap: Callable[[bytes], bytes] = bytes
+    imports: tuple[str, ...] = ()
+
+    def load(self) -> Callable[[Path], object]:
+        """The function, with all that it imports when it is first called."""
+        for name in self.imports:
+            importlib.import_module(name)
+        module, _, names = self.reader.partition(":")
+        found = importlib.import_module(module)
+        for name in names.split("."):
+            found = getattr(found, name)
+        return found
+
+
+def archive(*members: tuple[str, bytes | None]) -> Callable[[bytes], bytes]:
+    """Makes a zip archive of these members; the input takes the place of a `None`."""
+
+    def wrap(data: bytes) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as file:
+            for name, content in members:
+                file.writestr(zipfile.ZipInfo(name), data if content is None else content)
+        return stream.getvalue()
+
+    return wrap
+
+
+def _npy(values: object) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(values), allow_pickle=False)
+    return stream.getvalue()
+
+
+def read_metadata(path: Path) -> object:
+    """The metadata of an artifact, in whatever it is kept."""
+    from zoo.export.core.metadata import Metadata
+
+    return Metadata.from_json(path.read_bytes(), path=path.name)
+
+
+def read_scores(path: Path) -> object:
+    """The result of a run, of any setup."""
+    from zoo.ablation import runner
+
+    return runner._read(path, {})
+
+
+_VALUES = bytes(range(64))
+
+TARGETS: dict[str, Target] = {
+    "npz": Target(file="m.npz", reader="zoo.weights.npz:read_npz"),
+    "npz_array": Target(
+        file="m.npz",
+        reader="zoo.weights.npz:read_npz",
+        wrap=archive(("w.npy", None), ("classes.npy", _npy(np.int64(2)))),
+    ),
+    "torch": Target(file="m.pth", reader="zoo.weights.readers.torch_file:read_torch"),
+    "torch_pickle": Target(
+        file="m.pth",
+        reader="zoo.weights.readers.torch_file:read_torch",
+        wrap=archive(("archive/data.pkl", None), ("archive/data/0", _VALUES), ("archive/version", b"3\n")),
+    ),
+    "onnx": Target(file="m.onnx", reader="zoo.weights.readers.onnx_file:read_onnx", imports=("onnx",)),
+    "tflite": Target(file="m.tflite", reader="zoo.weights.readers.tflite_file:read_tflite"),
+    "caffe": Target(file="m.caffemodel", reader="zoo.weights.readers.caffe_file:read_caffe"),
+    "h5": Target(file="m.weights.h5", reader="zoo.weights.readers.hdf5:check_h5"),
+    "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
+    "image": Target(file="m.png", reader="zoo.images:read_image"),
+    "mask": Target(file="m.png", reader="zoo.images:read_mask"),
+    "recipe_json": Target(
+        file="m.json", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
+    ),
+    "recipe_yaml": Target(
+        file="m.yaml", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
+    ),
+    "list": Target(
+        file="train.txt",
+        reader="fuzz.targets:read_list",
+        imports=("zoo.datasets.camvid", "zoo.datasets.folder"),
+    ),
+    "metadata": Target(
+        file="m.json", reader="fuzz.targets:read_metadata", imports=("zoo.export.core.metadata",)
+    ),
+    "result": Target(file="result.json", reader="fuzz.targets:read_scores", imports=("zoo.ablation.runner",)),
+}
+
+
+def read_list(path: Path) -> object:
+    """A list of pairs, as CamVid's layout has it, and a list of class names."""
+    from zoo.datasets import camvid, folder
+    from zoo.errors import ZooError
+
+    try:
+        return camvid.list_split(path.parent, path.stem).missing()
+    except ZooError:
+        return folder.label_set(path.parent, path)
+
+
+def attempt(target: Target, read: Callable[[Path], object], data: bytes, folder: Path) -> bool:
+    """Read one input; whether it was accepted.
+
+    Raises:
+        AssertionError: An error of several lines, too much time or too much memory. Any error that is not the
+            library's own passes through.
+    """
+    from zoo.errors import ZooError
+
+    path = folder / target.file
+    path.write_bytes(target.wrap(data))
+    before, began = _peak(), time.process_time()
+    try:
+        read(path)
+        accepted = True
+    except ZooError as error:
+        accepted = False
+        assert "\n" not in str(error), f"an error of several lines: {error!r}"
+        assert len(str(error)) < 2000, f"an error of {len(str(error))} characters"
+    taken, grown = time.process_time() - began, _peak() - before
+    assert taken < SECONDS, f"reading took {taken:.1f} s"
+    assert grown < MEMORY, f"reading took {grown:,} bytes"
+    return accepted
+
+
+def _peak() -> int:
+    """Most bytes that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
