@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from zoo import labels
+from zoo import labels, provenance
 from zoo.errors import InputError, MismatchError
 from zoo.labels import LabelSet
 from zoo.weights import containers, name_maps
@@ -20,6 +20,7 @@ from zoo.weights.fetch import fetch
 from zoo.weights.name_maps import NameMap
 from zoo.weights.name_maps.conversion import convert, fit
 from zoo.weights.name_maps.own import ZOO
+from zoo.weights.one_channel import two_channels
 from zoo.weights.transfer import sha256_of
 
 # Part of the key of cached conversions: raise it whenever a reader, a map or a transform changes.
@@ -40,8 +41,10 @@ class Checkpoint:
         arrays: Float32 arrays by the paths of our variables; read-only mapping.
         name_map: How the source's names were read, and with it the part of a model that the arrays fill.
         settings: Arguments of the model's builder that the weights need; read-only.
-        labels: The classes that the classifier was trained on; `None` where there is no classifier, or none
-            whose classes are known.
+        labels: The classes that the classifier was trained on, numbered where nobody named them; `None` where
+            there is no classifier.
+        is_stated: Whether the settings are the whole truth: the source, or the catalog, says them all.
+        model: Name of the model that the weights are of, where the source says it.
     """
 
     source: str
@@ -49,6 +52,8 @@ class Checkpoint:
     name_map: NameMap
     settings: Mapping[str, object] = field(default_factory=dict)
     labels: LabelSet | None = None
+    is_stated: bool = True
+    model: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(self.arrays))
@@ -68,7 +73,8 @@ def of_entry(entry: WeightsEntry, *, allow_unverified: bool = False) -> Checkpoi
     # A bundled file is the zoo's own form already: nothing is won by a converted copy.
     sha256 = None if entry.bundled else entry.sha256 or sha256_of(path)
     arrays, stated = convert_file(path, name_map=name_map, sha256=sha256)
-    stated.pop("classes", None)  # the entry's labels say more
+    for name in ("classes", "about"):  # the entry says more
+        stated.pop(name, None)
     return Checkpoint(
         source=entry.tag,
         arrays=arrays,
@@ -78,18 +84,16 @@ def of_entry(entry: WeightsEntry, *, allow_unverified: bool = False) -> Checkpoi
     )
 
 
-def of_file(
-    path: Path, *, model: str, default_labels: str, entries: Iterable[WeightsEntry]
-) -> list[Checkpoint]:
+def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[Checkpoint]:
     """What a user's file of tensors may be: one checkpoint for each published form that its names fit.
 
     The file is read once, and its tensors are let go when this returns. Checkpoints of one name map share
-    their arrays; which one's settings fit the shapes too, only a built model tells.
+    their arrays; which one's settings fit the shapes too, only a built model tells. Names of classes are the
+    file's own, or those of the published file that it is, byte for byte; else they are numbered.
 
     Args:
         path: A file of a container that holds tensors.
-        model: Name of the model, for messages and for the entries that are its own.
-        default_labels: Key of the label set of the model without weights.
+        model: Name of the model, for messages.
         entries: Entries of the catalog whose conversions are tried, in this order.
 
     Raises:
@@ -99,6 +103,7 @@ def of_file(
     """
     container = containers.recognize(path)
     entries = tuple(entries)
+    same = next((entry for entry in entries if _is_published(path, entry)), None)
     published = [e for e in entries if _is_foreign(name_maps.resolve(e.name_map), container)]
     maps = {e.name_map: name_maps.resolve(e.name_map) for e in published}
     if ZOO.layout in container.layouts:
@@ -106,13 +111,25 @@ def of_file(
     if not maps:
         raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
     converted = _convert_fitting(path, container, maps.values())
-    own = [default_labels, *(e.labels for e in entries if e.model == model)]
-    forms = [(e.name_map, e.settings, [e.labels]) for e in published] + [(ZOO.key, {}, own)]
-    return [
-        _of_form(path, maps[key], converted[key], settings=settings, known=known)
-        for key, settings, known in forms
-        if key in converted
+    if same is not None and same.name_map in converted:
+        return [_of_form(path, maps[same.name_map], converted[same.name_map], entry=same, is_published=True)]
+    forms = [
+        _of_form(path, maps[e.name_map], converted[e.name_map], entry=e)
+        for e in published
+        if e.name_map in converted
     ]
+    if ZOO.key in converted:
+        # A container of somebody's own is loaded with the settings that its owner gives.
+        is_stated = container.name not in containers.CONTAINERS
+        forms.append(_of_form(path, ZOO, converted[ZOO.key], is_stated=is_stated))
+    return forms
+
+
+def _is_published(path: Path, entry: WeightsEntry) -> bool:
+    """Whether a file is the one of an entry: by its digest, or by name where none was ever published."""
+    if entry.sha256 is None:
+        return path.name == entry.file
+    return entry.bytes in (None, path.stat().st_size) and sha256_of(path) == entry.sha256
 
 
 def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) -> Converted:
@@ -169,16 +186,26 @@ def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) 
 
 
 def _of_form(
-    path: Path, name_map: NameMap, converted: Converted, *, settings: Mapping[str, object], known: list[str]
+    path: Path,
+    name_map: NameMap,
+    converted: Converted,
+    *,
+    entry: WeightsEntry | None = None,
+    is_published: bool = False,
+    is_stated: bool = True,
 ) -> Checkpoint:
-    """One form of a user's file: the first of the known label sets with the file's number of classes."""
+    """One form of a user's file: that of an entry, or the zoo's own."""
     arrays, stated = converted[0], dict(converted[1])
     bias = arrays.get(_CLASSIFIER_BIAS)
-    count = stated.pop("classes", None if bias is None else len(bias))
-    found = None
-    if count is not None:
-        sets = map(labels.resolve, known)
-        found = next((s for s in sets if len(s) == count), None) or labels.numbered(count)
-    return Checkpoint(
-        source=path.name, arrays=arrays, name_map=name_map, settings={**settings, **stated}, labels=found
-    )
+    count, about = stated.pop("classes", None if bias is None else len(bias)), stated.pop("about", None)
+    if count == 1:
+        arrays, count = two_channels(arrays, file=path.name), 2
+    found = None if count is None else labels.numbered(count)
+    common = {"source": path.name, "arrays": arrays, "name_map": name_map}
+    if about is not None and not is_published:
+        model, settings, found = provenance.from_text(about, file=path.name)
+        return Checkpoint(**common, settings=settings, labels=found, model=model)
+    if is_published and name_map.is_whole:
+        found = labels.resolve(entry.labels)
+    settings = {} if entry is None else entry.settings
+    return Checkpoint(**common, settings={**settings, **stated}, labels=found, is_stated=is_stated)

@@ -13,10 +13,12 @@ from zoo.weights.readers import archive
 
 # The number of classes: a classifier's width may be a multiple of it.
 CLASSES = "classes"
+# Which model the weights are of, its settings and its classes, as one text; older files do not have it.
+ABOUT = "about"
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """Every array of the file by name, floats as float32, and ``classes``; nothing in the file can execute.
+    """Every array of the file by name, floats as float32, ``classes`` and ``about``; nothing can execute.
 
     Raises:
         FormatError: No such archive, a damaged one, one of unreasonable size, or one of other types.
@@ -29,15 +31,23 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     classes = arrays.pop(CLASSES, None)
     if classes is None or classes.shape != () or classes.dtype.kind != "i" or not 2 <= classes <= 65_535:
         raise FormatError(f"{path.name}: states no number of classes, so `zoo weights pack` did not write it")
+    about = arrays.pop(ABOUT, None)
+    if about is not None and (about.shape != () or about.dtype.kind != "U"):
+        raise FormatError(f"{path.name}: what it says about its model is no text")
     wrong = [name for name, array in arrays.items() if array.dtype.kind != "f"]
     if wrong:
         raise FormatError(f"{path.name}: {wrong[0]} holds {arrays[wrong[0]].dtype}, not floats")
+    stated = {CLASSES: classes, **({} if about is None else {ABOUT: about})}
     with np.errstate(over="ignore"):  # beyond float32 is infinite, as anywhere
-        return {CLASSES: classes, **{name: array.astype(np.float32) for name, array in arrays.items()}}
+        return {**stated, **{name: array.astype(np.float32) for name, array in arrays.items()}}
 
 
-def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, classes: int) -> None:
+def write_npz(
+    path: Path, arrays: Mapping[str, np.ndarray], *, classes: int, about: str | None = None
+) -> None:
     """Write arrays beside `path`, then rename: kernels as float16, all else as float32.
+
+    `about` is the text of `zoo.provenance.to_text`.
 
     The same arrays give the same bytes. Statistics and biases stay in 32 bits: they are few, and a small
     variance has no 16-bit form.
@@ -47,6 +57,8 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, classes: int) -> 
     """
     stored = {name: _stored(name, array) for name, array in arrays.items()}
     stored[CLASSES] = np.asarray(classes, np.int64)
+    if about is not None:
+        stored[ABOUT] = np.asarray(about)
     with written_whole(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **stored)
 

@@ -243,14 +243,17 @@ def test_every_registered_object_is_in_one_place():
 
 
 def test_a_saved_model_can_be_built_otherwise(tmp_path):
-    """Another output stride, the same weights; the caller names the settings that the weights need."""
+    """Another output stride, the same weights; the file brings the settings that the weights need."""
     model = zoo.load(MODEL, weights=None, classes=5, settings={"separable": True})
     model.save(tmp_path / "mine.keras")
     again = zoo.load(MODEL, tmp_path / "mine.keras", output_stride=8, settings={"separable": True})
     assert_same_weights(again, model)
     assert again.get_layer("backbone.block13.depthwise.conv").strides == 1
+    stated = zoo.load(MODEL, tmp_path / "mine.keras", output_stride=8)
+    assert_same_weights(stated, model)
+    assert stated.get_layer("backbone.block13.depthwise.conv").strides == 1
     with pytest.raises(MismatchError, match=r"mine\.keras"):
-        zoo.load(MODEL, tmp_path / "mine.keras", output_stride=8)
+        zoo.load(MODEL, tmp_path / "mine.keras", settings={"separable": False})
 
 
 def test_a_sibling_gives_its_backbone(tmp_path, caplog):

@@ -11,7 +11,7 @@ def outer(room: str) -> str:
 # Room → the rooms that it may import, lazily or not. A room is a module or a package; a module belongs to the
 # longest name that it starts with. Naming `models` allows the rooms
 # within it. Listed from the ground up: a room may name only rooms that stand before it.
-_GROUND = ("errors", "files", "labels")
+_GROUND = ("errors", "files", "labels", "provenance")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "_version": (),
@@ -19,6 +19,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "files": ("errors",),
     "labels": ("errors",),
+    "provenance": ("errors", "labels"),
     "layers": _GROUND,
     "graph": (*_GROUND, "layers"),
     "images": _GROUND,

@@ -88,8 +88,9 @@ def _add_pack(actions: argparse._SubParsersAction) -> None:
 
 def _pack(args: argparse.Namespace) -> int:
     import_tensorflow()
+    from zoo import provenance
     from zoo.layers.resize import label_set_of
-    from zoo.models.loading import arrays_of, read_keras
+    from zoo.models.loading import arrays_of, read_keras, settings_of
     from zoo.weights import fetch
     from zoo.weights.npz import write_npz
 
@@ -98,7 +99,14 @@ def _pack(args: argparse.Namespace) -> int:
     if not args.source.is_file():
         raise InputError(f"no such file: {args.source}")
     model = read_keras(args.source)
-    write_npz(args.target, arrays_of(model), classes=len(label_set_of(model)))
+    label_set, settings = label_set_of(model), settings_of(model)
+    if settings is None:
+        raise InputError(
+            f"{args.source.name} does not say how {model.name!r} was built, and its graph is none of the "
+            "known ones: load it with zoo.load and its settings, save that model, and pack it"
+        )
+    about = provenance.to_text(model=model.name, settings=settings, labels=label_set)
+    write_npz(args.target, arrays_of(model), classes=len(label_set), about=about)
     print(f"{args.target}: {args.target.stat().st_size} bytes, sha256 {fetch.sha256_of(args.target)}")
     return 0
 

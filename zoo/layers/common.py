@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InputError
@@ -9,12 +15,60 @@ from zoo.errors import InputError
 PACKAGE = "atrous_zoo"
 
 
+def whole(value: object, what: str, *, least: int = 1) -> int:
+    """`value` as Python's integer: whatever is an index, NumPy's integers too, but no boolean.
+
+    Raises:
+        InputError: Anything else, or less than `least`; names `what`.
+    """
+    kind = {0: "an integer from 0", 1: "a positive integer"}.get(least, f"an integer from {least}")
+    try:
+        found = least - 1 if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        found = least - 1
+    if found < least:
+        raise InputError(f"{what} must be {kind}, not {value!r}")
+    return found
+
+
+def wholes(values: Iterable, what: str, *, least: int = 1) -> tuple[int, ...]:
+    """`whole` of each; `InputError` shows all of them."""
+    try:
+        given = tuple(values)
+        return tuple(whole(value, what, least=least) for value in given)
+    except (TypeError, InputError):
+        raise InputError(f"{what} must be positive integers, not {values!r}") from None
+
+
 def pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
     """`value` for both directions; `InputError` names `what` unless it is one or two positive integers."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or any(not isinstance(k, int) or k < 1 for k in both):
+    try:
+        both = tuple(value) if np.iterable(value) else (value, value)
+        both = tuple(whole(side, what) for side in both)
+    except InputError:
+        both = ()
+    if len(both) != 2:
         raise InputError(f"{what} must be a positive integer or a pair of them, not {value!r}")
     return both
+
+
+@contextlib.contextmanager
+def standard_globals() -> Iterator[None]:
+    """Build layers with channels last and in float32, whatever Keras' global settings say.
+
+    A mixed policy is left: it is asked for in code, and computes with float32 variables.
+    """
+    before = keras.config.image_data_format(), keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    if not before[2].name.startswith("mixed_"):
+        keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before[0])
+        keras.config.set_floatx(before[1])
+        keras.config.set_dtype_policy(before[2])
 
 
 def sides(x: tf.Tensor) -> list:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.layers.gradients import with_gradient
 
 # How layers lower themselves while a graph for deployment is traced; None while training is possible.
 _FORWARD_ONLY: contextvars.ContextVar[str | None] = contextvars.ContextVar("forward_only", default=None)
@@ -86,21 +87,19 @@ def _tap_gradient(
     return tf.reshape(tf.stack(taps), [*size, x.shape[-1], dy.shape[-1]])
 
 
-def _portable_dilated_conv(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
-    """Natively dilated forward pass with a gradient built from forward kernels and matrix products."""
+def _same(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
+    return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
+
+
+def _same_gradient(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Gradients of `_same`, built from forward kernels and matrix products."""
+    # The transpose of a SAME stride-1 convolution is the convolution with the mirrored kernel.
+    mirrored = tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2])
     size = (kernel.shape[0], kernel.shape[1])
+    return _portable_same(dy, mirrored, rate), _tap_gradient(x, dy, size=size, rate=rate)
 
-    @tf.custom_gradient
-    def convolve(x, kernel):
-        def gradient(dy):
-            # The transpose of a SAME stride-1 convolution is the convolution with the mirrored kernel.
-            mirrored = tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2])
-            dx = _portable_dilated_conv(dy, mirrored, rate)
-            return dx, _tap_gradient(x, dy, size=size, rate=rate)
 
-        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate), gradient
-
-    return convolve(x, kernel)
+_portable_same = with_gradient("same", _same, _same_gradient)
 
 
 def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
@@ -115,8 +114,8 @@ def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
         ``(batch, height, width, filters)``.
     """
     if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
-        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
-    return _portable_dilated_conv(x, kernel, rate)
+        return _same(x, kernel, rate)
+    return _portable_same(x, kernel, rate)
 
 
 def _tap_input_gradient(kernel: tf.Tensor, dy: tf.Tensor, *, rate: int) -> tf.Tensor:
@@ -131,6 +130,19 @@ def _tap_input_gradient(kernel: tf.Tensor, dy: tf.Tensor, *, rate: int) -> tf.Te
             below, right = rate * (rows - 1 - row), rate * (columns - 1 - column)
             taps.append(tf.pad(part, [[0, 0], [rate * row, below], [rate * column, right], [0, 0]]))
     return tf.add_n(taps)
+
+
+def _valid(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
+    return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate)
+
+
+def _valid_gradient(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
+    size = (kernel.shape[0], kernel.shape[1])
+    by_kernel = _tap_gradient(x, dy, size=size, rate=rate, padded=False)
+    return _tap_input_gradient(kernel, dy, rate=rate), by_kernel
+
+
+_portable_valid = with_gradient("valid", _valid, _valid_gradient)
 
 
 def dilated_valid_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
@@ -148,18 +160,8 @@ def dilated_valid_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Te
         ``(batch, height − rate·(rows − 1), width − rate·(columns − 1), filters)``.
     """
     if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
-        return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate)
-    size = (kernel.shape[0], kernel.shape[1])
-
-    @tf.custom_gradient
-    def convolve(x, kernel):
-        def gradient(dy):
-            dx = _tap_input_gradient(kernel, dy, rate=rate)
-            return dx, _tap_gradient(x, dy, size=size, rate=rate, padded=False)
-
-        return tf.nn.conv2d(x, kernel, 1, "VALID", dilations=rate), gradient
-
-    return convolve(x, kernel)
+        return _valid(x, kernel, rate)
+    return _portable_valid(x, kernel, rate)
 
 
 def _phases(x: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -230,6 +232,16 @@ def _depthwise_kernel_gradient(x: tf.Tensor, dy: tf.Tensor, *, size: tuple[int, 
     )
 
 
+def _depthwise_gradient(
+    x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, rate: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    dx = _depthwise(dy, kernel[::-1, ::-1], rate)
+    return dx, _depthwise_kernel_gradient(x, dy, size=tuple(kernel.shape[:2]), rate=rate)
+
+
+_depthwise = with_gradient("depthwise", _by_phases, _depthwise_gradient)
+
+
 def dilated_depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
     """Stride-1 SAME depthwise convolution at `rate`, with the right gradient on every device.
 
@@ -254,13 +266,4 @@ def dilated_depthwise_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> t
 
     if _FORWARD_ONLY.get():
         return _by_phases(x, kernel, rate)
-
-    @tf.custom_gradient
-    def convolve(x, kernel):
-        def gradient(dy):
-            dx = dilated_depthwise_conv2d(dy, kernel[::-1, ::-1], rate=rate)
-            return dx, _depthwise_kernel_gradient(x, dy, size=tuple(kernel.shape[:2]), rate=rate)
-
-        return _by_phases(x, kernel, rate), gradient
-
-    return convolve(x, kernel)
+    return _depthwise(x, kernel, rate)

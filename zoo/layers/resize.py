@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import keras
 import tensorflow as tf
 
+from zoo import provenance
 from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers.common import PACKAGE
+
+log = logging.getLogger("zoo")
 
 CONVENTIONS = ("half_pixel", "align_corners", "asymmetric")
 DOMAINS = ("logits", "probabilities")
@@ -123,11 +127,14 @@ class SegmentationLogits(Resize):
         factor: See `Resize`.
         source: ``{"model", "weights"}``: name of the model, and tag or file name of the weights it came with
             (`None` for random ones); `None` where nobody said. Part of the config like the labels, so that
-            every copy of a model knows it; see `source_of`.
+            every copy of a model knows it; see `source_of`. ``"settings"`` may stand beside them.
         **kwargs: ``name`` of a Keras layer.
 
     Attributes:
-        source: As above; may be set.
+        source: As above, without settings; may be set.
+        settings: Arguments of the builder that made the model, or `None` where they are not known. They are
+            part of the config, and of every file of weights that Keras writes of the model: variables alone
+            do not say at which stride or rates they were trained.
 
     Raises:
         InputError: As from `Resize`, an unknown domain, channels that are not as many as the labels, or a
@@ -151,6 +158,8 @@ class SegmentationLogits(Resize):
             raise InputError(f"domain must be one of {', '.join(DOMAINS)}, not {domain!r}")
         self.domain = domain
         self.source = source
+        settings = None if source is None else source.get("settings")
+        self.settings = None if settings is None else provenance.as_tuples(settings)
 
     @property
     def source(self) -> dict[str, str | None] | None:
@@ -159,7 +168,7 @@ class SegmentationLogits(Resize):
 
     @source.setter
     def source(self, source: Mapping[str, str | None] | None) -> None:
-        self._source = _checked_source(source)
+        self._source = provenance.checked_source(source)
 
     def build(self, input_shape):
         channels = input_shape[0][-1]
@@ -175,18 +184,33 @@ class SegmentationLogits(Resize):
 
     def get_config(self):
         config = {"label_set": self.label_set.to_config(), "domain": self.domain}
-        return {**super().get_config(), **config, "source": self.source}
+        source = self.source
+        if source is not None and self.settings is not None:
+            source["settings"] = provenance.as_lists(self.settings)
+        return {**super().get_config(), **config, "source": source}
 
+    def save_own_variables(self, store):
+        """Beside the variables, of which there are none: what the model is."""
+        if self._source is not None and self.settings is not None:
+            about = {"model": self._source["model"], "settings": self.settings, "labels": self.label_set}
+            store[provenance.ABOUT] = provenance.to_bytes(provenance.to_text(**about))
 
-def _checked_source(source: Mapping[str, str | None] | None) -> tuple | None:
-    if source is None:
-        return None
-    valid = isinstance(source, Mapping) and set(source) == {"model", "weights"}
-    if not valid or not isinstance(source["model"], str) or not isinstance(source["weights"], str | None):
-        raise InputError(
-            f"a source is {{'model': name, 'weights': tag or file name or None}}, not {source!r}"
-        )
-    return (("model", source["model"]), ("weights", source["weights"]))
+    def load_own_variables(self, store):
+        """Weights of a model that was built otherwise are taken, since their shapes fit, but not silently."""
+        names = set(store.keys())
+        if provenance.ABOUT not in names or self.settings is None:
+            return
+        text = provenance.from_bytes(store[provenance.ABOUT], file="weights")
+        _, settings, labels = provenance.from_text(text, file="weights")
+        differences = [
+            f"{name} {settings[name]!r}, here {self.settings.get(name)!r}"
+            for name in settings
+            if settings[name] != self.settings.get(name)
+        ]
+        if labels.names != self.label_set.names:
+            differences.append(f"classes {', '.join(labels.names)}, here {', '.join(self.label_set.names)}")
+        if differences:
+            log.warning("these weights were saved of a model with %s", "; ".join(differences))
 
 
 def logits_layer_of(model: keras.Model) -> SegmentationLogits:

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import keras
+import numpy as np
 
-from zoo import labels
+from zoo import labels, provenance
 from zoo.errors import InputError
 from zoo.labels import LabelSet
+from zoo.layers.common import standard_globals, whole
+from zoo.layers.resize import logits_layer_of, set_source
 from zoo.models.assignment import assign, variables_of
+from zoo.models.candidates import OWN, STRIDE, full_settings
 from zoo.models.heads.classifier import is_classifier
 from zoo.models.registry import ModelSpec
 from zoo.models.surgery import describe_parts
@@ -29,12 +33,15 @@ class Wishes:
     """What a caller wants of a model, whatever its weights say.
 
     Attributes:
-        classes: The label set of a fresh classifier, unless the weights were trained on that very one;
-            `None` keeps the weights' own.
+        classes: The wanted label set; `None` keeps the weights' own.
+        is_named: Whether its names are the caller's, not numbers that stand for a mere count.
+        fresh: Whether the classifier is to be a fresh one; `None` for: unless the weights' fits (`keeps`).
         arguments: Arguments of the model's builder; they win over a checkpoint's settings.
     """
 
     classes: LabelSet | None = None
+    is_named: bool = False
+    fresh: bool | None = None
     arguments: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -45,11 +52,39 @@ class Wishes:
         """Whether any saved model has the graph that is wanted, its classes aside."""
         return self.arguments == {"input_shape": ANY_SIZE}
 
+    def keeps(self, trained: LabelSet | None) -> bool:
+        """Whether a classifier that was trained on those classes stays.
+
+        As many classes are the same ones, unless both sides name them, and differently.
+
+        Raises:
+            InputError: It is to stay, but has another number of classes.
+        """
+        if self.fresh or self.classes is None or trained is None:
+            return not self.fresh and self.classes is None
+        fits = len(trained) == len(self.classes)
+        if self.fresh is not None:
+            if not fits:
+                raise InputError(
+                    f"fresh_classifier=False keeps the classifier of {len(trained)} classes, "
+                    f"but classes asks for {len(self.classes)}"
+                )
+            return True
+        nameless = not self.is_named or trained.names == labels.numbered(len(trained)).names
+        return fits and (nameless or trained.names == self.classes.names)
+
+    def labels_for(self, trained: LabelSet | None) -> LabelSet | None:
+        """The classes of the model that such weights are loaded into."""
+        if self.classes is None or (trained is not None and not self.is_named and self.keeps(trained)):
+            return trained
+        return self.classes
+
 
 def wishes_for(
     spec: ModelSpec,
     *,
     classes: int | LabelSet | None,
+    fresh_classifier: bool | None,
     input_shape: tuple[int | None, int | None, int],
     output_stride: int | None,
     auxiliary: bool,
@@ -60,17 +95,19 @@ def wishes_for(
     Raises:
         InputError: Classes that are none, or what the builder cannot do.
     """
-    if isinstance(classes, int) and 2 <= classes <= 65_535:
-        classes = labels.numbered(classes)
-    if not isinstance(classes, LabelSet | None):
-        raise InputError(f"classes must be an integer from 2 to 65535 or a label set, not {classes!r}")
-    arguments = {"input_shape": input_shape}
+    is_named = isinstance(classes, LabelSet)
+    if classes is not None and not is_named:
+        classes = labels.numbered(_checked_count(classes))
+    if fresh_classifier not in (None, True, False):
+        raise InputError(f"fresh_classifier must be True, False or None, not {fresh_classifier!r}")
+    arguments = {"input_shape": _checked_shape(input_shape)}
     if output_stride is not None:
-        arguments["output_stride"] = output_stride
+        arguments["output_stride"] = whole(output_stride, "output_stride")
     if auxiliary:
         _check_auxiliary(spec)
         arguments["auxiliary"] = True
-    return Wishes(classes=classes, arguments={**arguments, **_checked_settings(spec, settings or {})})
+    common = {"classes": classes, "is_named": is_named, "fresh": fresh_classifier}
+    return Wishes(**common, arguments={**arguments, **_checked_settings(spec, settings or {})})
 
 
 def build(
@@ -88,12 +125,18 @@ def build(
         label_set: The classes of the weights that it will be given; `None` for the model's own.
         settings: Arguments of the builder that these weights need.
     """
-    chosen = label_set if wishes.classes is None else wishes.classes
-    return spec.build()(
-        **{**spec.settings, **settings, **wishes.arguments},
-        label_set=labels.resolve(spec.labels) if chosen is None else chosen,
-        name=spec.name,
-    )
+    chosen = wishes.labels_for(label_set)
+    arguments = {**spec.settings, **settings, **wishes.arguments}
+    with standard_globals():
+        model = spec.build()(
+            **arguments,
+            label_set=labels.resolve(spec.labels) if chosen is None else chosen,
+            name=spec.name,
+        )
+    set_source(model, name=spec.name, weights=None)
+    whole_settings = full_settings(spec, arguments)
+    logits_layer_of(model).settings = whole_settings if provenance.is_plain(whole_settings) else None
+    return model
 
 
 def assemble(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.Model:
@@ -113,7 +156,7 @@ def assemble(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.M
     if ignored:
         named = ", ".join(ignored)
         log.info("%s: ignored %d tensors of %s: %s", spec.name, len(ignored), source, named)
-    if wishes.classes not in (None, checkpoint.labels) and name_map.is_whole:
+    if name_map.is_whole and not wishes.keeps(checkpoint.labels):
         skip += [path for path in {*variables, *checkpoint.arrays} if is_classifier(path)]
     subject = f"weights {source!r} for {spec.name}"
     kept = assign(variables, checkpoint.arrays, subject=subject, scope=name_map.scope, skip=skip)
@@ -133,6 +176,29 @@ def _one_sided(variables: Mapping[str, object], checkpoint: Checkpoint) -> list[
     return [] if in_file and in_model else [*sorted(in_file), *sorted(in_model)]
 
 
+def _checked_count(classes: object) -> int:
+    message = f"classes must be an integer from 2 to 65535 or a label set, not {classes!r}"
+    try:
+        count = whole(classes, "classes")
+    except InputError:
+        raise InputError(message) from None
+    if not 2 <= count <= 65_535:
+        raise InputError(message)
+    return count
+
+
+def _checked_shape(shape: object) -> tuple[int | None, int | None, int]:
+    """`shape` as a tuple of Python's integers."""
+    message = f"input_shape must be (height, width, 3), None for any size, not {shape!r}"
+    try:
+        sides = tuple(side if side is None else whole(side, "a side") for side in shape)
+    except (InputError, TypeError):
+        raise InputError(message) from None
+    if len(sides) != 3 or sides[2] != 3 or any(side is not None and side < 1 for side in sides):
+        raise InputError(message)
+    return sides
+
+
 def _check_auxiliary(spec: ModelSpec) -> None:
     if "auxiliary" not in inspect.signature(spec.build()).parameters:
         raise InputError(f"{spec.name} has no auxiliary output")
@@ -140,9 +206,18 @@ def _check_auxiliary(spec: ModelSpec) -> None:
 
 def _checked_settings(spec: ModelSpec, settings: Mapping[str, object]) -> Mapping[str, object]:
     """`settings`, if the builder has arguments of these names that no argument of `load` stands for."""
-    own = {"label_set", "input_shape", "output_stride", "auxiliary", "name"}
+    own = {*OWN, STRIDE}
     known = [name for name in inspect.signature(spec.build()).parameters if name not in own]
     unknown = [name for name in settings if name not in known]
     if unknown:
         raise InputError(f"{spec.name} has no setting {', '.join(unknown)}; it has {', '.join(known)}")
-    return settings
+    return {name: _of_python(value) for name, value in settings.items()}
+
+
+def _of_python(value):
+    """A setting without NumPy's types, so that it can be written to a file; lists become tuples."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return tuple(map(_of_python, value))
+    if isinstance(value, Mapping):
+        return {key: _of_python(item) for key, item in value.items()}
+    return value.item() if isinstance(value, np.generic) else value

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from zoo.errors import FormatError
 from zoo.weights.name_maps.base import raise_mismatch, summarize
 
 
@@ -17,6 +18,24 @@ def is_seed(variable) -> bool:
 def variables_of(model) -> dict[str, object]:
     """The variables of a model that a checkpoint holds, by path."""
     return {v.path: v for v in model.variables if not is_seed(v)}
+
+
+def check_values(arrays: Mapping[str, np.ndarray], *, subject: str) -> None:
+    """Refuse weights that no image can be segmented with, such as those of a training that diverged.
+
+    Raises:
+        FormatError: Values that are not finite, or negative variances; names the first array and the count.
+    """
+    for path, array in arrays.items():
+        values = np.asarray(array)
+        if values.dtype.kind not in "fV":
+            continue
+        bad = int(values.size - np.isfinite(values.astype(np.float32, copy=False)).sum())
+        what = "are not finite (NaN or infinity)"
+        if not bad and path.endswith("/moving_variance"):
+            bad, what = int((values < 0).sum()), "are negative variances"
+        if bad:
+            raise FormatError(f"{subject}: {bad} of {values.size} values of {path} {what}")
 
 
 def assign(
@@ -41,6 +60,7 @@ def assign(
 
     Raises:
         MismatchError: Shows missing and unexpected names and different shapes.
+        FormatError: Values that are not finite.
     """
     scope, skip = tuple(scope), tuple(skip)
     wanted = [p for p in variables if p.startswith(scope) and not p.startswith(skip)]
@@ -56,6 +76,7 @@ def assign(
         summarize("values without a variable", sorted(set(offered) - set(wanted))),
         summarize("different shapes", shapes),
     )
+    check_values({path: offered[path] for path in wanted}, subject=subject)
     for path in wanted:
         variables[path].assign(offered[path])
     return wanted

@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-import inspect
-from collections import Counter
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import keras
 import numpy as np
 
 import zoo.layers
 import zoo.models.heads.context  # noqa: F401 (like the layers, what a file refers to by name)
-from zoo import labels
+from zoo import labels, provenance
 from zoo.errors import FormatError, InputError, MismatchError
-from zoo.layers.resize import label_set_of
+from zoo.labels import LabelSet
+from zoo.layers.resize import label_set_of, logits_layer_of
 from zoo.models import registry
 from zoo.models.assemble import Wishes, assemble, build
-from zoo.models.assignment import variables_of
+from zoo.models.assignment import check_values, variables_of
+from zoo.models.candidates import at_all_strides, full_settings, known_settings, the_only
 from zoo.models.heads.classifier import is_classifier
 from zoo.models.registry import ModelSpec
-from zoo.models.surgery import with_classes
+from zoo.models.surgery import renamed, with_classes, without_auxiliary
+from zoo.models.variable_files import Variables, read_variables
+from zoo.provenance import as_tuples
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
 from zoo.weights.readers import archive
-from zoo.weights.readers.hdf5 import check_h5, check_keras
+from zoo.weights.readers.hdf5 import check_keras
 
 
 def read_keras(path: Path) -> keras.Model:
     """A zoo model that was saved as a ``.keras`` file; `FormatError` for anything else."""
+    if not zipfile.is_zipfile(path):
+        raise FormatError(f"{path.name}: not a readable .keras file: {_what_is_wrong(path)}")
     check_keras(path)
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
+    check_values(arrays_of(model), subject=path.name)
+    return model
+
+
+def _what_is_wrong(path: Path) -> str:
+    """Why a file is no zip archive, which Keras calls not found."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    size = path.stat().st_size
+    if start == b"PK\x03\x04":
+        return f"it is cut off after {size:,} bytes; copy or download it again"
+    return "it is empty" if size == 0 else "it is no zip archive"
 
 
 def arrays_of(model: keras.Model) -> dict[str, np.ndarray]:
@@ -52,49 +73,139 @@ def from_model(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
         MismatchError: Weights that do not fit what is wanted.
     """
     saved = read_keras(path)
-    if saved.name == spec.name and wishes.is_as_saved:
-        keep = wishes.classes in (None, label_set_of(saved))
-        return saved if keep else with_classes(saved, wishes.classes)
-    return assemble(spec, _checkpoint_of(saved, spec, path.name), wishes)
+    if saved.name != spec.name or not wishes.is_as_saved:
+        return assemble(spec, _checkpoint_of(saved, spec, path.name, wishes), wishes)
+    trained = label_set_of(saved)
+    chosen = wishes.labels_for(trained)
+    return renamed(saved, chosen) if wishes.keeps(trained) else with_classes(saved, chosen)
 
 
-def _checkpoint_of(saved: keras.Model, spec: ModelSpec, source: str) -> Checkpoint:
+def _checkpoint_of(saved: keras.Model, spec: ModelSpec, source: str, wishes: Wishes) -> Checkpoint:
     """What a saved model has for a model that is built anew: all its weights, or its backbone's."""
     arrays = arrays_of(saved)
     if saved.name == spec.name:
-        return Checkpoint(source=source, arrays=arrays, name_map=ZOO, labels=label_set_of(saved))
+        settings = settings_of(saved) or full_settings(spec, wishes.arguments)
+        return Checkpoint(
+            source=source, arrays=arrays, name_map=ZOO, settings=settings, labels=label_set_of(saved)
+        )
     if saved.name in registry.list_models() and registry.resolve(saved.name).backbone == spec.backbone:
         arrays = {p: a for p, a in arrays.items() if p.startswith(ZOO_BACKBONE.scope)}
         return Checkpoint(source=source, arrays=arrays, name_map=ZOO_BACKBONE)
     raise InputError(f"{source} holds {saved.name!r}, not {spec.name!r} or another model of its backbone")
 
 
+def settings_of(model: keras.Model) -> Mapping[str, object] | None:
+    """Arguments of the builder of a zoo model: as it says, or as its graph tells; `None` where neither does.
+
+    Files of older versions do not say them. Then they are the known settings that build the same graph.
+    """
+    stated = logits_layer_of(model).settings
+    if stated is not None or model.name not in registry.list_models():
+        return stated
+    spec, graph = registry.resolve(model.name), _graph_of(model)
+    for settings in at_all_strides(spec, known_settings(spec, {}), {}):
+        label_set, sides = label_set_of(model), tuple(model.input_shape[1:])
+        extra = {"auxiliary": True} if len(model.outputs) > 1 else {}
+        other = build(
+            spec, Wishes(arguments={"input_shape": sides, **extra}), label_set=label_set, settings=settings
+        )
+        if _graph_of(other) == graph:
+            return settings
+    return None
+
+
+def _graph_of(model: keras.Model) -> dict[str, str]:
+    """What each layer computes, without what is the matter of its training or its origin."""
+    aside = {"source", "label_set", "dtype", "trainable", "build_config"}
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            continue
+        config = {k: v for k, v in layer.get_config().items() if k not in aside and "initializer" not in k}
+        found[layer.name] = repr(sorted(as_tuples(config).items()))
+    return found
+
+
 def from_variables(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
-    """Variables without a graph: their shapes must fit exactly one of the settings that the zoo knows.
+    """Variables without a graph, in the model that the file states; else their shapes must fit one setting.
 
     Raises:
         FormatError: Not a ``.weights.h5`` file that can be read, or none of a zoo model.
+        InputError: Variables of another model.
         MismatchError: Shapes that fit none of the settings, or several.
     """
-    shapes, width = _read_shapes(path)
-    own = Wishes(arguments=wishes.arguments)
-    built = [_build_for_width(spec, width, own, settings) for settings in _known_settings(spec)]
-    fitting = [model for model in built if model and shapes == _shapes(model)]
-    if len(fitting) != 1:
-        found = "several" if fitting else "none"
-        raise MismatchError(
-            f"{path.name}: {sum(shapes.values())} variables, {width} channels in the last layer, fit {found} "
-            f"of the settings of {spec.name}; a whole model (.keras) brings its settings along"
-        )
-    model = fitting[0]
+    content = read_variables(path)
+    if content.about is not None:
+        name, settings, label_set = provenance.from_text(content.about, file=path.name)
+        if name != spec.name:
+            raise InputError(f"{path.name} holds weights of {name!r}, not of {spec.name!r}")
+        wanted = full_settings(spec, _known_names(spec, settings, file=path.name), wishes.arguments)
+    else:
+        label_set, wanted = None, None
+    model = _fitting(spec, content, wishes, path=path, stated=wanted, label_set=label_set)
     model.load_weights(path)
-    return model if wishes.classes is None else with_classes(model, wishes.classes)
+    check_values(arrays_of(model), subject=f"weights {path.name!r} for {spec.name}")
+    if not wishes.arguments.get("auxiliary"):
+        model = without_auxiliary(model)
+    trained = label_set_of(model)
+    chosen = wishes.labels_for(trained)
+    return renamed(model, chosen) if wishes.keeps(trained) else with_classes(model, chosen)
 
 
-def _build_for_width(spec: ModelSpec, width: int, wishes: Wishes, settings: dict) -> keras.Model | None:
+def _known_names(spec: ModelSpec, settings: Mapping[str, object], *, file: str) -> Mapping[str, object]:
+    unknown = sorted(set(settings) - set(full_settings(spec)))
+    if unknown:
+        raise MismatchError(f"{file}: states {', '.join(unknown)}, which {spec.name} does not have")
+    return settings
+
+
+def _fitting(spec, content: Variables, wishes: Wishes, *, path: Path, stated, label_set) -> keras.Model:
+    """The model, with fresh weights, whose layers the variables of a file are."""
+    candidates = [stated] if stated is not None else known_settings(spec, wishes.arguments)
+    fitting = []
+    for settings in candidates:
+        own = {name: wishes.arguments[name] for name in ("input_shape",) if name in wishes.arguments}
+        own |= {"auxiliary": True} if content.has_auxiliary or wishes.arguments.get("auxiliary") else {}
+        built = _build_for_width(spec, content.width, Wishes(arguments=own), settings, label_set=label_set)
+        if built is not None and content.fits(built):
+            fitting.append((settings, built))
+    if not fitting:
+        raise MismatchError(
+            f"{path.name}: {sum(content.shapes.values())} variables, {content.width} channels in the last "
+            f"layer, fit none of the settings of {spec.name}; a whole model (.keras) brings its own"
+        )
+    if stated is None:
+        the_only(spec, at_all_strides(spec, [s for s, _ in fitting], wishes.arguments), file=path.name)
+    return fitting[0][1]
+
+
+def from_unstated(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.Model:
+    """Arrays by the paths of our variables, whose settings nobody states: exactly one may fit.
+
+    Raises:
+        MismatchError: Arrays that fit none of the known settings, or several.
+    """
+    fitting, failure = [], None
+    for settings in known_settings(spec, wishes.arguments):
+        candidate = replace(checkpoint, settings=settings)
+        try:
+            fitting.append((settings, assemble(spec, candidate, wishes)))
+        except MismatchError as error:
+            failure = failure or error
+    if not fitting:
+        raise failure
+    the_only(spec, at_all_strides(spec, [s for s, _ in fitting], wishes.arguments), file=checkpoint.source)
+    return fitting[0][1]
+
+
+def _build_for_width(
+    spec: ModelSpec, width: int, wishes: Wishes, settings: Mapping[str, object], *, label_set: LabelSet | None
+) -> keras.Model | None:
     """The model whose last classifier has `width` channels, or `None` where no class count gives them."""
+    if label_set is not None:
+        return build(spec, wishes, label_set=label_set, settings=settings)
     default = len(labels.resolve(spec.labels))
-    model = build(spec, wishes, settings=settings)
+    model = build(spec, wishes, label_set=labels.numbered(default), settings=settings)
     last = [layer for layer in model.layers if is_classifier(layer.name)][-1]
     classes, rest = divmod(width * default, last.filters)
     if rest or classes < 2:
@@ -102,38 +213,6 @@ def _build_for_width(spec: ModelSpec, width: int, wishes: Wishes, settings: dict
     if classes == default:
         return model
     return build(spec, wishes, label_set=labels.numbered(classes), settings=settings)
-
-
-def _shapes(model: keras.Model) -> Counter:
-    return Counter(tuple(v.shape) for v in variables_of(model).values())
-
-
-def _known_settings(spec: ModelSpec) -> list[dict]:
-    """Distinct builder settings: the model's own, and those of the weights that there are for it."""
-    defaults = {name: p.default for name, p in inspect.signature(spec.build()).parameters.items()}
-    known = {}
-    for settings in (spec.settings, *(entry.settings for entry in spec.weights)):
-        known.setdefault(repr({**defaults, **spec.settings, **settings}), dict(settings))
-    return list(known.values())
-
-
-def _read_shapes(path: Path) -> tuple[Counter, int]:
-    """Shapes of all layers' variables, and the channels of the last convolution with a bias, a classifier."""
-    check_h5(path)
-    shapes, last = Counter(), (-1, 0)
-    try:
-        with h5py.File(path, "r") as file:
-            for name, group in file["layers"].items():
-                found = [v.shape for v in group.get("vars", {}).values()]
-                shapes.update(found)
-                if [len(shape) for shape in found] == [4, 1] and "depthwise" not in name:
-                    number = name.rpartition("_")[2]
-                    last = max(last, (int(number) if number.isdigit() else 0, found[1][0]))
-    except (*archive.DAMAGE, AttributeError) as error:
-        raise FormatError(f"{path.name}: not a readable .weights.h5 file: {_first_line(error)}") from error
-    if last[0] < 0:
-        raise FormatError(f"{path.name}: holds no classifier, so it is no zoo model's weights")
-    return shapes, last[1]
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,12 +12,19 @@ from zoo.labels import LabelSet
 from zoo.layers.resize import set_source
 from zoo.models import registry
 from zoo.models.assemble import ANY_SIZE, Wishes, assemble, build, wishes_for
-from zoo.models.keras_files import arrays_of, from_model, from_variables, read_keras
+from zoo.models.keras_files import (
+    arrays_of,
+    from_model,
+    from_unstated,
+    from_variables,
+    read_keras,
+    settings_of,
+)
 from zoo.models.registry import ModelSpec
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
 
-__all__ = ["arrays_of", "load", "read_keras"]
+__all__ = ["arrays_of", "load", "read_keras", "settings_of"]
 
 
 def load(
@@ -25,6 +32,7 @@ def load(
     weights: str | Path | None = "default",
     *,
     classes: int | LabelSet | None = None,
+    fresh_classifier: bool | None = None,
     input_shape: tuple[int | None, int | None, int] = ANY_SIZE,
     output_stride: int | None = None,
     auxiliary: bool = False,
@@ -39,11 +47,15 @@ def load(
             ``.keras``, ``.weights.h5``, ``.npz`` (``zoo weights pack``), ``.pth``, ``.tflite``, ``.onnx`` or
             ``.caffemodel`` of this architecture, or ``.keras`` of another one on the same backbone, whose
             head is then fresh. `zoo.weights.register_container` adds kinds of file.
-        classes: Number of classes, or the label set, of a fresh classifier on top of the loaded features;
-            what was kept is logged in one line. `None` keeps the classifier of the weights, and so does the
-            very label set that they were trained on.
+        classes: Number of classes, or the label set; `None` keeps those of the weights. As many as the
+            weights have keep their classifier, under the given names where the weights have none of their
+            own. Another number, or other names than the weights', make a fresh one; what was kept is logged
+            in one line.
+        fresh_classifier: `True` makes a fresh classifier in any case; `False` keeps the weights', under the
+            names of `classes`, or raises.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
-        output_stride: 8, 16 or 32 instead of what the weights were trained at.
+        output_stride: 8, 16 or 32 instead of what the weights were trained at. Variables of Keras alone
+            (``.weights.h5``) may need it, where the file does not say.
         auxiliary: Give the model a second output for training, where its architecture has one: the model
             then returns ``{"logits", "auxiliary"}``. `zoo.models.surgery.without_auxiliary` drops it.
         settings: Arguments of the model's builder instead of the weights' own, such as
@@ -57,13 +69,14 @@ def load(
     Raises:
         InputError: An unknown name or tag, or an impossible argument.
         DownloadError: The weights could not be fetched or verified.
-        FormatError: A file that is damaged, refused or not understood.
-        MismatchError: Weights that do not fit the model, with the difference.
+        FormatError: A file that is damaged, refused or not understood, or weights that are not finite.
+        MismatchError: Weights that do not fit the model, with the difference, or that fit several settings.
     """
     spec = registry.resolve(name)
     wishes = wishes_for(
         spec,
         classes=classes,
+        fresh_classifier=fresh_classifier,
         input_shape=input_shape,
         output_stride=output_stride,
         auxiliary=auxiliary,
@@ -109,9 +122,13 @@ def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     if container.holds == containers.VARIABLES:
         return from_variables(spec, path, wishes)
     failures = []
-    for checkpoint in of_file(path, model=spec.name, default_labels=spec.labels, entries=spec.weights):
+    for checkpoint in of_file(path, model=spec.name, entries=spec.weights):
+        if checkpoint.model not in (None, spec.name):
+            raise InputError(f"{path.name} holds weights of {checkpoint.model!r}, not of {spec.name!r}")
         try:
-            return assemble(spec, checkpoint, wishes)
+            if checkpoint.is_stated:
+                return assemble(spec, checkpoint, wishes)
+            return from_unstated(spec, checkpoint, wishes)
         except MismatchError as error:
             failures.append(error)
     raise failures[0]

@@ -9,7 +9,7 @@ import keras
 from zoo import graph
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.layers.resize import SegmentationLogits, label_set_of
+from zoo.layers.resize import SegmentationLogits, label_set_of, logits_layer_of
 from zoo.models.heads.classifier import CLASSIFIER, LOGITS, is_classifier
 
 log = logging.getLogger("zoo")
@@ -48,6 +48,19 @@ def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
     kept = [v.path for v in model.variables if v.path.split("/")[0] not in renewed]
     log.warning("%s: kept %d variables; fresh: %s", model.name, len(kept), describe_parts(fresh, kept))
     return keras.Model(model.input, outputs, name=model.name)
+
+
+def renamed(model: keras.Model, label_set: LabelSet) -> keras.Model:
+    """The same model, whose classes are called otherwise; gives the model itself.
+
+    Raises:
+        InputError: Another number of classes.
+    """
+    layer = logits_layer_of(model)
+    if len(layer.label_set) != len(label_set):
+        raise InputError(f"{len(label_set)} names for the {len(layer.label_set)} classes of {model.name!r}")
+    layer.label_set = label_set
+    return model
 
 
 def _for_classes(layer, old: LabelSet, new: LabelSet):

@@ -241,4 +241,6 @@ def _summed(values: list) -> list:
 
     Identities, because a tensor that all replicas were given from outside is nobody's own to reduce.
     """
-    return tf.distribute.get_replica_context().all_reduce(SUM, [tf.identity(value) for value in values])
+    values, context = [tf.identity(value) for value in values], tf.distribute.get_replica_context()
+    # TensorFlow never forgets a traced reduction, and with it the whole graph.
+    return values if context.num_replicas_in_sync == 1 else context.all_reduce(SUM, values)

@@ -37,6 +37,7 @@ class Architecture:
         optional: Settings of the builder that only some backbones have, with the capability that each needs.
         convention: The authors' own, which models on backbones with weights in it have.
         labels: Label set of a model without weights.
+        output_strides: Those that it can be built at; none of them changes the shape of a weight.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Architecture:
     optional: Mapping[str, str] = field(default_factory=dict, hash=False)
     convention: str | None = None
     labels: str = "voc21"
+    output_strides: tuple[int, ...] = (8, 16, 32)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optional", MappingProxyType(dict(self.optional)))
@@ -100,6 +102,7 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 needs=frozenset({PADDING, RATES}),
                 optional={"width": WIDTH},
                 convention="tusimple_duc",
+                output_strides=(8,),
             ),
             Architecture(
                 name="context_aggregation",
