@@ -59,7 +59,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.architectures",
     ),
     "datasets": (*_GROUND, "images"),
-    "inference": (*_GROUND, "images", "layers", "models"),
+    "inference": (*_GROUND, "images", "layers", "graph", "models"),
     # Exact rewrites, and what all formats share; then a folder for each format; then the table of formats.
     "export.deploy": (*_GROUND, "layers", "graph"),
     "export.core": (

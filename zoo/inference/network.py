@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from zoo import graph
 
 _CACHE = "_zoo_probabilities"
 
@@ -45,32 +47,44 @@ def _resized(x: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
 
 
 class _Compiled:
-    """The traced function of a model.
+    """The traced functions of a model, by the mode that its layers compute in.
 
-    A plain object: assigned to the model as it is, Keras and TensorFlow would track the function and write
-    it into a SavedModel of the model.
+    A plain object: assigned to the model as it is, Keras and TensorFlow would track the functions and write
+    them into a SavedModel of the model.
     """
 
-    def __init__(self, function: Callable[[tf.Tensor], tf.Tensor]):
-        self.function = function
+    def __init__(self):
+        self.functions: dict[Hashable, Callable[[tf.Tensor], tf.Tensor]] = {}
+
+
+def _mode_of(model: keras.Model) -> Hashable:
+    """What a traced function has inside, and a model may change: the types that its layers compute in."""
+    return tuple(layer.dtype_policy.name for layer in graph.parts_of(model))
 
 
 def probabilities_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """``(batch, height, width, 3)`` → softmax ``(batch, height, width, classes)``, traced once per model.
+    """``(batch, height, width, 3)`` → softmax ``(batch, height, width, classes)``, traced once per mode.
 
     `Model.predict` would trace, and on some machines compile by XLA, for every new image size.
     """
     compiled = getattr(model, _CACHE, None)
     if compiled is None:
-        spec = tf.TensorSpec((None, *model.input_shape[1:3], 3), tf.float32)
-
-        @tf.function(input_signature=[spec])
-        def probabilities(images):
-            logits = model(images, training=False)
-            # A model for training may have an auxiliary output beside the logits.
-            logits = logits["logits"] if isinstance(logits, dict) else logits
-            return tf.nn.softmax(tf.cast(logits, tf.float32))
-
-        compiled = _Compiled(probabilities)
+        compiled = _Compiled()
         setattr(model, _CACHE, compiled)
-    return compiled.function
+    mode = _mode_of(model)
+    if mode not in compiled.functions:
+        compiled.functions[mode] = _traced(model)
+    return compiled.functions[mode]
+
+
+def _traced(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    spec = tf.TensorSpec((None, *model.input_shape[1:3], 3), tf.float32)
+
+    @tf.function(input_signature=[spec])
+    def probabilities(images):
+        logits = model(images, training=False)
+        # A model for training may have an auxiliary output beside the logits.
+        logits = logits["logits"] if isinstance(logits, dict) else logits
+        return tf.nn.softmax(tf.cast(logits, tf.float32))
+
+    return probabilities.get_concrete_function()

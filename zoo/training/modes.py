@@ -20,7 +20,8 @@ _ALWAYS_FLOAT32 = (Normalize, Resize, BilinearUpsampling2D)
 def computing(model: keras.Model, *, precision: str, synchronized: bool) -> Iterator[None]:
     """Within the context the model computes so; after it, its layers are as they were before.
 
-    Functions that were traced within it stay as they were traced. Variables are float32 throughout.
+    Variables are float32 throughout. What Keras traced of the model before, for ``predict`` and its like, it
+    traces anew, within and after.
 
     Args:
         model: A zoo model with float32 layers.
@@ -38,10 +39,17 @@ def computing(model: keras.Model, *, precision: str, synchronized: bool) -> Iter
             layer.dtype_policy = policy
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronized
+    _forget_traces(model)
     try:
         yield
     finally:
+        _forget_traces(model)
         for layer, old_policy, old_flag in before:
             layer.dtype_policy = old_policy
             if old_flag is not None:
                 layer.synchronized = old_flag
+
+
+def _forget_traces(model: keras.Model) -> None:
+    """Keras' traced functions have the types inside that the layers computed in when they were traced."""
+    model.train_function = model.test_function = model.predict_function = None
