@@ -131,6 +131,7 @@ def settings_of(recipe: Recipe, data: Dataset) -> Settings:
         average=recipe.average,
         freeze=recipe.freeze,
         precision=recipe.precision,
+        batch_statistics=recipe.batch_statistics,
         ignore_label=data.label_set.ignore_label,
         patience=recipe.patience,
         seed=recipe.seed,
