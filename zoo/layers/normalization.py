@@ -1,4 +1,4 @@
-"""Batch normalization that trains through TensorFlow's fused kernel, and keeps its statistics where it must."""
+"""Batch normalization by TensorFlow's fused kernel; it keeps its statistics where a batch says too little."""
 
 from __future__ import annotations
 
@@ -129,13 +129,14 @@ def keeps_statistics(images: int | tf.Tensor, values: int | tf.Tensor, *, rule: 
     """
     if rule == "never":
         return True
-    kept = values == 1
-    if rule == "auto":
-        kept = tf.logical_or(kept, images < SMALL_BATCH)
-        if not isinstance(images, int) or images < SMALL_BATCH:
-            warnings.warn(SMALL_BATCH_NOTE, stacklevel=1)
-    decided = kept if isinstance(kept, bool) else tf.get_static_value(kept)
-    return kept if decided is None else bool(decided)
+    single, small = values == 1, images < SMALL_BATCH
+    if rule != "auto":
+        return single
+    if small is not False:
+        warnings.warn(SMALL_BATCH_NOTE, stacklevel=1)
+    if isinstance(small, bool):  # one value is one image, so that a number of images decides
+        return small
+    return tf.logical_or(single, small)
 
 
 def counts_of(inputs, *, axis: int, synchronized: bool) -> tuple[int | tf.Tensor, int | tf.Tensor]:
