@@ -69,3 +69,16 @@ def write_text(path: str | os.PathLike, text: str) -> Path:
 
 def _first_line(error: OSError) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def cache_dir() -> Path:
+    """Folder of everything the zoo stores: ``ZOO_CACHE`` or the user's cache folder.
+
+    The variable is read at each call. The folder is not created here.
+    """
+    chosen = os.environ.get("ZOO_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("atrous-zoo"))

@@ -9,10 +9,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from zoo.datasets.augmentation import Augmentation
-from zoo.datasets.check import DatasetReport, Problem, SplitReport, check
+from zoo.datasets.check import DatasetReport, SplitReport, check
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.listing import Layout, Listing
 from zoo.datasets.readers import KINDS, LAYOUTS, open_dataset
+from zoo.datasets.reading import Reading
+from zoo.datasets.scan import Problem
 from zoo.datasets.shrunk import Shrunk, shrink
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "Layout",
     "Listing",
     "Problem",
+    "Reading",
     "Shrunk",
     "SplitReport",
     "batches",
