@@ -176,12 +176,14 @@ def _whole(text: str, what: str) -> int:
 
 def _check_lines(facts: dict) -> list[str]:
     rates, side = _dashed(facts["rates"]), facts["receptive_field"]
-    verdict = "pass" if facts["passes"] else "fail"
+    verdict = "pass" if facts["passes"] and not facts["holes"] else "fail"
     m_values = ", ".join(f"M_{i} = {m}" for i, m in enumerate(facts["m"], 1))
     share = 100 * (1 - facts["holes"] / facts["pixels"])
     lines = [
         f"{rates} with kernel {facts['kernel']}: {verdict}",
         *(f"  because {reason}" for reason in facts["reasons"]),
+        *(["  because pixels of the receptive field are never reached"] if facts["holes"] else []),
+        f"rule             {'pass' if facts['passes'] else 'fail'} (M_2 and common factor)",
         f"M values         {m_values}",
         f"common factor    {facts['common_factor']}",
         f"receptive field  {side} × {side} pixels",

@@ -24,6 +24,11 @@ option                     in Python             meaning
 ``--data DIR``             ``root``              folder of the data set
 ``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
+``--map VALUE=CLASS``      ``mapping``           class of a value of the masks; repeatable
+``--binary``               ``binary``            black and white masks
+``--exif apply|raw``       ``exif``              whether EXIF turns images
+``--alpha white|ignore``   ``alpha``             what a fourth band is
+``--bits N``               ``bits``              depth of grey images in files of 16 bits
 ``--threads N``            ``threads``           of each runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
@@ -42,14 +47,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from zoo.cli.reading import add_reading, reading_of
 from zoo.errors import InputError
-from zoo.files import write_text
+from zoo.files import check_local, write_text
 
 JSON_FORM = "--json takes a file, - for standard output"
 
 
 class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors are one line; so are those of its sub-commands."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As usual; no value may be an address, such as ``gs://bucket/run``."""
+        namespace, rest = super().parse_known_args(args, namespace)
+        for value in vars(namespace).values():
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(one, str | Path):
+                    check_local(one)
+        return namespace, rest
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with status 2."""
@@ -167,6 +182,7 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool, split: str |
     add("--split", metavar="NAME", default=split, help=f"part of the data set{usual}")
     add_classes(parser)
     add_masks(parser)
+    add_reading(parser)
 
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
@@ -192,7 +208,12 @@ def open_dataset(args: argparse.Namespace):
     from zoo import datasets
 
     return datasets.open_dataset(
-        args.dataset, args.data, split=args.split, classes=args.classes, masks=args.masks
+        args.dataset,
+        args.data,
+        split=args.split,
+        classes=args.classes,
+        masks=args.masks,
+        **reading_of(args),
     )
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from zoo.cli.options import parse_scales
 from zoo.cli.options import parse_size as parse_tile
+from zoo.cli.reading import add_reading, reading_of
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 
@@ -30,6 +31,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     add("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
     add("--classes", metavar="FILE|N", help="kind folder: file with one name a line, or their number")
     add("--masks", metavar="DIR", type=Path, help="kind folder: the masks, --data then holds the images")
+    add_reading(parser)
 
 
 def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] = AS_IT_IS) -> None:
@@ -173,7 +175,7 @@ def open_data(args: argparse.Namespace, recipe: Recipe) -> tuple:
     from zoo.datasets import open_dataset
 
     classes = int(args.classes) if args.classes and args.classes.isdecimal() else args.classes
-    options = {"classes": classes, "masks": args.masks}
+    options = {"classes": classes, "masks": args.masks, **reading_of(args)}
     training = open_dataset(args.dataset, args.data, split=args.split, **options)
     try:
         recipe.steps_per_epoch(len(training))

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import add_unverified_option, import_tensorflow, recipe
+from zoo.cli import add_unverified_option, import_tensorflow, notes, options, recipe
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -53,6 +53,12 @@ def add_parser(subparsers) -> None:
         metavar="NAME=VALUE",
         help="argument of the model's builder, such as separable=true; repeatable",
     )
+    add("--tile", type=options.parse_size, metavar="HxW", help="validate large images through such windows")
+    add(
+        "--skip-damaged",
+        action="store_true",
+        help="decode every file first, leave out the samples that cannot be used, and list them",
+    )
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
     parser.set_defaults(run=run)
@@ -72,16 +78,20 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(chosen, training)
     with strategy.scope():
         model = _model(args, training, chosen)
-    history = train(
-        model,
-        training,
-        chosen,
-        validation=validation,
-        output=args.output,
-        strategy=strategy,
-        examples=args.examples,
-        report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
-    )
+    with notes.warnings_as_notes():
+        history = train(
+            model,
+            training,
+            chosen,
+            validation=validation,
+            output=args.output,
+            strategy=strategy,
+            examples=args.examples,
+            report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
+            tile=args.tile,
+            skip_damaged=args.skip_damaged,
+            note=notes.note,
+        )
     return _tell(args, history)
 
 
@@ -92,14 +102,14 @@ def _model(args: argparse.Namespace, training, chosen):
     from zoo.models.loading import load
 
     keras.utils.set_random_seed(chosen.seed)  # fresh variables; on every worker the same
-    options = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
+    given = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
     if args.set:
-        options["settings"] = dict(args.set)
+        given["settings"] = dict(args.set)
     if chosen.auxiliary:
-        options["auxiliary"] = True
+        given["auxiliary"] = True
     if args.output_stride is not None:
-        options["output_stride"] = args.output_stride
-    return load(args.model, None if args.weights == "none" else args.weights, **options)
+        given["output_stride"] = args.output_stride
+    return load(args.model, None if args.weights == "none" else args.weights, **given)
 
 
 class _Report:
@@ -140,7 +150,7 @@ def _duration(seconds: float) -> str:
 def _tell(args: argparse.Namespace, history) -> int:
     """One line on how it ended; 130 where Ctrl-C ended it."""
     print(f"{history.stopped} at step {history.step}", end="")
-    if history.validation:
+    if history.best_step:
         best = args.output / "best.keras"
         print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
     print()

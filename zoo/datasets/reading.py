@@ -55,7 +55,7 @@ def remapped(
         values: ``(256,)`` label of each value as the data set has it.
         label_set: The classes.
         mapping: Class, by index or name, or ``"ignore"``, of some values.
-        binary: Whether masks are black and white: 0 is class 0, 255 (or 1) is class 1, and nothing else occurs.
+        binary: Whether masks are black and white: 0 is class 0, 255 or 1 is class 1, and nothing else is.
 
     Raises:
         InputError: A value or class that is none, or classes that are not two.
