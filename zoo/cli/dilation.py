@@ -20,7 +20,8 @@ examples:
   zoo dilation check 1 2 9 --kernel 5 --json -
 
 The rates are those of layers that follow one another, first layer first; the rule says nothing about
-parallel branches. Exits with 0 when they pass the rule, 1 when they fail, 2 on bad input.
+parallel branches. The exact count of pixels that are reached stands beside it. Exits with 0 when they pass
+the rule and reach every pixel of their receptive field, 1 when either fails, 2 on bad input.
 """
 
 _PLOT = """\
@@ -80,7 +81,7 @@ def _check(args: argparse.Namespace) -> int:
     options.write_json(args, facts)
     if options.prints_text(args):
         print("\n".join(_check_lines(facts)))
-    return 0 if facts["passes"] else 1
+    return 0 if facts["ok"] else 1
 
 
 def _plot(args: argparse.Namespace) -> int:
@@ -163,6 +164,7 @@ def _stack_facts(args: argparse.Namespace) -> dict:
         "receptive_field": dilation.receptive_field(rates, kernel=kernel),
         "pixels": pixels,
         "holes": pixels - reached,
+        "ok": report.passes and reached == pixels,
         "suggestion": dilation.suggest(rates, kernel=kernel),
     }
 
@@ -176,7 +178,7 @@ def _whole(text: str, what: str) -> int:
 
 def _check_lines(facts: dict) -> list[str]:
     rates, side = _dashed(facts["rates"]), facts["receptive_field"]
-    verdict = "pass" if facts["passes"] and not facts["holes"] else "fail"
+    verdict = "pass" if facts["ok"] else "fail"
     m_values = ", ".join(f"M_{i} = {m}" for i, m in enumerate(facts["m"], 1))
     share = 100 * (1 - facts["holes"] / facts["pixels"])
     lines = [
