@@ -83,15 +83,21 @@ class Dataset:
                 a value in the mask that is no class.
             FormatError: A damaged file.
         """
+        image, mask = self.read_bytes(index)
+        return image, mask.astype(np.int32)
+
+    def read_bytes(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `read`, with the mask as uint8, which takes a quarter of the memory."""
         image_path, mask_path = self.pairs[self._checked(index)]
         image, raw = read_image(image_path, **self.reading.image_options()), self.read_values(mask_path)
         if image.shape[:2] != raw.shape:
             raise InputError(f"{mask_path}: {size_of(raw)} pixels, but its image has {size_of(image)}")
-        mask = self.values()[raw]
-        if mask.size and mask.min() == INVALID:
-            found = np.unique(raw[mask == INVALID])
+        values = self.values()
+        wrong = (values == INVALID)[raw]
+        if wrong.any():
+            found = np.unique(raw[wrong])
             raise InputError(f"{mask_path}: {describe_values(found)} no class of {self.label_set.key}")
-        return image, mask
+        return image, values.astype(np.uint8)[raw]
 
     def read_values(self, path: Path) -> np.ndarray:
         """``(height, width)`` uint8: what a mask file holds, before `values` makes labels of it.

@@ -92,8 +92,13 @@ def _scan(pair: tuple[Path, Path], dataset: Dataset, thorough: bool) -> Scan:
     if thorough and header is not None:
         options = dataset.reading.image_options()
         _tried(lambda: read_image(image, **options), image, problems)
-    histogram = None if values is None else np.bincount(values.ravel(), minlength=256)
+    histogram = None if values is None else _histogram(values)
     return Scan(image, mask, tuple(problems), histogram, fits)
+
+
+def _histogram(values: np.ndarray) -> np.ndarray:
+    parts = np.array_split(values.ravel(), max(1, values.size >> 20))  # bincount copies to 64 bits
+    return np.sum([np.bincount(part, minlength=256) for part in parts], axis=0)
 
 
 def _size_message(mask: tuple[int, ...], image: tuple[int, int], fits: str | None) -> str:

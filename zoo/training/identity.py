@@ -111,7 +111,7 @@ def check_identity(folder: Path, identity: Mapping, *, note: Callable[[str], Non
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
         found = list(_differences(before, json.loads(json.dumps(identity))))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged ({error}); start in an empty folder") from None
     serious = [text for text, harmless in found if not harmless]
     if serious:
@@ -137,8 +137,9 @@ def _differences(before: Mapping, now: Mapping) -> Iterator[tuple[str, bool]]:
                 yield f"{'a' if old is None else 'no'} {group}", True
             continue
         yield from _changes(group, {**old, "bytes": None}, {**new, "bytes": None})
-        if len(old["bytes"]) == len(new["bytes"]):
-            yield from _changed_files(group, old["bytes"], new["bytes"])
+        sizes = old.get("bytes", []), new.get("bytes", [])
+        if len(sizes[0]) == len(sizes[1]):
+            yield from _changed_files(group, *sizes)
     yield from _changes("recipe", before["recipe"], now["recipe"])
 
 
