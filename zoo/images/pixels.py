@@ -70,16 +70,12 @@ def to_rgb(
 
 
 def _without_alpha(image: Image.Image, alpha: str | None) -> Image.Image:
-    if image.mode == "RGBX" and alpha is None:
-        raise FormatError("the fourth band is not said to be transparency; --alpha ignore drops it")
-    if image.has_transparency_data or (image.mode == "RGBX" and alpha == "white"):
+    if image.has_transparency_data:
         return _composited(image, alpha)
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _composited(image: Image.Image, alpha: str | None) -> Image.Image:
-    if image.mode == "RGBX":
-        image = Image.frombytes("RGBA", image.size, image.tobytes())
     measured = image.mode in ("RGBA", "RGBa", "LA", "La")
     image = image.convert("RGBA")
     if alpha == "ignore" and measured:
