@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from zoo.datasets import camvid, camvid_original, cityscapes, folder, voc2012
 from zoo.datasets.dataset import Dataset
@@ -143,7 +142,7 @@ def _said(
 
 def splits_of(kind: str, data: str | os.PathLike) -> tuple[str, ...]:
     """Splits that can be opened in a folder; `InputError` if there are none."""
-    return layout(kind).splits(Path(data))
+    return layout(kind).splits(check_local(data))
 
 
 def layout(kind: str) -> Layout:

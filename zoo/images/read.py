@@ -219,7 +219,7 @@ def find_images(patterns: Iterable[str | os.PathLike]) -> list[Path]:
 
 
 def _expand(pattern: str) -> list[Path]:
-    path = Path(pattern)
+    path = check_local(pattern)
     if path.is_dir():
         candidates, what = list(path.iterdir()), f"no image in the folder {pattern}"
     elif os.path.lexists(path):
