@@ -8,6 +8,7 @@ from pathlib import Path
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.core.artifact import Artifact, Port
+from zoo.files import check_local
 
 __all__ = ["Artifact", "Port", "is_artifact", "open_artifact"]
 
@@ -29,7 +30,7 @@ def open_artifact(path: str | os.PathLike, *, threads: int = 2) -> Artifact:
         InputError: No such file, or a name that is none of the formats.
         FormatError: A damaged artifact, or one without the zoo's metadata.
     """
-    path = Path(path)
+    path = check_local(path)
     if not isinstance(threads, int) or threads < 1:
         raise InputError(f"threads must be a positive integer, not {threads!r}")
     return formats.at(path).load("artifact")(path, threads=threads)

@@ -20,22 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.files import cache_dir
 from zoo.weights.readers import archive
 
 _STALE_SECONDS = 3600
-
-
-def cache_dir() -> Path:
-    """Folder of everything the zoo stores: ``ZOO_CACHE`` or the user's cache folder.
-
-    The variable is read at each call. The folder is not created here.
-    """
-    chosen = os.environ.get("ZOO_CACHE")
-    if chosen:
-        return Path(chosen).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("atrous-zoo"))
 
 
 def files_dir() -> Path:

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import InputError
+
+# A letter alone is a drive. `Path` has made one slash of two by the time that it is asked.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def check_local(path: str | os.PathLike) -> Path:
+    """The path, if it is one on this machine's file systems.
+
+    Raises:
+        InputError: An address such as ``gs://bucket/run``, which would become a folder named ``gs:``.
+    """
+    text = os.fspath(path)
+    found = _SCHEME.match(text) if isinstance(text, str) else None
+    if found:
+        raise InputError(
+            f"{text}: {found[0].rstrip('/')} addresses are not read or written here; give a path on a file "
+            "system, such as a mounted bucket"
+        )
+    return Path(path)
 
 
 @contextlib.contextmanager
@@ -23,7 +43,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         InputError: A file that cannot be written (folder, permission, full disk).
     """
-    path = Path(path)
+    path = check_local(path)
     # A short name of its own: the target's name may be as long as the file system allows.
     part = path.with_name(f".{uuid.uuid4().hex[:16]}{path.suffix}")
     try:
@@ -49,3 +69,16 @@ def write_text(path: str | os.PathLike, text: str) -> Path:
 
 def _first_line(error: OSError) -> str:
     return str(error).strip().partition("\n")[0]
+
+
+def cache_dir() -> Path:
+    """Folder of everything the zoo stores: ``ZOO_CACHE`` or the user's cache folder.
+
+    The variable is read at each call. The folder is not created here.
+    """
+    chosen = os.environ.get("ZOO_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("atrous-zoo"))

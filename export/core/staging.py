@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import InputError
+from zoo.files import check_local
 
 # Names of files, which no folder may have.
 _FILE_SUFFIXES = (".keras", ".h5", ".pb", ".json")
@@ -67,7 +68,7 @@ def check_target(
         InputError: A wrong suffix, a missing parent folder, or something else standing there that an export
             would destroy.
     """
-    path = Path(path)
+    path = check_local(path)
     suffix, folder = shape.suffix, shape.marker is not None
     if suffix and path.suffix != suffix:
         raise InputError(f"{article(format)} artifact must be named *{suffix}, not {str(path)!r}")

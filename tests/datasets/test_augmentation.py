@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from zoo.datasets import Augmentation
-from zoo.datasets.transform import transform
+from zoo.datasets.transform import Window, drawn, transform
+from zoo.datasets.window import cut
 from zoo.errors import InputError
 
 FILL = (10.0, 20.0, 30.0)
@@ -210,3 +211,24 @@ def test_ranges_are_checked(options):
     (name,) = options
     with pytest.raises(InputError, match=name):
         Augmentation(**options)
+
+
+@pytest.mark.parametrize("augment", [None, Augmentation(scale=(0.4, 2.5)), Augmentation(scale=(0.05, 0.2))])
+@pytest.mark.parametrize("crop", [(33, 65), (300, 40)])
+def test_a_window_of_a_large_image_gives_what_the_whole_does(augment, crop):
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    image = np.kron(coarse, np.ones((40, 40, 1), np.uint8))
+    mask = np.kron(random.integers(0, 5, (80, 120), dtype=np.uint8), np.ones((20, 20), np.uint8))
+    smallest = 1.0
+    for number in range(12):
+        key = tf.constant([number, 7])
+        options = {"crop": crop, "augment": augment, "key": key, "fill": FILL, "ignore_label": IGNORE}
+        whole = transform(tf.constant(image), tf.constant(mask, tf.int32), **options)
+        part, labels, size, origin = cut(image, mask, draws=drawn(key).numpy(), crop=crop, augment=augment)
+        smallest = min(smallest, labels.size / mask.size)
+        window = Window(tf.constant(size), tf.constant(origin))
+        found = transform(tf.constant(part), tf.constant(labels, tf.int32), window=window, **options)
+        np.testing.assert_array_equal(found[1], whole[1])
+        np.testing.assert_allclose(found[0], whole[0], atol=0.05)
+    assert smallest < 0.5

@@ -190,8 +190,10 @@ def test_folder_with_two_images_of_a_stem(tmp_path):
     ("options", "message"),
     [
         ({}, "the classes are not known"),
-        ({"classes": 0}, "1 to 255 classes, not 0"),
-        ({"classes": True}, "1 to 255 classes, not True"),
+        ({"classes": 0}, "2 to 255 classes .*background and your class.*, not 0"),
+        ({"classes": True}, "2 to 255 classes .*, not True"),
+        ({"classes": 1}, "2 to 255 classes .*background and your class.*, not 1"),
+        ({"classes": ["road"]}, "2 to 255 classes .*background and your class.*, not 1"),
         ({"classes": ["a", "b", "a"]}, "class names occur twice: a"),
         ({"classes": "absent.txt"}, "absent.txt: no such file"),
         ({"classes": 3, "validation_share": 1.0}, "between 0 and 1, not 1.0"),

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.cli import options
+from zoo.cli.reading import add_reading, reading_of
 
+_SHOWN = 8  # images that are named in one line
 _DESCRIPTION = """\
 Read every image and mask of a data set and name the files that are wrong: missing partners,
 files that cannot be read, sizes that differ, values that are no class, Cityscapes ids where
@@ -53,6 +55,7 @@ def add_parser(subparsers) -> None:
     add("--split", metavar="NAME", action="append", help="part of the data set; repeatable")
     options.add_classes(check)
     options.add_masks(check)
+    add_reading(check)
     options.add_json(check)
     options.add_replaced(check, {"--kind": "--dataset KIND"})
     check.set_defaults(run=run)
@@ -69,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
         classes=args.classes,
         masks=args.masks,
         progress=_progress,
+        **reading_of(args),
     )
     options.write_json(args, report.to_dict())
     if options.prints_text(args):
@@ -91,6 +95,14 @@ def _print(report) -> None:
         print(f"\n{split.split}: {split.samples} samples, {_count(len(split.problems), 'problem')}")
         for problem in split.problems:
             print(f"  {problem.path}: {problem.message}")
+        if split.turned:
+            names_of = ", ".join(path.name for path in split.turned[:_SHOWN])
+            more = len(split.turned) - _SHOWN
+            rest = f" and {more} more" if more > 0 else ""
+            print(f"  turned by their EXIF orientation: {names_of}{rest}")
+        absent = split.absent(report.label_set)
+        if absent:
+            print(f"  without a single pixel: {', '.join(absent)}")
         print(f"  {'class':<{width}}    share   weight")
         for name, share, weight in zip(names, split.shares, split.weights, strict=True):
             print(f"  {name:<{width}}  {100 * share:5.2f} %  {weight:7.3f}")

@@ -25,7 +25,8 @@ examples:
   zoo dilation check 1 2 9 --kernel 5 --json -
 
 The rates are those of layers that follow one another, first layer first; the rule says nothing about
-parallel branches. Exits with 0 when they pass the rule, 1 when they fail, 2 on bad input.
+parallel branches. The exact count of pixels that are reached stands beside it. Exits with 0 when they pass
+the rule and reach every pixel of their receptive field, 1 when either fails, 2 on bad input.
 """
 
 _PLOT = """\
@@ -85,7 +86,7 @@ def _check(args: argparse.Namespace) -> int:
     options.write_json(args, facts)
     if options.prints_text(args):
         print("\n".join(_check_lines(facts)))
-    return 0 if facts["passes"] else 1
+    return 0 if facts["ok"] else 1
 
 
 def _plot(args: argparse.Namespace) -> int:
@@ -175,6 +176,7 @@ def _stack_facts(args: argparse.Namespace) -> dict:
         "receptive_field": dilation.receptive_field(rates, kernel=kernel),
         "pixels": pixels,
         "holes": pixels - reached,
+        "ok": report.passes and reached == pixels,
         "suggestion": dilation.suggest(rates, kernel=kernel),
     }
 
@@ -190,12 +192,14 @@ def _check_lines(facts: dict) -> list[str]:
     from zoo import dilation
 
     rates, side = _dashed(facts["rates"]), facts["receptive_field"]
-    verdict = "pass" if facts["passes"] else "fail"
+    verdict = "pass" if facts["ok"] else "fail"
     m_values = ", ".join(f"M_{i} = {m}" for i, m in enumerate(facts["m"], 1))
     share = 100 * (1 - facts["holes"] / facts["pixels"])
     lines = [
         f"{rates} with kernel {facts['kernel']}: {verdict}",
         *(f"  because {reason}" for reason in facts["reasons"]),
+        *(["  because pixels of the receptive field are never reached"] if facts["holes"] else []),
+        f"rule             {'pass' if facts['passes'] else 'fail'} (M_2 and common factor)",
         f"M values         {m_values}",
         f"common factor    {facts['common_factor']}",
         f"receptive field  {side} × {side} pixels",

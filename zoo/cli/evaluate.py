@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, opening, options
+from zoo.cli import import_tensorflow, notes, opening, options
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.files import write_text
@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         boundary=args.boundary,
         keep_worst=args.worst,
         progress=_show_progress if sys.stderr.isatty() else None,
+        note=notes.note,
     )
     if options.prints_text(args):
         print(table(evaluation))

@@ -26,6 +26,11 @@ option                     in Python             meaning
 ``--data DIR``             ``root``              folder of the data set
 ``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
+``--map VALUE=CLASS``      ``mapping``           class of a value of the masks; repeatable
+``--binary``               ``binary``            black and white masks
+``--exif apply|raw``       ``exif``              whether EXIF turns images
+``--alpha white|ignore``   ``alpha``             what a fourth band is
+``--bits N``               ``bits``              depth of grey images in files of 16 bits
 ``--threads N``            ``threads``           of each runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
@@ -45,6 +50,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from zoo.cli.parser import JSON_FORM
+from zoo.cli.reading import add_reading, reading_of
 from zoo.cli.values import parse_classes, parse_scales, parse_setting, parse_size
 from zoo.errors import InputError
 from zoo.files import write_text
@@ -173,6 +179,7 @@ def add_dataset(parser: argparse.ArgumentParser, *, required: bool, split: str, 
     add("--split", metavar="NAME", default=default, help=f"part of the data set ({split})")
     add_classes(group)
     add_masks(group)
+    add_reading(parser)
 
 
 def add_kind(parser: argparse._ActionsContainer, *, required: bool = False, use: str = "") -> None:
@@ -213,7 +220,12 @@ def open_dataset(args: argparse.Namespace, *, split: str | None = None):
     from zoo import datasets
 
     return datasets.open_dataset(
-        args.dataset, args.data, split=split or args.split, classes=args.classes, masks=args.masks
+        args.dataset,
+        args.data,
+        split=split or args.split,
+        classes=args.classes,
+        masks=args.masks,
+        **reading_of(args),
     )
 
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import NoReturn
+
+from zoo.files import check_local
 
 JSON_FORM = "--json takes a file, - for standard output"
 
 
 class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors are one line; so are those of its sub-commands."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As usual; no value may be an address, such as ``gs://bucket/run``."""
+        namespace, rest = super().parse_known_args(args, namespace)
+        for value in vars(namespace).values():
+            for one in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(one, str | Path):
+                    check_local(one)
+        return namespace, rest
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with status 2."""

@@ -52,6 +52,8 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] 
     _add_loss(add)
     add("--average", type=_optional(float), metavar="M", help="momentum of averaged weights, such as 0.99")
     add("--freeze", action="append", metavar="PART", help="backbone, batch_norm, …; repeatable")
+    rule = "auto, always or never: whether batch norm takes the batch's own; auto: from 4 images on (auto)"
+    add("--batch-statistics", metavar="WHEN", help=rule)
     add("--clip-norm", type=_optional(float), metavar="NORM", help="limit of the gradient's norm")
     add("--accumulate", type=int, metavar="N", help="batches of one step (1)")
     add("--validate-every", type=int, metavar="N", help="epochs between validations (1)")

@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, opening, options, recipe
+from zoo.cli import import_tensorflow, notes, opening, options, recipe
+from zoo.cli.values import parse_size
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -45,6 +46,12 @@ def add_parser(subparsers) -> None:
     options.add_weights(parser, default="default")
     options.add_output_stride(parser)
     options.add_settings(parser)
+    add("--tile", type=parse_size, metavar="HxW", help="validate large images through such windows")
+    add(
+        "--skip-damaged",
+        action="store_true",
+        help="decode every file first, leave out the samples that cannot be used, and list them",
+    )
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
     parser.set_defaults(run=run)
@@ -64,16 +71,20 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(chosen, training)
     with strategy.scope():
         model = _model(args, training, chosen)
-    history = train(
-        model,
-        training,
-        chosen,
-        validation=validation,
-        output=args.output,
-        strategy=strategy,
-        examples=args.examples,
-        report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
-    )
+    with notes.warnings_as_notes():
+        history = train(
+            model,
+            training,
+            chosen,
+            validation=validation,
+            output=args.output,
+            strategy=strategy,
+            examples=args.examples,
+            report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
+            tile=args.tile,
+            skip_damaged=args.skip_damaged,
+            note=notes.note,
+        )
     return _tell(args, history)
 
 
@@ -130,7 +141,7 @@ def _duration(seconds: float) -> str:
 def _tell(args: argparse.Namespace, history) -> int:
     """One line on how it ended; 130 where Ctrl-C ended it."""
     print(f"{history.stopped} at step {history.step}", end="")
-    if history.validation:
+    if history.best_step:
         best = args.output / "best.keras"
         print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
     print()

@@ -61,10 +61,19 @@ class StudentStepper:
         if distillation is not None:
             distillation.check(student.bridge.model)
         self.labels = label_set_of(student.bridge.model)
+        self._set_batch_statistics()
         tf.random.set_seed(settings.seed)
         self.optimizer = GroupedOptimizers(settings.optimizer, student.bridge)
         self.scale = LossScale()
         self._compiled = tf.function(self._update)
+
+    def _set_batch_statistics(self) -> None:
+        from zoo.compression.tf_layers import BatchNormalization
+
+        for module in self.network.submodules:
+            if isinstance(module, BatchNormalization):
+                module.batch_statistics = self.settings.batch_statistics
+                module.came_with_statistics()  # before a checkpoint of the run gives it others
 
     def parts(self) -> dict[str, object]:
         found = {id(v): v for v in self.network.weights}.values()

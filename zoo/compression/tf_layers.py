@@ -5,11 +5,14 @@ Importing this module loads tf_keras and TensorFlow Model Optimization.
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from zoo.compression.requirements import require
 from zoo.layers import dilated_conv2d, dilated_depthwise_conv2d, dilated_valid_conv2d
+from zoo.layers.normalization import are_initial, counts_of, keeps_statistics
 
 tf_keras = require("tf_keras")
 tfmot = require("tensorflow_model_optimization")
@@ -157,8 +160,11 @@ class BatchNormalization(tf_keras.layers.Layer):
     """Batch normalization of the last axis as Keras 3 computes it, fused while training.
 
     The moving variance is the biased one, and a small epsilon is used as it is; tf_keras' own layer differs
-    in both.
+    in both. Where moving statistics are kept in training is as in `zoo.layers.FusedBatchNormalization`.
     """
+
+    batch_statistics = "auto"
+    _came_with_statistics: bool | None = None
 
     def __init__(self, *, momentum, epsilon, center=True, scale=True, **kwargs):
         super().__init__(**kwargs)
@@ -174,10 +180,36 @@ class BatchNormalization(tf_keras.layers.Layer):
         self.built = True
 
     def call(self, inputs, training=None):
-        if not (is_training(training) and self.trainable):
-            return tf.nn.batch_normalization(
-                inputs, self.moving_mean, self.moving_variance, self.beta, self.gamma, self.epsilon
+        kept = self._keeps_statistics(inputs) if is_training(training) and self.trainable else True
+        own = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
+        if kept is True:
+            return tf.nn.batch_normalization(inputs, *own, self.beta, self.gamma, self.epsilon)
+        if kept is False:
+            x, mean, variance = self._normalized(inputs)
+        else:
+            scaled = functools.partial(tf.nn.batch_normalization, inputs, *own)
+            x, mean, variance = tf.cond(
+                kept,
+                lambda: (scaled(self.beta, self.gamma, self.epsilon), *own),
+                lambda: self._normalized(inputs),
             )
+        for moving, new, old in ((self.moving_mean, mean, own[0]), (self.moving_variance, variance, own[1])):
+            moved = old * self.momentum + new * (1.0 - self.momentum)
+            moving.assign(moved if kept is False else tf.where(kept, old, moved))
+        return x
+
+    def came_with_statistics(self) -> bool:
+        """Whether the moving statistics were not the initial ones when this was asked first."""
+        if self._came_with_statistics is None:
+            self._came_with_statistics = not are_initial(self.moving_mean, self.moving_variance)
+        return self._came_with_statistics
+
+    def _keeps_statistics(self, inputs):
+        rule = self.batch_statistics if self.came_with_statistics() else "always"
+        counts = counts_of(inputs, axis=-1, synchronized=False)
+        return keeps_statistics(*counts, rule="never" if self.batch_statistics == "never" else rule)
+
+    def _normalized(self, inputs):
         flat = inputs if inputs.shape.rank == 4 else inputs[:, tf.newaxis, tf.newaxis]
         channels = inputs.shape[-1]
         fused = tf.raw_ops.FusedBatchNormV3(
@@ -191,9 +223,7 @@ class BatchNormalization(tf_keras.layers.Layer):
         )
         count = tf.cast(tf.reduce_prod(tf.shape(flat)[:3]), tf.float32)
         biased = fused.batch_variance * ((count - 1.0) / count)
-        for moving, value in ((self.moving_mean, fused.batch_mean), (self.moving_variance, biased)):
-            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
-        return tf.reshape(fused.y, tf.shape(inputs))
+        return tf.reshape(fused.y, tf.shape(inputs)), fused.batch_mean, biased
 
     def compute_output_shape(self, input_shape):
         return tf.TensorShape(input_shape)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.datasets.augmentation import Augmentation
-    from zoo.datasets.checking import DatasetReport, Problem, SplitReport, check
+    from zoo.datasets.checking import DatasetReport, SplitReport, check
     from zoo.datasets.dataset import Dataset
     from zoo.datasets.listing import Layout, Listing
     from zoo.datasets.readers import KINDS, LAYOUTS, open_dataset
+    from zoo.datasets.reading import Reading
+    from zoo.datasets.scan import Problem
     from zoo.datasets.shrunk import Shrunk, shrink
     from zoo.datasets.stream import batches
 
@@ -25,7 +27,8 @@ _HOMES = {
     "LAYOUTS": "zoo.datasets.readers",
     "Layout": "zoo.datasets.listing",
     "Listing": "zoo.datasets.listing",
-    "Problem": "zoo.datasets.checking",
+    "Problem": "zoo.datasets.scan",
+    "Reading": "zoo.datasets.reading",
     "Shrunk": "zoo.datasets.shrunk",
     "SplitReport": "zoo.datasets.checking",
     "batches": "zoo.datasets.stream",
@@ -43,6 +46,7 @@ __all__ = [
     "Layout",
     "Listing",
     "Problem",
+    "Reading",
     "Shrunk",
     "SplitReport",
     "batches",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +13,16 @@ import numpy as np
 
 from zoo.datasets import readers
 from zoo.datasets.cityscapes import LAST_ID
-from zoo.datasets.dataset import INVALID, Dataset, describe_values, size_of
-from zoo.errors import InputError, ZooError
-from zoo.images import read_image
+from zoo.datasets.dataset import INVALID, Dataset, describe_values
+from zoo.datasets.listing import Unpaired
+from zoo.datasets.reading import Reading
+from zoo.datasets.scan import BOTH, Problem, Scan, scan
+from zoo.errors import InputError
+from zoo.files import check_local
 from zoo.labels import CITYSCAPES19, LabelSet, numbered
 
 _MOST_CLASSES = 255
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: which file, what kind of problem, and a message."""
-
-    path: Path
-    kind: str  # "missing", "unreadable", "size", "values" or "ids"
-    message: str
+_MOST_UNNAMED = 64  # classes that are counted from the masks; beyond, it is noise as likely
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,7 @@ class SplitReport:
         problems: What is wrong, in the order of the files.
         pixels: Number of labelled pixels of each class, over the masks that could be read.
         ignored: Number of pixels with the ignore label.
+        turned: Images that their EXIF orientation turns.
     """
 
     split: str
@@ -47,6 +43,11 @@ class SplitReport:
     problems: tuple[Problem, ...]
     pixels: tuple[int, ...]
     ignored: int
+    turned: tuple[Path, ...] = ()
+
+    def absent(self, label_set: LabelSet) -> tuple[str, ...]:
+        """Names of the classes without a single pixel."""
+        return tuple(name for name, count in zip(label_set.names, self.pixels, strict=True) if not count)
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -96,6 +97,9 @@ def check(
     splits: Iterable[str] | None = None,
     classes: readers.Classes | None = None,
     masks: str | os.PathLike | None = None,
+    mapping: Mapping[int, int | str] | None = None,
+    binary: bool = False,
+    reading: Reading | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> DatasetReport:
     """Read every file of a data set and tell what is wrong.
@@ -111,6 +115,9 @@ def check(
         classes: For ``folder``, as for `zoo.datasets.open_dataset`. If there are none, the largest value that
             occurs gives their number, and every value below 255 counts as a class.
         masks: For ``folder``, as for `zoo.datasets.open_dataset`.
+        mapping: As for `zoo.datasets.open_dataset`.
+        binary: As for `zoo.datasets.open_dataset`.
+        reading: As for `zoo.datasets.open_dataset`.
         progress: Wraps the iteration over the samples of each split, to show how far it is.
 
     Returns:
@@ -119,7 +126,7 @@ def check(
     Raises:
         InputError: The folder, kind, split or classes cannot be used at all.
     """
-    data = Path(data)
+    data = check_local(data)
     kind = readers.detect_kind(data) if kind is None and masks is None else kind or "folder"
     known = readers.splits_of(kind, data)
     if splits is None:
@@ -127,92 +134,112 @@ def check(
         splits = (known[:-1] if _has_lists(data, known) else known[-1:]) if everything else known
     # Without a split the reader says that none was found.
     names = tuple(dict.fromkeys(splits)) or ("train",)
-    counted = kind == "folder" and classes is None and not (data / "classes.txt").is_file()
+    named = classes is not None or binary or (data / "classes.txt").is_file()
+    counted = kind == "folder" and not named
     given = _MOST_CLASSES if counted else classes
+    how = {"mapping": mapping, "binary": binary, "reading": reading}
     scans = []
     for name in names:
-        listing = readers.list_files(kind, data, split=name, classes=given, masks=masks)
-        read = listing.dataset.read_values
-        scans.append((listing, [_scan(pair, read) for pair in progress(listing.dataset.pairs)]))
+        listing = readers.list_files(kind, data, split=name, classes=given, masks=masks, **how)
+        scans.append((listing, scan(listing.dataset, progress=progress)))
     datasets = [listing.dataset for listing, _ in scans]
     if counted:
         labels = numbered(_largest(scan for _, found in scans for scan in found) + 1)
         datasets = [dataclasses.replace(dataset, label_set=labels) for dataset in datasets]
-    reports = tuple(
-        _report(dataset, listing.unpaired, found)
+    reports = [
+        report_of(dataset, found, listing.unpaired)
         for dataset, (listing, found) in zip(datasets, scans, strict=True)
-    )
+    ]
+    if counted:
+        everything = [one for _, found in scans for one in found]
+        problem = _unnamed_problem(everything, Path(masks or data / "masks"))
+        if problem is not None:
+            reports[0] = dataclasses.replace(reports[0], problems=(*reports[0].problems, problem))
     if not any(report.samples or report.problems for report in reports):
         raise InputError(f"{data}: there are no samples in {', '.join(names)}")
-    return DatasetReport(kind, data, datasets[0].label_set, reports)
+    return DatasetReport(kind, data, datasets[0].label_set, tuple(reports))
 
 
-# --- reading ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Scan:
-    """Problems of one pair, and how often each of the 256 values occurs in its mask, if it can be read."""
-
-    mask_path: Path
-    problems: tuple[Problem, ...]
-    histogram: np.ndarray | None
-
-
-def _scan(pair: tuple[Path, Path], read_values: Callable) -> _Scan:
-    problems: list[Problem] = []
-    image = _read(read_image, pair[0], problems)
-    mask = _read(read_values, pair[1], problems)
-    if image is not None and mask is not None and image.shape[:2] != mask.shape:
-        message = f"{size_of(mask)} pixels, but its image has {size_of(image)}"
-        problems.append(Problem(pair[1], "size", message))
-    histogram = None if mask is None else np.bincount(mask.ravel(), minlength=256)
-    return _Scan(pair[1], tuple(problems), histogram)
-
-
-def _read(read: Callable, path: Path, problems: list[Problem]) -> np.ndarray | None:
-    try:
-        return read(path)
-    except ZooError as error:
-        kind = "unreadable" if path.exists() else "missing"
-        problems.append(Problem(path, kind, str(error).removeprefix(f"{path}: ")))
-        return None
+# --- judging ------------------------------------------------------------------------------------
 
 
 def _has_lists(data: Path, names: Iterable[str]) -> bool:
     return any((data / f"{name}.txt").is_file() for name in names)
 
 
-def _largest(scans: Iterable[_Scan]) -> int:
+def _largest(scans: Iterable[Scan]) -> int:
     """The largest value below 255 in any mask, 0 if there is none."""
     found = [np.flatnonzero(s.histogram[:_MOST_CLASSES]) for s in scans if s.histogram is not None]
     return max((int(values[-1]) for values in found if values.size), default=0)
 
 
-# --- judging ------------------------------------------------------------------------------------
-
-
-def _report(dataset: Dataset, unpaired: Iterable, scans: list[_Scan]) -> SplitReport:
+def report_of(dataset: Dataset, scans: Sequence[Scan], unpaired: Iterable[Unpaired] = ()) -> SplitReport:
+    """What the scans of a data set's pairs say of all of it."""
     values = dataset.values()
     problems = [Problem(path, "missing", message) for path, message in unpaired]
     total = np.zeros(256, np.int64)
-    for scan in scans:
-        problems += scan.problems
-        if scan.histogram is None:
-            continue
-        total += scan.histogram
-        found = np.flatnonzero((scan.histogram > 0) & (values == INVALID))
-        if found.size:
-            problems.append(_value_problem(dataset, scan.mask_path, found))
-    if scans and dataset.ids and _look_like_train_ids(total):
-        message = "files of label ids hold trainIds: no value from 19 to 33 occurs in any, but 255 does"
-        problems.append(Problem(scans[0].mask_path.parent, "ids", message))
-    if scans and dataset.name == "folder" and np.flatnonzero(total).tolist() == [0, 255]:
-        message = "the masks hold 0 and 255 only, and 255 is ignored; write a second class as 1"
-        problems.append(Problem(scans[0].mask_path.parent, "values", message))
+    for one in scans:
+        problems += problems_of(dataset, one, values)
+        if one.histogram is not None:
+            total += one.histogram
     pixels = [int(total[values == label].sum()) for label in range(len(dataset.label_set))]
     ignored = int(total[values == dataset.label_set.ignore_label].sum())
-    return SplitReport(dataset.split, len(dataset), tuple(problems), tuple(pixels), ignored)
+    if scans:
+        folder = scans[0].mask_path.parent
+        problems += [Problem(folder, *found) for found in _of_all(dataset, scans, total, sum(pixels))]
+    turned = tuple(one.image_path for one in scans if one.fits is not None)
+    return SplitReport(dataset.split, len(dataset), tuple(problems), tuple(pixels), ignored, turned)
+
+
+def problems_of(dataset: Dataset, one: Scan, values: np.ndarray) -> list[Problem]:
+    """What is wrong with one pair; `values` are those of the data set."""
+    problems = list(one.problems)
+    if one.histogram is not None:
+        found = np.flatnonzero((one.histogram > 0) & (values == INVALID))
+        if found.size:
+            problems.append(_value_problem(dataset, one.mask_path, found))
+    return problems
+
+
+def _of_all(
+    dataset: Dataset, scans: Sequence[Scan], total: np.ndarray, counted: int
+) -> Iterator[tuple[str, str]]:
+    """Kind and message of what is wrong with all masks together."""
+    found = np.flatnonzero(total).tolist()
+    if dataset.ids and _look_like_train_ids(total):
+        yield "ids", "files of label ids hold trainIds: no value from 19 to 33 occurs in any, but 255 does"
+        return
+    ignored = dataset.values()[255] == dataset.label_set.ignore_label
+    if dataset.name == "folder" and found == [0, 255] and ignored:
+        yield (
+            "values",
+            "the masks hold 0 and 255 only, and 255 is ignored; write a second class as 1, or say --binary "
+            "or --map 255=1",
+        )
+    elif found and not counted and dataset.values()[found].min() != INVALID:
+        yield "values", f"no pixel counts: every mask holds nothing but ignored pixels (value {found[0]})"
+    both = [one.image_path for one in scans if one.fits == BOTH]
+    if both and dataset.reading.exif is None:
+        yield (
+            "exif",
+            f"{len(both)} images, such as {both[0].name}, turn by their EXIF orientation, and their masks "
+            "fit either way: say --exif apply or --exif raw",
+        )
+
+
+def _unnamed_problem(scans: Iterable[Scan], mask_folder: Path) -> Problem | None:
+    """Where no classes are named: that the masks' values do not look like numbers of classes."""
+    total = sum((s.histogram for s in scans if s.histogram is not None), np.zeros(256, np.int64))
+    found = np.flatnonzero(total[:_MOST_CLASSES])
+    if not found.size or (found.size == found[-1] + 1 and found.size <= _MOST_UNNAMED):
+        return None
+    if np.flatnonzero(total).tolist() in ([0, _MOST_CLASSES], [0, 1, _MOST_CLASSES]):
+        return None
+    message = (
+        f"the classes are not known, and the masks hold {found.size} different values up to {found[-1]}: "
+        "give --classes; where there are fewer classes, the masks went through a lossy format or smoothing"
+    )
+    return Problem(mask_folder, "classes", message)
 
 
 def _value_problem(dataset: Dataset, path: Path, found: np.ndarray) -> Problem:
@@ -238,6 +265,7 @@ def _split_document(split: SplitReport, label_set: LabelSet) -> dict:
         ],
         "pixels": dict(zip(names, split.pixels, strict=True)),
         "ignored_pixels": split.ignored,
+        "turned_by_exif": [str(path) for path in split.turned],
         "shares": dict(zip(names, split.shares, strict=True)),
         "weights": dict(zip(names, split.weights, strict=True)),
     }

@@ -16,6 +16,7 @@ from zoo.labels import LabelSet
 
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")
 CLASS_FILE = "classes.txt"
+_COUNT = "2 to 255 classes (for one thing to find: background and your class)"
 _LISTS = ("train", "val", "test")
 
 
@@ -73,15 +74,15 @@ def label_set(root: Path, classes: int | str | os.PathLike | Sequence[str] | Lab
                 f"{root}: the classes are not known; give names, a number, or {CLASS_FILE} there"
             )
     if isinstance(classes, int):
-        if isinstance(classes, bool) or not 1 <= classes <= 255:
-            raise InputError(f"there can be 1 to 255 classes, not {classes}")
+        if isinstance(classes, bool) or not 2 <= classes <= 255:
+            raise InputError(f"there can be {_COUNT}, not {classes}")
         return labels.numbered(classes)
     source = "classes"
     if isinstance(classes, str | os.PathLike):
         source, classes = os.fspath(classes), read_lines(Path(classes))
     names = [str(name) for name in classes]
-    if not 1 <= len(names) <= 255:
-        raise InputError(f"{source}: there can be 1 to 255 classes, not {len(names)}")
+    if not 2 <= len(names) <= 255:
+        raise InputError(f"{source}: there can be {_COUNT}, not {len(names)}")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{source}: class names occur twice: {', '.join(repeated)}")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from zoo.datasets.dataset import Dataset
 from zoo.errors import InputError
+from zoo.files import check_local
 
 # A file without a partner, and a message about it.
 Unpaired = tuple[Path, str]
@@ -34,6 +35,7 @@ class Listing:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that are not empty, without the white space around them."""
+    check_local(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 
 from zoo.datasets import camvid, camvid_original, cityscapes, folder, voc2012
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.listing import Layout, Listing
+from zoo.datasets.reading import Reading, remapped, two_classes
 from zoo.errors import InputError
+from zoo.files import check_local
 from zoo.labels import LabelSet
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -33,6 +35,9 @@ def open_dataset(
     masks: str | os.PathLike | None = None,
     validation_share: float = 0.2,
     seed: int = 0,
+    mapping: Mapping[int, int | str] | None = None,
+    binary: bool = False,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Open one split of a data set; files are listed now and read later.
 
@@ -55,6 +60,10 @@ def open_dataset(
         masks: For ``folder``: folder of the masks, where it is not ``masks`` in `data`.
         validation_share: For ``folder`` without lists: share of the samples in ``"val"``, between 0 and 1.
         seed: For ``folder`` without lists: chooses them.
+        mapping: Class, by index or name, or ``"ignore"``, of some values of the masks, such as ``{255: 1}``.
+        binary: Whether masks are black and white: 0 is the first class, 255 (or 1) the second, nothing else
+            occurs. For ``folder`` without classes they are named background and object.
+        reading: What is said about files that can be read in more than one way; see `Reading`.
 
     Returns:
         The data set; every file exists and has its partner.
@@ -71,6 +80,9 @@ def open_dataset(
         masks=masks,
         validation_share=validation_share,
         seed=seed,
+        mapping=mapping,
+        binary=binary,
+        reading=reading,
     )
     problems = listing.missing()
     if problems:
@@ -91,29 +103,46 @@ def list_files(
     masks: str | os.PathLike | None = None,
     validation_share: float = 0.2,
     seed: int = 0,
+    mapping: Mapping[int, int | str] | None = None,
+    binary: bool = False,
+    reading: Reading | None = None,
 ) -> Listing:
     """The files of a split, missing ones included; arguments as for `open_dataset`."""
-    module, root = layout(kind), Path(data)
+    module, root = layout(kind), check_local(data)
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     if module is folder:
-        return folder.list_split(
+        if binary and classes is None and not (root / folder.CLASS_FILE).is_file():
+            classes = two_classes()
+        listing = folder.list_split(
             root,
             split,
             classes=classes,
-            masks=None if masks is None else Path(masks),
+            masks=None if masks is None else check_local(masks),
             validation_share=validation_share,
             seed=seed,
         )
-    for name, value in (("classes", classes), ("masks", masks)):
-        if value is not None:
-            raise InputError(f"{name} is an option of the kind 'folder', {kind!r} has its own")
-    return module.list_split(root, split)
+    else:
+        for name, value in (("classes", classes), ("masks", masks)):
+            if value is not None:
+                raise InputError(f"{name} is an option of the kind 'folder', {kind!r} has its own")
+        listing = module.list_split(root, split)
+    return _said(listing, mapping=mapping, binary=binary, reading=reading)
+
+
+def _said(
+    listing: Listing, *, mapping: Mapping[int, int | str] | None, binary: bool, reading: Reading | None
+) -> Listing:
+    """The listing under what the caller says of its files."""
+    dataset = listing.dataset
+    table = remapped(dataset.values(), dataset.label_set, mapping=mapping, binary=binary)
+    changes = ({} if table is None else {"table": table}) | ({} if reading is None else {"reading": reading})
+    return replace(listing, dataset=replace(dataset, **changes)) if changes else listing
 
 
 def splits_of(kind: str, data: str | os.PathLike) -> tuple[str, ...]:
     """Splits that can be opened in a folder; `InputError` if there are none."""
-    return layout(kind).splits(Path(data))
+    return layout(kind).splits(check_local(data))
 
 
 def layout(kind: str) -> Layout:
@@ -126,7 +155,7 @@ def layout(kind: str) -> Layout:
 
 def detect_kind(data: str | os.PathLike) -> str:
     """The kind whose layout a folder has; `InputError` if it has none."""
-    root = Path(data)
+    root = check_local(data)
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     for kind, module in LAYOUTS.items():

@@ -21,9 +21,9 @@ class Shrunk(Dataset):
 
     limit: tuple[int, int]
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """One sample as `Dataset.read` gives it, at its smaller size."""
-        image, mask = super().read(index)
+    def read_bytes(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """One sample as `Dataset.read_bytes` gives it, at its smaller size."""
+        image, mask = super().read_bytes(index)
         height, width = self._size(mask.shape)
         if (height, width) == mask.shape:
             return image, mask

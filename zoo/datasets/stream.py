@@ -16,7 +16,8 @@ import tensorflow as tf
 from zoo.datasets.augmentation import Augmentation
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.shutdown import GATE
-from zoo.datasets.transform import transform
+from zoo.datasets.transform import Window, drawn, transform
+from zoo.datasets.window import cut
 from zoo.errors import InputError
 
 FILL = (123.675, 116.28, 103.53)  # ImageNet's mean colour, which torchvision's normalization maps to 0
@@ -61,7 +62,9 @@ def batches(
 
     Returns:
         Dataset of ``(batch, height, width, 3)`` float32 images, RGB in 0…255, and ``(batch, height, width)``
-        int32 masks. A file that cannot be read ends the iteration with a TensorFlow error that names it.
+        int32 masks. Of a large image no more than the part under the crop is kept: a sample that is prepared
+        takes up to 16 bytes for each pixel of its file until then. A file that cannot be read ends the
+        iteration with a TensorFlow error that names it.
 
     Raises:
         InputError: An option that cannot be used; see above.
@@ -77,14 +80,23 @@ def batches(
     if part[1] != batch_size and not drop_remainder and repeat is not None:
         raise InputError("shards need full batches: drop_remainder=True, or repeat=None")
     key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
-    load = _loader(dataset, epoch_size, shuffle=shuffle, seed=seed, cache=cache)
+    locate = _locator(len(dataset), epoch_size, shuffle=shuffle, seed=seed)
+    load = _loader(dataset, cut=functools.partial(cut, crop=crop, augment=augment), cache=cache)
     ignore = dataset.label_set.ignore_label
 
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        index, image, mask = load(number)
+        index = locate(number)
         changes = _fold(_fold(key, number // epoch_size), index)
+        image, mask, size, origin = load(index, drawn(changes))
         image, mask = transform(
-            image, mask, crop=crop, augment=augment, key=changes, fill=fill, ignore_label=ignore
+            image,
+            mask,
+            crop=crop,
+            augment=augment,
+            key=changes,
+            fill=fill,
+            ignore_label=ignore,
+            window=Window(size, origin),
         )
         shape = crop or (None, None)
         return tf.ensure_shape(image, (*shape, 3)), tf.ensure_shape(mask, shape)
@@ -143,37 +155,42 @@ def _options() -> tf.data.Options:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _loader(
-    dataset: Dataset, epoch_size: int, *, shuffle: bool, seed: int, cache: bool
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Number in the stream → index of the sample, decoded image and mask.
-
-    Pillow decodes, which reads the palette positions of a mask as they are.
-    """
-    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-    size = len(dataset)
+def _locator(size: int, epoch_size: int, *, shuffle: bool, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Number in the stream → index of the sample."""
 
     @functools.lru_cache(maxsize=4)
     def order(epoch: int) -> np.ndarray:
         return epoch_order(size, seed=seed, epoch=epoch) if shuffle else np.arange(size)
 
     @GATE.guarded
-    def read(number: np.ndarray) -> tuple[np.int64, np.ndarray, np.ndarray]:
+    def find(number: np.ndarray) -> np.int64:
         epoch, position = divmod(int(number), epoch_size)
-        index = int(order(epoch)[position])
-        found = kept.get(index)
-        if found is None:
-            image, mask = dataset.read(index)
-            found = image, mask.astype(np.uint8)
-            if cache:
-                kept[index] = found
-        return np.int64(index), *found
+        return np.int64(order(epoch)[position])
 
-    def load(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        types = [tf.int64, tf.uint8, tf.uint8]
-        index, image, mask = tf.numpy_function(read, [number], types, stateful=False)
+    return lambda number: tf.ensure_shape(tf.numpy_function(find, [number], tf.int64, stateful=False), ())
+
+
+def _loader(dataset: Dataset, *, cut: Callable, cache: bool) -> Callable[[tf.Tensor, tf.Tensor], tuple]:
+    """Index of a sample and its draws → the part of image and mask that is needed, whole size, and origin.
+
+    Pillow decodes, which reads the palette positions of a mask as they are.
+    """
+    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    @GATE.guarded
+    def read(number: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, ...]:
+        index = int(number)
+        found = kept.get(index) or dataset.read_bytes(index)
+        if cache:
+            kept[index] = found
+        return cut(*found, draws=draws)
+
+    def load(index: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        types = [tf.uint8, tf.uint8, tf.int32, tf.int32]
+        image, mask, size, origin = tf.numpy_function(read, [index, draws], types, stateful=False)
         mask = tf.cast(tf.ensure_shape(mask, (None, None)), tf.int32)
-        return tf.ensure_shape(index, ()), tf.ensure_shape(image, (None, None, 3)), mask
+        image = tf.ensure_shape(image, (None, None, 3))
+        return image, mask, tf.ensure_shape(size, (2,)), tf.ensure_shape(origin, (2,))
 
     return load
 

@@ -6,6 +6,7 @@ Scale and crop are one resampling of the crop's pixels only: a large image at a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -14,6 +15,18 @@ from zoo.datasets.augmentation import Augmentation
 # ITU-R BT.601, the grey of `tf.image.rgb_to_grayscale`.
 _GREY = (0.2989, 0.587, 0.114)
 _DRAWS = 8
+
+
+class Window(NamedTuple):
+    """The part of an image that is at hand: height and width of the whole; row and column where it begins."""
+
+    size: tf.Tensor
+    origin: tf.Tensor
+
+
+def drawn(key: tf.Tensor) -> tf.Tensor:
+    """The random numbers of a sample, uniform in 0…1: mirroring, scale, two of the place, four of colours."""
+    return tf.random.stateless_uniform([_DRAWS], key, alg="philox")
 
 
 def transform(
@@ -25,6 +38,7 @@ def transform(
     key: tf.Tensor,
     fill: Sequence[float],
     ignore_label: int | None,
+    window: Window | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Crop and change one sample.
 
@@ -37,22 +51,26 @@ def transform(
         key: Shape (2,) integers; the same key makes the same changes on every machine and in every order.
         fill: Colour of padded pixels, RGB in 0…255.
         ignore_label: Label of padded pixels.
+        window: Where image and mask are mirrored already and only a part, see `zoo.datasets.window.cut`.
 
     Returns:
         Image, float32 in 0…255, and mask, int32, of the size of the crop.
     """
-    draws = tf.random.stateless_uniform([_DRAWS], key, alg="philox")
-    if augment is not None and augment.flip:
-        mirrored = draws[0] < 0.5
-        image = tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
-        mask = tf.cond(mirrored, lambda: tf.reverse(mask, [1]), lambda: mask)
+    draws = drawn(key)
+    if window is None:
+        window = Window(tf.shape(mask), tf.constant([0, 0]))
+        if augment is not None and augment.flip:
+            mirrored = draws[0] < 0.5
+            image = tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
+            mask = tf.cond(mirrored, lambda: tf.reverse(mask, [1]), lambda: mask)
     inside = tf.ones_like(mask, tf.bool)
     if crop is None:
         image = tf.cast(image, tf.float32)
     else:
-        scaled, offset = _placement(tf.shape(mask), crop, augment=augment, draws=draws)
-        image = _resampled(image, crop, scaled=scaled, offset=offset)
-        mask, inside = _nearest(mask, crop, scaled=scaled, offset=offset, ignore_label=ignore_label)
+        scaled, offset = _placement(window.size, crop, augment=augment, draws=draws)
+        where = {"window": window, "scaled": scaled, "offset": offset}
+        image = _resampled(image, crop, **where)
+        mask, inside = _nearest(mask, crop, ignore_label=ignore_label, **where)
     if augment is not None and augment.color:
         image = _recolored(image, inside, augment, draws)
     if crop is not None:
@@ -75,13 +93,18 @@ def _placement(
     return scaled, tf.sign(room) * tf.minimum(steps, tf.abs(room))
 
 
-def _resampled(image: tf.Tensor, crop: tuple[int, int], *, scaled: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+def _resampled(
+    image: tf.Tensor, crop: tuple[int, int], *, window: Window, scaled: tf.Tensor, offset: tf.Tensor
+) -> tf.Tensor:
     """Bilinear, antialiased where it shrinks; pixel centres at i + ½."""
+    # Of 64 bits, since two large numbers nearly cancel far from the image's corner.
+    factor = tf.cast(scaled, tf.float64) / tf.cast(window.size, tf.float64)
+    begins = tf.cast(offset, tf.float64) + tf.cast(window.origin, tf.float64) * factor
     image = tf.raw_ops.ScaleAndTranslate(
         images=image[tf.newaxis],
         size=crop,
-        scale=tf.cast(scaled, tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32),
-        translation=tf.cast(offset, tf.float32),
+        scale=tf.cast(scaled, tf.float32) / tf.cast(window.size, tf.float32),
+        translation=tf.cast(begins, tf.float32),
         kernel_type="triangle",
         antialias=True,
     )[0]
@@ -92,19 +115,22 @@ def _nearest(
     mask: tf.Tensor,
     crop: tuple[int, int],
     *,
+    window: Window,
     scaled: tf.Tensor,
     offset: tf.Tensor,
     ignore_label: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The label under each pixel's centre, and where there is one."""
-    size, scaled, offset = (tf.cast(x, tf.int64) for x in (tf.shape(mask), scaled, offset))
+    numbers = (window.size, window.origin, scaled, offset)
+    size, origin, scaled, offset = (tf.cast(x, tf.int64) for x in numbers)
+    present = tf.shape(mask, tf.int64)
     indices, valid = [], []
     for axis in range(2):
         # (i + ½) · size / scaled in whole numbers: exact where a centre lies between two labels.
         places = tf.range(crop[axis], dtype=tf.int64) - offset[axis]
         index = (2 * places + 1) * size[axis] // (2 * scaled[axis])
         valid.append((index >= 0) & (index < size[axis]))
-        indices.append(tf.clip_by_value(index, 0, size[axis] - 1))
+        indices.append(tf.clip_by_value(index - origin[axis], 0, present[axis] - 1))
     inside = valid[0][:, tf.newaxis] & valid[1]
     mask = tf.gather(tf.gather(mask, indices[0]), indices[1], axis=1)
     return tf.where(inside, mask, ignore_label), inside

@@ -20,7 +20,7 @@ from zoo.dilation.coverage import coverage
 from zoo.dilation.model import ModelCoverage, analyse
 from zoo.dilation.rules import check, suggest
 from zoo.errors import InputError
-from zoo.files import written_whole
+from zoo.files import check_local, written_whole
 
 FORMATS = ("png", "svg", "pdf")
 HOLE = "#E69F00"
@@ -90,7 +90,7 @@ def plot_model(
 
 def check_path(path: str | os.PathLike) -> Path:
     """Returns `path` if a picture can be written there, or raises `InputError`."""
-    path = Path(path)
+    path = check_local(path)
     if path.suffix.lower().lstrip(".") not in FORMATS:
         allowed = ", ".join(f".{name}" for name in FORMATS)
         raise InputError(f"a picture's suffix must be one of {allowed}; got {str(path)!r}")

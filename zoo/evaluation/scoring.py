@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from zoo.datasets.dataset import Dataset
+from zoo.datasets.examination import examine
 from zoo.errors import InputError
 from zoo.export.core.artifact_model import as_model
 from zoo.export.opening import Artifact, is_artifact, open_artifact
@@ -115,6 +118,7 @@ def evaluate(
     boundary: int = 3,
     keep_worst: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> Evaluation:
     """Compare the masks that a model finds with true ones, pixel by pixel at the size of the images.
 
@@ -130,13 +134,15 @@ def evaluate(
         boundary: Distance in pixels up to which a pixel counts as near a border.
         keep_worst: Keep the predicted masks of so many of the worst images.
         progress: Called as ``progress(done, total)`` after every image.
+        note: Called with a line on what should be known of a data set, such as a class without a pixel.
 
     Returns:
         Scores with the protocol that they were measured by.
 
     Raises:
         InputError: A model and data whose classes differ, no images, an image and a mask of different sizes,
-            a true value that is neither a class nor ignored, or an argument that cannot be used.
+            a true value that is neither a class nor ignored, a data set in which no pixel counts or of which
+            `zoo.datasets.check` finds something wrong, or an argument that cannot be used.
         FormatError: A damaged file.
     """
     if isinstance(boundary, bool) or not isinstance(boundary, int) or boundary < 1:
@@ -147,6 +153,8 @@ def evaluate(
     samples = data if hasattr(data, "label_set") else _Pairs(label_set_of(model), tuple(data))
     if not len(samples):
         raise InputError("nothing to evaluate: the data has no images")
+    if isinstance(samples, Dataset):
+        examine(samples, note=note)
     label_set = samples.label_set
     if ignore_label is not None:
         label_set = dataclasses.replace(label_set, ignore_label=ignore_label)

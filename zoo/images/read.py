@@ -8,12 +8,25 @@ import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
+from zoo.files import check_local
+from zoo.images.pixels import (
+    check_alpha,
+    check_bits,
+    check_exif,
+    check_mask_kind,
+    depth_of,
+    is_signed,
+    mask_values,
+    tiff_kind,
+    to_rgb,
+)
 
 SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 
@@ -24,9 +37,13 @@ _IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _ALWAYS_DECODED, _PIXELS_PER_BYTE = 50_000_000, 100
 # Lossy formats turn an index into its neighbours'.
 _MASK_FORMATS = ("PNG", "BMP", "TIFF")
+_ORIENTATION = 274
+_TURNING, _SIDEWAYS = range(2, 9), range(5, 9)
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike, *, exif: str = "apply", alpha: str | None = None, bits: int | None = None
+) -> np.ndarray:
     """The photograph in a file, as it is meant to be seen.
 
     The EXIF orientation is applied, transparent pixels are composited onto white, 16-bit grey is scaled to
@@ -34,66 +51,89 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
     Args:
         path: JPEG, PNG, BMP, WebP, TIFF or GIF file.
+        exif: ``"raw"``: as stored, whatever the EXIF orientation says.
+        alpha: ``"white"`` composites onto white; ``"ignore"`` drops the fourth band; `None`: onto white where
+            the band looks like transparency.
+        bits: Of the values in a grey file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than
+            12.
 
     Returns:
         ``(height, width, 3)`` uint8, RGB.
 
     Raises:
-        InputError: There is no such file, or it is a folder.
-        FormatError: The file is empty, damaged, no image, or too large to be decoded safely.
+        InputError: There is no such file, it is a folder, or another argument.
+        FormatError: The file is empty, damaged, no image, or too large to be decoded safely; or it leaves
+            open what its fourth band or the upper bits of its values mean.
     """
+    check_exif(exif)
+    check_alpha(alpha)
+    check_bits(bits)
     with _opened(path, _IMAGE_FORMATS) as image:
         _check_claim(image, Path(path))
-        return np.asarray(to_rgb(_upright(image)))
+        depth = depth_of(image)
+        return np.asarray(to_rgb(_upright(image, exif), alpha=alpha, bits=bits, depth=depth))
 
 
-def read_mask(path: str | os.PathLike) -> np.ndarray:
+def read_mask(path: str | os.PathLike, *, exif: str = "apply") -> np.ndarray:
     """The class indices in a mask file: values of a grey file, palette positions of a palette file.
 
     Args:
         path: PNG, BMP or TIFF file with one channel. A 1-bit file holds the classes 0 and 1.
+        exif: As for `read_image`.
 
     Returns:
         ``(height, width)`` uint8.
 
     Raises:
         InputError: There is no such file, or it is a folder.
-        FormatError: The file is damaged, has colour channels, or an index above 255.
+        FormatError: The file is damaged, has colour channels, an index below 0 or above 255, or 0 as white.
     """
+    check_exif(exif)
     with _opened(path, _MASK_FORMATS) as image:
-        image = _upright(image)
+        check_mask_kind(image)
+        signed = is_signed(image)
+        image = _upright(image, exif)
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
             raise FormatError(f"a mask has one channel of class indices, this file has {image.mode} pixels")
-        mask = np.asarray(image)
-        if mask.size and mask.max() > 255:
-            raise FormatError(f"class indices go up to 255, this mask has {mask.max()}")
-        return mask.astype(np.uint8)
+        return mask_values(image, signed=signed)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow image as 8-bit RGB: alpha onto white, 16-bit grey scaled. Orientation is left alone.
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its image before any pixel is decoded.
+
+    Attributes:
+        stored: Height and width of the pixels as they are stored.
+        turned: Whether its EXIF orientation turns or mirrors it.
+        upright: Height and width once that is applied.
+    """
+
+    stored: tuple[int, int]
+    turned: bool
+    upright: tuple[int, int]
+
+
+def read_header(path: str | os.PathLike) -> Header:
+    """Size and orientation of an image or a mask.
 
     Raises:
-        FormatError: Values without a known range (32-bit numbers).
+        InputError: There is no such file, or it is a folder.
+        FormatError: No image, or a damaged header.
     """
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _scaled_grey(image).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+    with _opened(path, _IMAGE_FORMATS) as image:
+        stored = image.height, image.width
+        try:
+            orientation = image.getexif().get(_ORIENTATION, 1)
+        except Exception:  # damaged EXIF data turn nothing, see `_upright`
+            orientation = 1
+    upright = stored[::-1] if orientation in _SIDEWAYS else stored
+    return Header(stored, orientation in _TURNING, upright)
 
 
-def _scaled_grey(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion of these modes clips at 255: almost every pixel would become white.
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise FormatError("pixels are 32-bit numbers without a known range; save it with 8 or 16 bits")
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
-
-
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, exif: str) -> Image.Image:
     image.load()
+    if exif == "raw":
+        return image
     try:
         return ImageOps.exif_transpose(image)
     except Exception:
@@ -104,7 +144,7 @@ def _upright(image: Image.Image) -> Image.Image:
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """The opened file; whatever goes wrong inside becomes one line that names it."""
-    path = Path(path)
+    path = check_local(path)
     _check_file(path)
     try:
         with warnings.catch_warnings():
@@ -115,6 +155,11 @@ def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image
                 yield image
     except Image.UnidentifiedImageError:
         known = ", ".join(formats)
+        kind = tiff_kind(path)
+        if kind is not None:
+            raise FormatError(
+                f"{path}: a TIFF of {kind} is not read here; save it as 8-bit RGB or grey"
+            ) from None
         raise FormatError(f"{path}: not an image in a format that is read here ({known})") from None
     except Image.DecompressionBombError as error:
         raise FormatError(f"{path}: refused: {_line(error)}") from None
@@ -185,7 +230,7 @@ def find_images(patterns: Iterable[str | os.PathLike]) -> list[Path]:
 
 
 def _expand(pattern: str) -> list[Path]:
-    path = Path(pattern)
+    path = check_local(pattern)
     if path.is_dir():
         candidates, what = list(path.iterdir()), f"no image in the folder {pattern}"
     elif os.path.lexists(path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from zoo.errors import InputError, MismatchError
+from zoo.files import check_local
 from zoo.labels import LabelSet
 from zoo.layers.resize import set_source
 from zoo.models import registry
@@ -103,7 +104,7 @@ def _as_path(weights: str | Path) -> Path | None:
     is_path = isinstance(weights, Path) or "/" in text or "\\" in text or text.lower().endswith(known)
     if not is_path:
         return None
-    path = Path(weights).expanduser()
+    path = check_local(weights).expanduser()
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     return path

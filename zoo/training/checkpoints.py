@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.files import written_whole
+from zoo.files import check_local, written_whole
 from zoo.training.averaging import WeightAverage
 from zoo.training.step import LossScale
 
@@ -141,3 +141,17 @@ def write_model(model: keras.Model, path: Path) -> None:
     """Save a whole model so that `path` is, at every moment, a complete file or the one before it."""
     with written_whole(path) as part:
         model.save(part)
+
+
+def made_folder(output: Path | str) -> Path:
+    """The folder of a run, made if missing.
+
+    Raises:
+        InputError: A folder that cannot be made, or an address.
+    """
+    folder = check_local(output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
+    return folder

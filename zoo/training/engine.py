@@ -82,7 +82,8 @@ def fit(
     synchronized = strategy.num_replicas_in_sync > 1
     with ExitStack() as stack:
         flags = stack.enter_context(frozen(model, settings.freeze))
-        stack.enter_context(computing(model, precision=settings.precision, synchronized=synchronized))
+        modes = {"precision": settings.precision, "batch_statistics": settings.batch_statistics}
+        stack.enter_context(computing(model, synchronized=synchronized, **modes))
         stepper = KerasStepper(model, loss=loss, settings=settings, strategy=strategy, flags=flags)
         hooks = {"validate": validate, "output": output, "examples": examples, "report": report}
         return Loop(stepper, settings=settings, strategy=strategy, **hooks).run(batches)

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from zoo.errors import DivergedError, InputError, WorkerLostError
 from zoo.layers.resize import label_set_of
-from zoo.training.checkpoints import Checkpoints, RunState
+from zoo.training.checkpoints import Checkpoints, RunState, made_folder
+from zoo.training.feeding import DataError, Reading, reason_of
 from zoo.training.interruption import Interruption
 from zoo.training.records import Events, Row, Table, model_overlay
 from zoo.training.settings import History, Settings
@@ -65,7 +66,7 @@ class Loop:
         self.stepper, self.settings, self.strategy = stepper, settings, strategy
         self.validate, self.examples, self.report = validate, examples, report
         self.chief = is_chief(strategy)
-        self.folder = _made(output)
+        self.folder = None if output is None else made_folder(output)
         self.state, self.checkpoints = self._restored()
         stepper.scale = self.state.loss_scale()
         self.training, self.validation, self.events = self._records()
@@ -105,12 +106,14 @@ class Loop:
 
     def _stopped(self, batches: Batches) -> str:
         state, settings = self.state, self.settings
+        if self._epoch_ends() and state.step:
+            self._caught_up()
         if self._patience_over():
             return "early"
         if state.step >= settings.steps:
             return "finished"
         start = state.step * settings.accumulate
-        iterator = distributed_iterator(batches, strategy=self.strategy, start=start)
+        iterator = Reading(distributed_iterator(batches, strategy=self.strategy, start=start))
         with Interruption() as interruption, self._bar() as bar, self._naming_lost_workers():
             return self._loop(iterator, interruption, bar)
 
@@ -141,13 +144,14 @@ class Loop:
             bar.update()
             bar.set_postfix(loss=f"{result.loss:.4f}", refresh=False)
             images += settings.accumulate
-            epoch_ends = state.step % settings.epoch_steps == 0 or state.step == settings.steps
+            epoch_ends = self._epoch_ends()
             if epoch_ends:
                 self._log(result, batches_per_second=images / (time.perf_counter() - since))
-                self._validated()
+            # Before the validation, which may fail; what it finds stands in its table.
             if epoch_ends or result.stop or self._checkpoint_due():
                 self._save()
             if epoch_ends:
+                self._validated()
                 self._tell()
                 images, since = 0, time.perf_counter()
             if self._patience_over():
@@ -160,6 +164,12 @@ class Loop:
         state = self.state
         try:
             result = self.stepper.step(iterator, number=state.step, stop=stop)
+        except DataError as error:
+            if state.step:
+                self._save()
+            raise InputError(f"{error}{self._kept()}") from error
+        except tf.errors.InvalidArgumentError as error:
+            raise InputError(f"step {state.step + 1}: {reason_of(error)}") from error
         except StopIteration:
             raise InputError(
                 f"the data ended after {state.step} of {self.settings.steps} steps; repeat them"
@@ -188,6 +198,13 @@ class Loop:
             f"the {what} is not finite at step {self.state.step + 1}; try {named}, and check the data{kept}"
         )
 
+    def _kept(self) -> str:
+        step = self.state.step
+        return f"; {step} steps are saved in {self.folder / CHECKPOINTS}" if self.folder and step else ""
+
+    def _epoch_ends(self) -> bool:
+        return self.state.step % self.settings.epoch_steps == 0 or self.state.step == self.settings.steps
+
     def _checkpoint_due(self) -> bool:
         every = self.settings.checkpoint_steps
         return every is not None and self.state.step % every == 0
@@ -214,6 +231,16 @@ class Loop:
         values = {f"{group}/{name}": value for name, value in row.items() if name != "step"}
         self.events.scalars(values, step=row["step"])
 
+    def _caught_up(self) -> None:
+        """After a restart: the validation of the step that was saved, from its table, or made now."""
+        rows = self.validation.rows
+        if self.validate is None or self.folder is None:
+            return
+        if not rows or rows[-1]["step"] != self.state.step:
+            self._validated()
+        elif self.stepper.is_complete(self.state.step) and self.settings.monitor in rows[-1]:
+            self._counted(rows[-1][self.settings.monitor])
+
     def _validated(self) -> None:
         """Validate, and keep the model if it is the best so far."""
         if self.validate is None:
@@ -230,13 +257,19 @@ class Loop:
         self.validation.append(row)
         self._scalars("validation", row)
 
-    def _compare(self, model: keras.Model, score: float) -> None:
+    def _counted(self, score: float) -> bool:
+        """Whether a score is the best so far, which it then is."""
         state = self.state
         # Not `score > best`: the first score must win against NaN.
         if score <= state.best_score or math.isnan(score):
             state.stale += 1
-            return
+            return False
         state.best_score, state.best_step, state.stale = score, state.step, 0
+        return True
+
+    def _compare(self, model: keras.Model, score: float) -> None:
+        if not self._counted(score):
+            return
         if self.folder is not None and self.chief:
             self.stepper.write(model, self.folder / BEST)
 
@@ -261,14 +294,3 @@ def check_patience(settings: Settings, validate: Validate | None) -> None:
     """Raise an `InputError` where there is nothing that early stopping could go by."""
     if settings.patience is not None and validate is None:
         raise InputError("early stopping (patience) needs a validation")
-
-
-def _made(output: Path | str | None) -> Path | None:
-    if output is None:
-        return None
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
-    return folder

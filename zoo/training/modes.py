@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import keras
 
-from zoo.layers import BilinearUpsampling2D
+from zoo.layers import BilinearUpsampling2D, FusedBatchNormalization
 from zoo.layers.preprocessing import Normalize
 from zoo.layers.resize import Resize
 from zoo.training.precision import PRECISIONS, check_precision
@@ -17,7 +17,9 @@ _ALWAYS_FLOAT32 = (Normalize, Resize, BilinearUpsampling2D)
 
 
 @contextlib.contextmanager
-def computing(model: keras.Model, *, precision: str, synchronized: bool) -> Iterator[None]:
+def computing(
+    model: keras.Model, *, precision: str, synchronized: bool, batch_statistics: str = "auto"
+) -> Iterator[None]:
     """Within the context the model computes so; after it, its layers are as they were before.
 
     Variables are float32 throughout. What Keras traced of the model before, for ``predict`` and its like, it
@@ -27,6 +29,7 @@ def computing(model: keras.Model, *, precision: str, synchronized: bool) -> Iter
         model: A zoo model with float32 layers.
         precision: ``"float32"``, ``"float16"`` or ``"bfloat16"``; the logits are always float32.
         synchronized: Whether batch normalization uses the statistics of all replicas together.
+        batch_statistics: When it uses them at all; see `zoo.layers.FusedBatchNormalization`.
 
     Raises:
         InputError: An unknown precision.
@@ -39,15 +42,22 @@ def computing(model: keras.Model, *, precision: str, synchronized: bool) -> Iter
             layer.dtype_policy = policy
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = synchronized
+    norms = [layer for layer in model.layers if isinstance(layer, FusedBatchNormalization)]
+    rules = [layer.batch_statistics for layer in norms]
+    for layer in norms:
+        layer.came_with_statistics()  # before a checkpoint of the run gives it others
+        layer.batch_statistics = batch_statistics
     _forget_traces(model)
     try:
         yield
     finally:
-        _forget_traces(model)
         for layer, old_policy, old_flag in before:
             layer.dtype_policy = old_policy
             if old_flag is not None:
                 layer.synchronized = old_flag
+        for layer, rule in zip(norms, rules, strict=True):
+            layer.batch_statistics = rule
+        _forget_traces(model)
 
 
 def _forget_traces(model: keras.Model) -> None:

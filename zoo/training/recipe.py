@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import InputError
 from zoo.training.precision import check_precision
-from zoo.training.values import LARGEST, MOST_SEED, check_count, check_switch, checked_number, shown
+from zoo.training.values import (
+    LARGEST,
+    MOST_SEED,
+    check_batch_statistics,
+    check_count,
+    check_switch,
+    checked_number,
+    shown,
+)
 
 if TYPE_CHECKING:
     from zoo.datasets import Augmentation
@@ -59,6 +67,10 @@ class Recipe:
         backbone_factor: The backbone's learning rate over that of the head.
         average: Momentum of the moving average of the weights, or `None`.
         freeze: Parts that are not trained, such as ``"backbone"`` or ``"batch_norm"``.
+        batch_statistics: When batch normalization takes its statistics from the batch. ``"auto"``: not where
+            a batch has fewer than four images and the layer came with statistics, which are kept then;
+            accumulation does not make a batch larger. ``"always"``: of any batch, but never of a single
+            value. ``"never"``: it keeps those that it has. Scale and shift are trained in each case.
         clip_norm: Limit of the global norm of the gradient, or `None`.
         accumulate: Batches whose gradients make one step.
         validate_every: Epochs between validations.
@@ -86,6 +98,7 @@ class Recipe:
     backbone_factor: float = 1.0
     average: float | None = None
     freeze: tuple[str, ...] = ()
+    batch_statistics: str = "auto"
     clip_norm: float | None = None
     accumulate: int = 1
     validate_every: int = 1
@@ -110,6 +123,7 @@ class Recipe:
         if not isinstance(self.precision, str):
             raise InputError(f"precision must be a name such as float32, not {shown(self.precision)}")
         check_precision(self.precision)
+        check_batch_statistics(self.batch_statistics)
         object.__setattr__(self, "crop", _checked_crop(self.crop))
         object.__setattr__(self, "freeze", _checked_parts(self.freeze))
         object.__setattr__(self, "loss", MappingProxyType(_checked_terms(self.loss)))

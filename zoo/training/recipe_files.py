@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from zoo.errors import InputError
-from zoo.files import write_text
+from zoo.files import check_local, write_text
 
 SUFFIXES = (".json", ".yaml", ".yml")
 LARGEST = 1 << 16  # bytes; a recipe has less than one thousand
@@ -57,7 +57,7 @@ def read(path: Path) -> object:
 
 
 def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
+    suffix = check_local(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"a recipe is a file *{', *'.join(SUFFIXES)}, not {str(path)!r}")
     return suffix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import tensorflow as tf
 from zoo.datasets import Dataset, SplitReport
 from zoo.datasets import batches as stream
 from zoo.datasets.dataset import INVALID
+from zoo.datasets.examination import Note, examine, without_damaged
 from zoo.errors import InputError
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
-from zoo.training.checkpoints import write_model
+from zoo.training.checkpoints import made_folder, write_model
 from zoo.training.engine import fit
+from zoo.training.identity import check_identity, identity_of, write_identity
 from zoo.training.loop import Report, Validate
 from zoo.training.losses import (
     Dice,
@@ -53,12 +56,16 @@ def train(
     cache: bool = False,
     keep_final: bool = True,
     report: Report | None = None,
+    tile: int | tuple[int, int] | None = None,
+    skip_damaged: bool = False,
+    note: Note = warnings.warn,
 ) -> History:
     """Train a model on a data set; with an output folder, go on where an earlier run was stopped.
 
-    The folder receives what `zoo.training.fit` writes, ``recipe.json``, and at the end ``final.keras``: the
-    model without an auxiliary head. The same model, data and recipe give the same weights; on one device to
-    the bit, if TensorFlow's operations are deterministic.
+    Before the first step every mask is decoded and every image's header read. The folder receives what
+    `zoo.training.fit` writes, ``recipe.json``, ``run.json`` (what the run was begun with), and at the end
+    ``final.keras``: the model without an auxiliary head. The same model, data and recipe give the same
+    weights; on one device to the bit, if TensorFlow's operations are deterministic.
 
     Args:
         model: A zoo model with the classes of the data, built under the scope of `strategy`; it is trained in
@@ -75,34 +82,47 @@ def train(
         cache: Whether decoded images stay in memory, 4 bytes a pixel.
         keep_final: Whether ``final.keras`` is written.
         report: As for `zoo.training.fit`.
+        tile: Windows through which validation sees large images, as for `zoo.segment`.
+        skip_damaged: Whether every file is decoded first and samples that cannot be used are left out: of the
+            validation, and of training with the next usable sample in their place.
+        note: Called with a line on what should be known, such as a class without a pixel.
 
     Raises:
-        InputError: A model, data set, recipe or folder that do not go together.
+        InputError: A model, data set, recipe or folder that do not go together; data in which
+            `zoo.datasets.check` finds something wrong; a folder with the run of another model, data set or
+            recipe.
         DivergedError: A loss or gradient that is not finite.
         WorkerLostError: Another worker has ended.
     """
     _check(model, data, recipe, validation)
     strategy = strategy or tf.distribute.get_strategy()
     settings = settings_of(recipe, data)
+    folder = None if output is None else made_folder(output)
+    identity = None
+    if folder is not None:
+        identity = identity_of(model, data, validation, recipe)
+        check_identity(folder, identity, note=note)
+    data, validation = _examined(data, validation, skip_damaged=skip_damaged, note=note)
     if loss is None:
         with strategy.scope():
             loss = loss_of(recipe, data)
     chief = is_chief(strategy)
-    if chief:
-        write_recipe(recipe, output)
+    if chief and folder is not None:
+        recipe.save(folder / RECIPE)
+        write_identity(folder, identity)
     history = fit(
         model,
         batches_of(recipe, data, cache=cache),
         loss=loss,
         settings=settings,
         strategy=strategy,
-        validate=scorer(validation),
-        output=output,
+        validate=scorer(validation, tile=tile),
+        output=folder,
         examples=_drawn(validation, examples),
         report=report,
     )
-    if output is not None and keep_final and chief and history.stopped != "interrupted":
-        write_model(without_auxiliary(model), Path(output) / FINAL)
+    if folder is not None and keep_final and chief and history.stopped != "interrupted":
+        write_model(without_auxiliary(model), folder / FINAL)
     return history
 
 
@@ -130,6 +150,7 @@ def settings_of(recipe: Recipe, data: Dataset) -> Settings:
         average=recipe.average,
         freeze=recipe.freeze,
         precision=recipe.precision,
+        batch_statistics=recipe.batch_statistics,
         ignore_label=data.label_set.ignore_label,
         patience=recipe.patience,
         seed=recipe.seed,
@@ -197,29 +218,45 @@ def class_weights(data: Dataset) -> tuple[float, ...]:
     return SplitReport(data.split, len(data), (), pixels, 0).weights
 
 
-def scorer(validation: Dataset | None) -> Validate | None:
-    """What scores a model on a data set: ``miou`` and ``pixel_accuracy``; `None` without one."""
+def scorer(validation: Dataset | None, *, tile: int | tuple[int, int] | None = None) -> Validate | None:
+    """What scores a model on a data set: ``miou`` and ``pixel_accuracy``; `None` without one.
+
+    Args:
+        validation: To score on.
+        tile: Windows through which large images are seen.
+    """
     if validation is None:
         return None
     from zoo.evaluation.scoring import evaluate
 
     def score(model: keras.Model) -> dict[str, float]:
-        evaluation = evaluate(model, validation)
+        evaluation = evaluate(model, validation, tile=tile, note=_quiet)
         return {"miou": evaluation.mean_iou, "pixel_accuracy": evaluation.pixel_accuracy}
 
     return score
 
 
+def _quiet(message: str) -> None:
+    """For what was said before the first step."""
+
+
 def write_recipe(recipe: Recipe, output: Path | str | None) -> None:
     """Keep the recipe of a run in its folder, made if missing; nothing without one."""
-    if output is None:
-        return
-    folder = Path(output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
-    recipe.save(folder / RECIPE)
+    if output is not None:
+        recipe.save(made_folder(output) / RECIPE)
+
+
+def _examined(
+    data: Dataset, validation: Dataset | None, *, skip_damaged: bool, note: Note
+) -> tuple[Dataset, Dataset | None]:
+    """Both data sets once their files were looked at, without the damaged ones where that is asked for."""
+    if skip_damaged:
+        data = without_damaged(data, note=note, in_place=True)
+        validation = validation and without_damaged(validation, note=note, in_place=False)
+    examine(data, note=note, training=True)
+    if validation is not None:
+        examine(validation, note=note)
+    return data, validation
 
 
 def _check(model: keras.Model, data: Dataset, recipe: Recipe, validation: Dataset | None) -> None:

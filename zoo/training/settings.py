@@ -8,6 +8,7 @@ from zoo.errors import InputError
 from zoo.training.optimizer import OptimizerConfig
 from zoo.training.precision import check_precision
 from zoo.training.records import Row
+from zoo.training.values import check_batch_statistics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,9 @@ class Settings:
             model at the end then have the averaged weights.
         freeze: Parts that are not trained; see `zoo.training.optimizer.freeze`.
         precision: ``"float32"``, ``"float16"`` (with loss scaling) or ``"bfloat16"``.
+        batch_statistics: ``"auto"``: where a batch has fewer than four images, batch normalization that came
+            with statistics uses and keeps them; ``"always"``: it takes those of any batch, but never of a
+            single value; ``"never"``: it keeps its own. See `zoo.layers.FusedBatchNormalization`.
         ignore_label: Pixels of the masks that do not count, or `None`.
         monitor: Name of the validation score; larger is better.
         patience: Validations without a better score after which the run stops, or `None` for all steps.
@@ -44,6 +48,7 @@ class Settings:
     average: float | None = None
     freeze: tuple[str, ...] = ()
     precision: str = "float32"
+    batch_statistics: str = "auto"
     ignore_label: int | None = None
     monitor: str = "miou"
     patience: int | None = None
@@ -57,6 +62,7 @@ class Settings:
             if not (optional and value is None) and (not isinstance(value, int) or value < 1):
                 raise InputError(f"{name} must be a positive integer, not {value!r}")
         check_precision(self.precision)
+        check_batch_statistics(self.batch_statistics)
 
 
 @dataclass(frozen=True)

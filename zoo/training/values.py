@@ -10,6 +10,9 @@ from zoo.errors import InputError
 # What TensorFlow's integers hold, and more than any number here needs to be.
 MOST, MOST_SEED, LARGEST = 2**31 - 1, 2**32 - 1, 1e30
 
+# When batch normalization takes its statistics from the batch.
+BATCH_STATISTICS = ("auto", "always", "never")
+
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2
 
@@ -54,3 +57,9 @@ def check_switch(name: str, value: object) -> None:
     """Raise an `InputError` unless `value` is a boolean."""
     if not isinstance(value, bool):
         raise InputError(f"{name} must be true or false, not {shown(value)}")
+
+
+def check_batch_statistics(value: object) -> None:
+    """Raise an `InputError` unless `value` is one of `BATCH_STATISTICS`."""
+    if value not in BATCH_STATISTICS:
+        raise InputError(f"batch_statistics must be one of {', '.join(BATCH_STATISTICS)}, not {shown(value)}")

@@ -1,0 +1,31 @@
+"""Lines on standard error about what is no error and should be known."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+
+
+def note(message: object) -> None:
+    """A line on standard error about what should be known."""
+    print(f"zoo: note: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Within the context the zoo's own warnings are one line each, and each is told once."""
+    before, told = warnings.showwarning, set()
+
+    def show(message, category, filename, lineno, file=None, line=None) -> None:
+        if category is not UserWarning or f"{os.sep}zoo{os.sep}" not in filename:
+            before(message, category, filename, lineno, file, line)
+        elif str(message) not in told:
+            told.add(str(message))
+            note(message)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

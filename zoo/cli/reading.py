@@ -1,0 +1,43 @@
+"""Options that say how files are read where they can be read in more than one way."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """``--map``, ``--binary``, ``--exif``, ``--alpha`` and ``--bits``; see `reading_of`."""
+    add = parser.add_argument_group("files that can be read in more than one way").add_argument
+    add(
+        "--map",
+        action="append",
+        default=[],
+        type=parse_mapping,
+        metavar="VALUE=CLASS",
+        help="a value of the masks and its class, by number or name, or ignore; repeatable, as in 255=1",
+    )
+    add("--binary", action="store_true", help="black and white masks: 0 and 255 are two classes")
+    add(
+        "--exif",
+        choices=("apply", "raw"),
+        help="turn images by their EXIF orientation, or read them as stored",
+    )
+    add("--alpha", choices=("white", "ignore"), help="fourth band: transparency onto white, or left out")
+    add("--bits", type=int, metavar="N", help="depth of grey images in files of 16 bits, such as 12")
+
+
+def reading_of(args: argparse.Namespace) -> dict[str, object]:
+    """Options of `zoo.datasets.open_dataset` and `zoo.datasets.check` from those of `add_reading`."""
+    from zoo.datasets import Reading
+
+    reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits)
+    return {"mapping": dict(args.map), "binary": args.binary, "reading": reading}
+
+
+def parse_mapping(text: str) -> tuple[int, int | str]:
+    """``VALUE=CLASS``: a value of a mask, and a class by number or name, or ``ignore``."""
+    value, equals, target = text.partition("=")
+    if not equals or not value.strip().isdecimal() or not target.strip():
+        raise argparse.ArgumentTypeError(f"must be VALUE=CLASS, such as 255=1, not {text!r}")
+    target = target.strip()
+    return int(value), int(target) if target.isdecimal() else target
