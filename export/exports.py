@@ -101,6 +101,7 @@ def to_saved_model(
     *,
     input_size: tuple[int, int] | None = None,
     head: str = "logits",
+    serving_bytes: bool = True,
     rewrites: Rewrites = None,
     images: Images = None,
 ) -> ExportReport:
@@ -124,6 +125,8 @@ def to_saved_model(
             of the last resize. ``"mask"``: the output is called ``mask`` and holds the arg-max of the former,
             uint8 ``(batch, height, width)``, for at most 256 classes. ``"small_mask"``: the same cheaper, the
             class of the nearest cell of the network; the report tells how many pixels that changes.
+        serving_bytes: Whether there is the signature of that name. Without it, the folder converts as a whole
+            with ``TFLiteConverter``, tf2onnx, Core ML Tools and TensorFlow.js, none of which decodes files.
         rewrites: Names of the exact rewrites before the export, see `zoo.export.deploy.REWRITES`; `None` for
             all, ``()`` for none. They need not apply; the report says which did, and what they saved.
         images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones, in
@@ -137,7 +140,7 @@ def to_saved_model(
         ParityError: The artifact's logits differ from the model's (see `zoo.export.Parity`).
     """
     settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
-    return to_format("saved_model", model, path, **settings)
+    return to_format("saved_model", model, path, **settings, options={"serving_bytes": serving_bytes})
 
 
 def to_tflite(

@@ -73,6 +73,14 @@ FORMATS: tuple[Format, ...] = (
         artifact="zoo.export.saved_model.artifact:SavedModelArtifact",
         runner="zoo.export.saved_model.runner:SavedModelRunner",
         probe="zoo.export.saved_model.probe:tensors",
+        check="zoo.export.saved_model.writer:check_serving_bytes",
+        options=(
+            Option(
+                name="serving_bytes",
+                type=bool,
+                help="the signature that takes files; converters to other formats want none",
+            ),
+        ),
         runtime="tensorflow",
         packages=("tensorflow",),
     ),

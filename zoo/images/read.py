@@ -40,6 +40,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
         FormatError: The file is empty, damaged, no image, or too large to be decoded safely.
     """
     with _opened(path, _IMAGE_FORMATS) as image:
+        _scale_transparency(image)
         return np.asarray(to_rgb(_upright(image)))
 
 
@@ -80,12 +81,24 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
+def _scale_transparency(image: Image.Image) -> None:
+    """Give the transparent grey level of a PNG of 2 or 4 bits in 8 bits, as Pillow gives the pixels."""
+    layout = image.tile[0][3] if image.format == "PNG" and image.tile else None
+    step = {"L;2": 85, "L;4": 17}.get(layout) if isinstance(layout, str) else None
+    if step and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= step
+
+
 def _scaled_grey(image: Image.Image) -> Image.Image:
     # Pillow's own conversion of these modes clips at 255: almost every pixel would become white.
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
         raise FormatError("pixels are 32-bit numbers without a known range; save it with 8 or 16 bits")
-    return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    scaled = (values.astype(np.uint32) + 128) // 257
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        scaled[values == transparent] = 255  # on white
+    return Image.fromarray(scaled.astype(np.uint8))
 
 
 def _upright(image: Image.Image) -> Image.Image:
