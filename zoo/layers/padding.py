@@ -49,9 +49,10 @@ class PadToMultiple(keras.layers.Layer):
             return x
         sides = [s or d for s, d in zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]), strict=True)]
         rows, columns = map(self._missing, sides)
-        return shaped(
-            tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]]), self.compute_output_shape(x.shape)
-        )
+        padded = tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]])
+        # Says that the channels are as many as before; a converter does not see it in the amounts.
+        size = tf.stack([tf.shape(x)[0], sides[0] + rows, sides[1] + columns, x.shape[-1]])
+        return shaped(tf.reshape(padded, size), self.compute_output_shape(x.shape))
 
     def compute_output_shape(self, input_shape):
         sides = (None if n is None else n + self._missing(n) for n in input_shape[1:3])

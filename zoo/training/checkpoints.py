@@ -113,8 +113,8 @@ class Checkpoints:
             self._checkpoint.restore(latest).assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise InputError(
-                f"{self.folder / Path(latest).name} is of another model, optimizer, precision or average; start in"
-                f" an empty folder, or with the settings it was made with ({_first_line(error)})"
+                f"{self.folder / Path(latest).name} is of another model, optimizer, precision or average;"
+                f" start in an empty folder, or with the settings it was made with ({_first_line(error)})"
             ) from error
         types = [type(field.default) for field in fields(RunState)]
         return RunState(*(kind(x) for kind, x in zip(types, self._numbers.numpy(), strict=True)))
