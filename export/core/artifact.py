@@ -64,7 +64,8 @@ class Artifact:
         Returns:
             float32 logits ``(batch, height, width, classes)``, also where the artifact itself is NCHW; a
             single image is a batch of one. At the network's stride for ``head="small_logits"``. For the heads
-            ``"mask"`` and ``"small_mask"`` uint8 class indices ``(batch, height, width)``.
+            ``"mask"`` and ``"small_mask"`` class indices ``(batch, height, width)``, uint8, or uint16 of more
+            than 256 classes. Threads may share an artifact.
 
         Raises:
             InputError: Another rank, type, number of channels or size.
