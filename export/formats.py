@@ -59,8 +59,11 @@ FORMATS: tuple[Format, ...] = (
         artifact="zoo.export.onnx.artifact:ONNXArtifact",
         runner="zoo.export.onnx.runner:ONNXRunner",
         probe="zoo.export.onnx.probe:tensors",
-        check="zoo.export.onnx.writer:check_opset",
-        options=(Option(name="opset", type=int, help="operator set, 18 by default"),),
+        check="zoo.export.onnx.writer:check_options",
+        options=(
+            Option(name="opset", type=int, help="operator set, 18 by default"),
+            Option(name="symmetric", type=bool, help="int8 with zero points of 0, as TensorRT takes it"),
+        ),
         quantizations=("int8",),
         layouts=("nhwc", "nchw"),
         runtime="onnxruntime",

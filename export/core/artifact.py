@@ -71,7 +71,9 @@ class Artifact:
             InputError: Another rank, type, number of channels or size.
         """
         batch = self._batch(images)
-        return np.asarray(self._run(batch), np.uint8 if self.metadata.gives_mask else np.float32)
+        return np.asarray(
+            self._run(batch), self.metadata.mask_type if self.metadata.gives_mask else np.float32
+        )
 
     def operations(self) -> dict[str, int]:
         """How often each operation stands in the artifact, most frequent first."""

@@ -57,7 +57,7 @@ class Deployment:
         if self.metadata.head == "small_mask":
             return self.head(self.scores(batch, training=False), batch).numpy()
         logits = keras.ops.convert_to_numpy(self.original(batch, training=False))
-        return logits.argmax(-1).astype(np.uint8) if self.metadata.gives_mask else logits
+        return logits.argmax(-1).astype(self.metadata.mask_type) if self.metadata.gives_mask else logits
 
     def mask(self, images: np.ndarray) -> np.ndarray:
         """Arg-max of the Keras model's logits at the size of the images, for a head that gives a mask."""
@@ -192,6 +192,12 @@ def _prepare_mask(model: keras.Model, metadata: Metadata, rewrites: Iterable[str
         head=head,
         scores=scores,
     )
+
+
+def variables_of(function) -> list[tf.Variable]:
+    """Variables that a concrete function reads, in the order in which it does; `graph.variables` has none."""
+    variables = {id(variable.handle): variable for variable in function.graph.variables}
+    return [variables[id(outer)] for outer, _ in function.graph.captures if id(outer) in variables]
 
 
 def serving_function(deployment: Deployment, *, depthwise: str, products: bool = False):

@@ -48,7 +48,9 @@ def float32_defaults() -> Iterator[None]:
 
 
 def _layers_of(model: keras.Model) -> list[keras.layers.Layer]:
-    return [x for x in model._flatten_layers(include_self=False) if not isinstance(x, keras.layers.InputLayer)]
+    return [
+        x for x in model._flatten_layers(include_self=False) if not isinstance(x, keras.layers.InputLayer)
+    ]
 
 
 def _is_float32(layer: keras.layers.Layer) -> bool:

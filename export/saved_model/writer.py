@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 
 from zoo.errors import InputError
-from zoo.export.core.deployment import Deployment, serving_function
+from zoo.export.core.deployment import Deployment, serving_function, variables_of
 from zoo.export.core.metadata import (
     BYTES_NAME,
     BYTES_SIGNATURE,
@@ -46,10 +47,19 @@ def write(deployment: Deployment, path: Path, *, serving_bytes: bool = True) -> 
         signatures[BYTES_SIGNATURE] = _bytes_function(serve, metadata.input_size)
     module = tf.Module(name=metadata.model)
     # Only what the graph reads: neither optimizer state nor the seeds of dropout.
-    module.model_variables = list(concrete.graph.variables)
+    module.model_variables = variables_of(concrete)
     with writing(path, tf.errors.OpError), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         module.metadata, module.labels = _assets(metadata, Path(folder))
         tf.saved_model.save(module, str(path), signatures=signatures)
+        _forget_the_moment(path / "fingerprint.pb")
+
+
+def _forget_the_moment(path: Path) -> None:
+    """Clear the random number that TensorFlow gives each writing, so that the same model gives the same bytes."""
+    fingerprint = fingerprint_pb2.FingerprintDef()
+    fingerprint.ParseFromString(path.read_bytes())
+    fingerprint.ClearField("uuid")
+    path.write_bytes(fingerprint.SerializeToString(deterministic=True))
 
 
 def _assets(metadata: Metadata, folder: Path) -> list[tf.saved_model.Asset]:

@@ -115,6 +115,11 @@ def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
     Returns:
         ``(batch, height, width, filters)``.
     """
+    if _FORWARD_ONLY.get() == "phases" and rate > 1:
+        # In pixels: where a converter does not know the size, it writes SAME in words that ONNX Runtime
+        # refuses beside a dilation.
+        rows, columns = (rate * (k - 1) // 2 for k in kernel.shape[:2])
+        return tf.nn.conv2d(x, kernel, 1, [[0, 0], [rows] * 2, [columns] * 2, [0, 0]], dilations=rate)
     if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
         return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
     return _portable_dilated_conv(x, kernel, rate)
