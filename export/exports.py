@@ -123,8 +123,8 @@ def to_saved_model(
         input_size: (height, width) in pixels, or `None` for any size.
         head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride, the input
             of the last resize. ``"mask"``: the output is called ``mask`` and holds the arg-max of the former,
-            uint8 ``(batch, height, width)``, or uint16 of more than 256 classes. ``"small_mask"``: cheaper, the
-            class of the nearest cell of the network; the report tells how many pixels that changes.
+            uint8 ``(batch, height, width)``, or uint16 of more than 256 classes. ``"small_mask"``: cheaper,
+            the class of the nearest cell of the network; the report tells how many pixels that changes.
         serving_bytes: Whether there is the signature of that name. Without it, the folder converts as a whole
             with ``TFLiteConverter``, tf2onnx, Core ML Tools and TensorFlow.js, none of which decodes files.
         rewrites: Names of the exact rewrites before the export, see `zoo.export.deploy.REWRITES`; `None` for

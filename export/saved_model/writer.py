@@ -55,7 +55,7 @@ def write(deployment: Deployment, path: Path, *, serving_bytes: bool = True) -> 
 
 
 def _forget_the_moment(path: Path) -> None:
-    """Clear the random number that TensorFlow gives each writing, so that the same model gives the same bytes."""
+    """Clear the random number of each writing, so that the same model gives the same bytes."""
     fingerprint = fingerprint_pb2.FingerprintDef()
     fingerprint.ParseFromString(path.read_bytes())
     fingerprint.ClearField("uuid")

@@ -110,8 +110,8 @@ _FEATURES = _Table({0: _Scalar("Uint8", _FEATURE_PROPERTIES), 1: _Table({0: None
 def _input(metadata: Metadata) -> _Table:
     normalization = _Table({0: [0.0], 1: [1.0]})
     unit = _Table({0: _Scalar("Uint8", _NORMALIZATION_OPTIONS), 1: normalization})
-    # MediaPipe's ImageSegmenter takes every output for scores, and a mask for a single one. It refuses an input
-    # that is not said to be an image; better than that it shows class 0 everywhere.
+    # MediaPipe's ImageSegmenter takes every output for scores, and a mask for a single one. It refuses an
+    # input that is not said to be an image; better than that it shows class 0 everywhere.
     mask = metadata.gives_mask
     content = _FEATURES if mask else _image_content(_RGB, metadata.input_size)
     units = None if mask else [unit]
