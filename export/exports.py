@@ -101,6 +101,7 @@ def to_saved_model(
     *,
     input_size: tuple[int, int] | None = None,
     head: str = "logits",
+    serving_bytes: bool = True,
     rewrites: Rewrites = None,
     images: Images = None,
 ) -> ExportReport:
@@ -122,8 +123,10 @@ def to_saved_model(
         input_size: (height, width) in pixels, or `None` for any size.
         head: ``"logits"`` at the size of the image, or ``"small_logits"`` at the network's stride, the input
             of the last resize. ``"mask"``: the output is called ``mask`` and holds the arg-max of the former,
-            uint8 ``(batch, height, width)``, for at most 256 classes. ``"small_mask"``: the same cheaper, the
-            class of the nearest cell of the network; the report tells how many pixels that changes.
+            uint8 ``(batch, height, width)``, or uint16 of more than 256 classes. ``"small_mask"``: cheaper,
+            the class of the nearest cell of the network; the report tells how many pixels that changes.
+        serving_bytes: Whether there is the signature of that name. Without it, the folder converts as a whole
+            with ``TFLiteConverter``, tf2onnx, Core ML Tools and TensorFlow.js, none of which decodes files.
         rewrites: Names of the exact rewrites before the export, see `zoo.export.deploy.REWRITES`; `None` for
             all, ``()`` for none. They need not apply; the report says which did, and what they saved.
         images: RGB images ``(height, width, 3)`` in 0…255 for the comparison; `None` for synthetic ones, in
@@ -137,7 +140,7 @@ def to_saved_model(
         ParityError: The artifact's logits differ from the model's (see `zoo.export.Parity`).
     """
     settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
-    return to_format("saved_model", model, path, **settings)
+    return to_format("saved_model", model, path, **settings, options={"serving_bytes": serving_bytes})
 
 
 def to_tflite(
@@ -198,6 +201,7 @@ def to_onnx(
     head: str = "logits",
     layout: str = "nhwc",
     opset: int = 18,
+    symmetric: bool = False,
     rewrites: Rewrites = None,
     quantize: str | None = None,
     calibration: Source | None = None,
@@ -220,6 +224,7 @@ def to_onnx(
         head: As in `to_saved_model`.
         layout: Of the input and of logits: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
         opset: Version of the ONNX operators.
+        symmetric: Of an int8 file: signed bytes and zero points of 0 throughout, as TensorRT asks for.
         rewrites: As in `to_saved_model`.
         quantize: `None` for float32, or ``"int8"``: 8-bit activations and weights with a scale for each
             channel, between QuantizeLinear and DequantizeLinear. Such a file has a static `input_size`; it
@@ -235,5 +240,5 @@ def to_onnx(
     """
     settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
     quantization = {"quantize": quantize, "calibration": calibration, "max_drop": max_drop}
-    more = {"layout": layout, "options": {"opset": opset}}
+    more = {"layout": layout, "options": {"opset": opset, "symmetric": symmetric}}
     return to_format("onnx", model, path, **settings, **quantization, **more)

@@ -58,8 +58,11 @@ FORMATS: tuple[Format, ...] = (
         artifact="zoo.export.onnx.artifact:ONNXArtifact",
         runner="zoo.export.onnx.runner:ONNXRunner",
         probe="zoo.export.onnx.probe:tensors",
-        check="zoo.export.onnx.writer:check_opset",
-        options=(Option(name="opset", type=int, help="operator set, 18 by default"),),
+        check="zoo.export.onnx.writer:check_options",
+        options=(
+            Option(name="opset", type=int, help="operator set, 18 by default"),
+            Option(name="symmetric", type=bool, help="int8 with zero points of 0, as TensorRT takes it"),
+        ),
         quantizations=("int8",),
         layouts=("nhwc", "nchw"),
         runtime="onnxruntime",
@@ -72,6 +75,14 @@ FORMATS: tuple[Format, ...] = (
         artifact="zoo.export.saved_model.artifact:SavedModelArtifact",
         runner="zoo.export.saved_model.runner:SavedModelRunner",
         probe="zoo.export.saved_model.probe:tensors",
+        check="zoo.export.saved_model.writer:check_serving_bytes",
+        options=(
+            Option(
+                name="serving_bytes",
+                type=bool,
+                help="the signature that takes files; converters to other formats want none",
+            ),
+        ),
         runtime="tensorflow",
         packages=("tensorflow",),
     ),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import InputError
+from zoo.errors import InputError, ZooError
 from zoo.export.core.deployment import Deployment
 from zoo.export.core.quantization import Plan, Quantization
 from zoo.export.core.staging import report_path, staged, writing
@@ -22,6 +23,8 @@ from zoo.export.report import ExportReport, describe
 
 Images = Iterable[np.ndarray] | None
 Rewrites = Iterable[str] | None
+# Of a converter's reason; some tell thousands of lines.
+_LONGEST = 300
 Write = Callable[[Deployment, Path], Quantization | None]
 
 
@@ -66,7 +69,7 @@ def publish(
     if stored is not None:
         described = dataclasses.replace(deployment.metadata, quantization=stored)
         deployment = dataclasses.replace(deployment, metadata=described)
-    with staged(target) as work:
+    with staged(target) as work, _told(target):
         quantization = write(deployment, work)
         artifact = open_artifact(work)
         images = _given(images, artifact)
@@ -81,6 +84,20 @@ def publish(
         with writing(report_path(target)):
             report_path(work).write_text(report.to_json(), encoding="utf-8")
     return report
+
+
+@contextlib.contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Turn what a converter or a runtime raises into one line; each has a family of errors of its own."""
+    try:
+        yield
+    except (ZooError, MemoryError):
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        what = f"{type(error).__module__.partition('.')[0]}'s {type(error).__name__}"
+        reason = f": {lines[0][:_LONGEST]}" if lines else ""
+        raise InputError(f"{target.name} cannot be made of this model, by {what}{reason}") from error
 
 
 def _given(images: Images, artifact: Artifact) -> list[np.ndarray]:

@@ -67,8 +67,8 @@ class ExportReport:
     versions: dict[str, str | None]
 
     def to_dict(self) -> dict:
-        """Plain data, as in the JSON file."""
-        return {**asdict(self), "parity": self.parity.to_dict()}
+        """Plain data, as in the JSON file, which goes along with the artifact: of its path only the name."""
+        return {**asdict(self), "path": Path(self.path).name, "parity": self.parity.to_dict()}
 
     def to_json(self) -> str:
         """The text of the JSON file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from zoo.errors import InputError
 
 # A letter alone is a drive. `Path` has made one slash of two by the time that it is asked.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+# What TensorFlow gives a meaning in patterns; where the backslash separates folders, it has none.
+_PATTERN = "*?[]" if os.sep == "\\" else "*?[]\\"
 
 
 def check_local(path: str | os.PathLike) -> Path:
@@ -54,6 +57,35 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def literal_path(path: str | os.PathLike) -> Iterator[str]:
+    """Yield a path to an existing folder that has no character of a glob pattern in it.
+
+    TensorFlow takes the names of the files that it restores for patterns, and finds nothing in ``run[1]``.
+
+    Raises:
+        InputError: Such a folder, where neither a link to it nor a name without such characters can be made.
+    """
+    path = Path(path)
+    if not _is_pattern(path):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "folder")
+        if _is_pattern(link):
+            raise InputError(f"{path}: give the folder a name without {_PATTERN}, or TMPDIR one")
+        try:
+            link.symlink_to(path.resolve(), target_is_directory=True)
+        except OSError as error:
+            what = f"give the folder a name without {_PATTERN}"
+            raise InputError(f"{path}: {what} ({error.strerror})") from error
+        yield str(link)
+
+
+def _is_pattern(path: Path) -> bool:
+    return any(character in os.fspath(path) for character in _PATTERN)
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

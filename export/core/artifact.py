@@ -64,13 +64,16 @@ class Artifact:
         Returns:
             float32 logits ``(batch, height, width, classes)``, also where the artifact itself is NCHW; a
             single image is a batch of one. At the network's stride for ``head="small_logits"``. For the heads
-            ``"mask"`` and ``"small_mask"`` uint8 class indices ``(batch, height, width)``.
+            ``"mask"`` and ``"small_mask"`` class indices ``(batch, height, width)``, uint8, or uint16 of more
+            than 256 classes. Threads may share an artifact.
 
         Raises:
             InputError: Another rank, type, number of channels or size.
         """
         batch = self._batch(images)
-        return np.asarray(self._run(batch), np.uint8 if self.metadata.gives_mask else np.float32)
+        return np.asarray(
+            self._run(batch), self.metadata.mask_type if self.metadata.gives_mask else np.float32
+        )
 
     def operations(self) -> dict[str, int]:
         """How often each operation stands in the artifact, most frequent first."""

@@ -24,7 +24,7 @@ class _Runtime(keras.layers.Layer):
 
     def call(self, images):
         metadata, classes = self.artifact.metadata, len(self.artifact.label_set)
-        dtype = tf.uint8 if metadata.gives_mask else tf.float32
+        dtype = tf.as_dtype(metadata.mask_type) if metadata.gives_mask else tf.float32
 
         def run(image):
             output = tf.numpy_function(self.artifact.predict, [image[tf.newaxis]], dtype)[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +19,11 @@ from zoo.labels import LabelSet, class_order
 # Below this the ranges are those of a few scenes and values outside of them are cut off. 100 are usual.
 MIN_IMAGES = 8
 
-Source = str | os.PathLike | Dataset | np.ndarray | Iterable[str | os.PathLike | np.ndarray]
+# Taken from a source that does not say how many it has, which may be without an end.
+MAX_IMAGES = 256
+
+Item = str | os.PathLike | np.ndarray | Mapping | Sequence
+Source = str | os.PathLike | Dataset | np.ndarray | Iterable[Item] | Callable[[], Iterable[Item]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +48,11 @@ def read_calibration(source: Source, *, size: tuple[int, int], labels: LabelSet)
 
     Args:
         source: A file, a folder or a glob; a list of files and of arrays ``(height, width, 3)`` with RGB in
-            0…255; a batch of such; or a `zoo.datasets.Dataset`, whose masks come along.
+            0…255; a batch of such; or a `zoo.datasets.Dataset`, whose masks come along. Items may also be
+            batches ``(n, height, width, 3)``, pairs of images and masks, of which the masks are not used, or
+            lists and mappings of a single array; and what gives the items a generator, a ``tf.data``
+            pipeline, or a function as TensorFlow's ``representative_dataset``. Of those, which may be
+            without an end, the first `MAX_IMAGES` images are taken.
         size: (height, width) of the model's input.
         labels: Of the model; those of a data set must be the same classes.
 
@@ -55,14 +64,58 @@ def read_calibration(source: Source, *, size: tuple[int, int], labels: LabelSet)
         return _from_dataset(source, size=size, labels=labels)
     if isinstance(source, str | os.PathLike):
         source = find_images([source])
+    elif callable(source):
+        source = source()
+    counted = isinstance(source, Sequence | Set | np.ndarray)
+    if isinstance(source, Sequence) and not any(map(_is_nested, source)):
+        _check_count(len(source))  # before anything is read
+    images = tuple(_resized(image, size) for image in _limited(source, None if counted else MAX_IMAGES))
+    _check_count(len(images))
+    return Calibration(images)
+
+
+def _limited(source, most: int | None) -> Iterator[np.ndarray]:
+    """The pixels of the images of all items, one by one, and no more of them than `most`."""
     try:
-        items = list(source)
+        items = iter(source)
     except TypeError:
         raise InputError(
             f"calibration takes files, a folder, arrays or a data set, not {type(source).__name__}"
         ) from None
-    _check_count(len(items))
-    return Calibration(tuple(_resized(_pixels(item, i), size) for i, item in enumerate(items)))
+    yield from itertools.islice(_images(items), most)
+
+
+def _images(items: Iterator) -> Iterator[np.ndarray]:
+    index = 0
+    for item in items:
+        for image in _unpacked(item, index):
+            yield _pixels(image, index)
+            index += 1
+
+
+def _is_nested(item) -> bool:
+    """Whether an item may hold another number of images than one."""
+    return isinstance(item, Mapping | tuple | list) or len(getattr(item, "shape", ())) == 4
+
+
+def _unpacked(item, index: int) -> Iterable:
+    """The images of an item: of itself, a batch, a list or mapping of one array, or a pair with a mask."""
+    if isinstance(item, Mapping):
+        item = tuple(item.values())
+    is_group = isinstance(item, tuple | list) and all(map(_is_array, item))
+    if is_group and item:
+        item, *others = item
+        for other in others:
+            if np.shape(other)[-1:] == (3,):
+                raise InputError(
+                    f"calibration item {index} holds several arrays of three channels: give one image for"
+                    " each item, or pairs of image and mask"
+                )
+    return np.asarray(item) if len(getattr(item, "shape", ())) == 4 else (item,)
+
+
+def _is_array(value) -> bool:
+    return len(getattr(value, "shape", ())) in (2, 3, 4)
 
 
 def _check_count(count: int) -> None:

@@ -15,6 +15,7 @@ from zoo._version import __version__
 from zoo.errors import InputError
 from zoo.export.core import mask_head
 from zoo.export.core.metadata import INPUT_NAME, LAYOUTS, Metadata, check_head
+from zoo.export.core.precision import float32_defaults, in_float32
 from zoo.export.deploy import AGAINST_PADDING, Rewrite, check_rewrites, rewrite
 from zoo.layers import forward_only
 from zoo.layers.resize import SegmentationLogits, label_set_of, source_of
@@ -54,7 +55,7 @@ class Deployment:
         if self.metadata.head == "small_mask":
             return self.head(self.scores(batch, training=False), batch).numpy()
         logits = keras.ops.convert_to_numpy(self.original(batch, training=False))
-        return logits.argmax(-1).astype(np.uint8) if self.metadata.gives_mask else logits
+        return logits.argmax(-1).astype(self.metadata.mask_type) if self.metadata.gives_mask else logits
 
     def mask(self, images: np.ndarray) -> np.ndarray:
         """Arg-max of the Keras model's logits at the size of the images, for a head that gives a mask."""
@@ -74,8 +75,7 @@ def fingerprint(model: keras.Model) -> str:
     sha = hashlib.sha256()
     for layer in model.layers:
         if not isinstance(layer, keras.layers.InputLayer):
-            # Where a model came from is in its settings, and changes nothing of what it computes.
-            settings = {key: value for key, value in layer.get_config().items() if key != "source"}
+            settings = {key: value for key, value in layer.get_config().items() if _counts(key)}
             config = [type(layer).__name__, settings]
             sha.update(json.dumps(config, sort_keys=True, default=str).encode())
     for weight in model.weights:
@@ -83,6 +83,13 @@ def fingerprint(model: keras.Model) -> str:
         sha.update(f"{weight.path} {value.shape} {value.dtype}".encode())
         sha.update(value.tobytes())
     return sha.hexdigest()
+
+
+def _counts(setting: str) -> bool:
+    """Whether a setting of a layer changes what it computes; not where it came from, nor how it learns."""
+    return setting not in ("source", "trainable", "dtype") and not setting.endswith(
+        ("_initializer", "_regularizer", "_constraint")
+    )
 
 
 def _check_size(model: keras.Model, input_size) -> tuple[int, int] | None:
@@ -147,6 +154,7 @@ def prepare(
             f"an export takes a model with one input and one output; {model.name!r} has"
             f" {len(model.inputs)} and {len(model.outputs)}"
         )
+    model = in_float32(model)
     if layout not in LAYOUTS:
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)}, not {layout!r}")
     metadata = Metadata(
@@ -162,10 +170,11 @@ def prepare(
     rewrites = check_rewrites(rewrites)
     if not multiplies_padding:
         rewrites = [name for name in rewrites if name not in AGAINST_PADDING]
-    if metadata.gives_mask:
-        return _prepare_mask(model, metadata, rewrites)
-    original, domain = _cut(model, head)
-    network, done = rewrite(original, input_size=metadata.input_size, rewrites=rewrites)
+    with float32_defaults():
+        if metadata.gives_mask:
+            return _prepare_mask(model, metadata, rewrites)
+        original, domain = _cut(model, head)
+        network, done = rewrite(original, input_size=metadata.input_size, rewrites=rewrites)
     return Deployment(original=original, network=network, metadata=metadata, domain=domain, rewrites=done)
 
 
@@ -183,6 +192,12 @@ def _prepare_mask(model: keras.Model, metadata: Metadata, rewrites: Iterable[str
     )
 
 
+def variables_of(function) -> list[tf.Variable]:
+    """Variables that a concrete function reads, in the order in which it does; `graph.variables` has none."""
+    variables = {id(variable.handle): variable for variable in function.graph.variables}
+    return [variables[id(outer)] for outer, _ in function.graph.captures if id(outer) in variables]
+
+
 def serving_function(deployment: Deployment, *, depthwise: str, products: bool = False):
     """A `tf.function` from float32 NHWC images to ``{"logits": …}`` or ``{"mask": …}``, and its input's spec.
 
@@ -195,7 +210,7 @@ def serving_function(deployment: Deployment, *, depthwise: str, products: bool =
 
     @tf.function(autograph=False)
     def serve(image):
-        with forward_only(depthwise=depthwise):
+        with float32_defaults(), forward_only(depthwise=depthwise):
             x = deployment.network(image, training=False)
             x = deployment.head(x, image, products=products) if metadata.gives_mask else x
             return {metadata.output_name: x}

@@ -14,11 +14,12 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.export.core.metadata import BYTE_CLASSES
 from zoo.graph import maker_of
 from zoo.layers import DepthToSpace
 from zoo.layers.resize import Resize, SegmentationLogits
 
-MAX_CLASSES = 256  # of a uint8 mask
+MAX_CLASSES = 1 << 16  # of a uint16 mask
 # Of the head's operations in the artifact.
 SCOPE = "mask_head"
 
@@ -43,7 +44,7 @@ class MaskHead:
     small: bool
 
     def __call__(self, x: tf.Tensor, image: tf.Tensor, *, products: bool = False) -> tf.Tensor:
-        """uint8 ``(batch, height, width)``.
+        """Class indices ``(batch, height, width)``, uint8, or uint16 of more than 256 classes.
 
         Args:
             x: Scores ``(batch, rows, columns, cell² · classes)``.
@@ -51,7 +52,9 @@ class MaskHead:
             products: Interpolate by two matrix products instead of a resize operation.
         """
         with tf.name_scope(SCOPE):
-            return self._mask(tf.cast(x, tf.float32), image, products=products)
+            mask = self._mask(tf.cast(x, tf.float32), image, products=products)
+            # Two bytes only at the end: LiteRT gathers and moves none.
+            return mask if mask.dtype == tf.uint8 else tf.cast(mask, tf.uint16)
 
     def _mask(self, x: tf.Tensor, image: tf.Tensor, *, products: bool) -> tf.Tensor:
         if self.small or self.factor == 1:
@@ -113,8 +116,9 @@ class MaskHead:
 
 
 def _winners(x: tf.Tensor) -> tf.Tensor:
-    """The first of the largest along the last axis."""
-    return tf.cast(tf.argmax(x, -1, output_type=tf.int32), tf.uint8)
+    """The first of the largest along the last axis, uint8 where that tells them all, else int32."""
+    winners = tf.argmax(x, -1, output_type=tf.int32)
+    return tf.cast(winners, tf.uint8) if x.shape[-1] <= BYTE_CLASSES else winners
 
 
 def _sizes(x: tf.Tensor) -> list:
@@ -139,11 +143,11 @@ def split(model: keras.Model, *, small: bool) -> tuple[keras.Model, MaskHead]:
         small: For the head ``small_mask``.
 
     Raises:
-        InputError: More classes than a byte can tell.
+        InputError: More classes than two bytes can tell.
     """
     last = next(x for x in reversed(model.layers) if isinstance(x, SegmentationLogits))
     if len(last.label_set) > MAX_CLASSES:
-        raise InputError(f"a mask of bytes tells {MAX_CLASSES} classes, not {len(last.label_set)}")
+        raise InputError(f"a mask tells {MAX_CLASSES} classes, not {len(last.label_set)}")
     scores, cell = last.input[0], 1
     maker = maker_of(scores)
     if isinstance(maker, DepthToSpace) and (small or last.factor == 1):

@@ -17,6 +17,7 @@ LOGIT_HEADS = ("logits", "small_logits")
 LAYOUTS = ("nhwc", "nchw")
 MASK_HEADS = ("mask", "small_mask")
 HEADS = (*LOGIT_HEADS, *MASK_HEADS)
+BYTE_CLASSES = 256  # that a uint8 mask tells
 OUTPUT_NAME = "logits"
 MASK_NAME = "mask"
 SIGNATURE = "serving_default"
@@ -68,8 +69,13 @@ class Metadata:
 
     @property
     def gives_mask(self) -> bool:
-        """Whether class indices come out: uint8 ``(batch, height, width)`` at the size of the image."""
+        """Whether class indices come out, ``(batch, height, width)`` at the size of the image."""
         return self.head in MASK_HEADS
+
+    @property
+    def mask_type(self) -> str:
+        """Of class indices: ``"uint8"``, or ``"uint16"`` of more than 256 classes."""
+        return "uint8" if len(self.label_set) <= BYTE_CLASSES else "uint16"
 
     @property
     def output_name(self) -> str:

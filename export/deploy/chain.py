@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import keras
 
-from zoo.export.deploy import REWRITES, Rewrite
 from zoo.export.deploy.batch_norm import fold_batch_norm
 from zoo.export.deploy.dead_taps import drop_dead_taps
 from zoo.export.deploy.far_taps import crop_far_taps
 from zoo.export.deploy.graph import Graph, build, is_readable, read
 from zoo.export.deploy.image_pooling import split_image_pooling
 from zoo.export.deploy.result import Result
+from zoo.export.deploy.rewrites import REWRITES, Rewrite
 from zoo.export.deploy.static_shapes import static_shapes
 from zoo.export.deploy.training_only import drop_training_only
 

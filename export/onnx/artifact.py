@@ -14,7 +14,12 @@ from zoo.export.core.artifact import Artifact, Port
 from zoo.export.core.metadata import KEY, Metadata, missing, one_line
 from zoo.export.onnx.external import check_inside
 
-_TYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int64)": "int64"}
+_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(uint16)": "uint16",
+    "tensor(int64)": "int64",
+}
 _ERRORS_ONLY = 3
 _MOVING = (
     "QuantizeLinear",

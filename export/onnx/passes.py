@@ -16,6 +16,7 @@ def simplify(model: onnx.ModelProto) -> None:
     fold_batch_norm(model.graph)
     hoist_transposes(model.graph)
     drop_unused(model)
+    order_constants(model.graph)
 
 
 def _attributes(node: onnx.NodeProto) -> dict:
@@ -173,6 +174,15 @@ def _hoisted(graph: onnx.GraphProto, expand: onnx.NodeProto, *, order: list[int]
     graph.initializer.append(indices)
     gather = helper.make_node("Gather", [expand.input[1], indices.name], [permuted], axis=0)
     return first, [gather], permuted
+
+
+def order_constants(graph: onnx.GraphProto) -> None:
+    """List the constants in the order in which nodes read them; tf2onnx has one that differs by process."""
+    readings = (name for node in graph.node for name in node.input)
+    order = {name: place for place, name in reversed(list(enumerate(readings)))}
+    constants = sorted(graph.initializer, key=lambda tensor: order.get(tensor.name, len(order)))
+    del graph.initializer[:]
+    graph.initializer.extend(constants)
 
 
 def drop_unused(model: onnx.ModelProto) -> None:

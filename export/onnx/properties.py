@@ -6,7 +6,7 @@ import json
 
 import onnx
 
-from zoo.export.core.metadata import KEY, Metadata
+from zoo.export.core.metadata import KEY, Metadata, label_lines
 from zoo.export.core.origin import catalog_entry
 
 
@@ -44,7 +44,7 @@ def properties(metadata: Metadata) -> dict[str, str]:
     return {
         KEY: metadata.to_json(),
         "model": metadata.model,
-        "labels": "\n".join(labels.names),
+        "labels": label_lines(labels).removesuffix("\n"),
         "palette": json.dumps([list(color) for color in labels.palette]),
         "color_order": "RGB",
         "value_range": "0..255",

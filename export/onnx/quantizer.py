@@ -29,10 +29,10 @@ _BYTES = "image/float"
 
 
 def quantize(
-    model: onnx.ModelProto, deployment: Deployment, plan: Plan
+    model: onnx.ModelProto, deployment: Deployment, plan: Plan, *, symmetric: bool = False
 ) -> tuple[onnx.ModelProto, Quantization]:
     """The int8 graph of a float one, and what was done; see `zoo.export.core.float_layers.quantize_with`."""
-    converter = IntegerConverter(model, deployment, plan.calibration.images)
+    converter = IntegerConverter(model, deployment, plan.calibration.images, symmetric=symmetric)
     content, done = quantize_with(converter, deployment, plan)
     return onnx.load_model_from_string(content), done
 
@@ -53,8 +53,20 @@ class IntegerConverter:
         tail: Softmax and what follows it, where probabilities are resized.
     """
 
-    def __init__(self, model: onnx.ModelProto, deployment: Deployment, images: Sequence[np.ndarray]):
-        """Take the ranges of `model`, a float file of the deployment, on `images` ``(height, width, 3)``."""
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        deployment: Deployment,
+        images: Sequence[np.ndarray],
+        *,
+        symmetric: bool = False,
+    ):
+        """Take the ranges of `model`, a float file of the deployment, on `images` ``(height, width, 3)``.
+
+        With `symmetric`, activations are signed bytes with a zero point of 0, and weights of 8 bits: what
+        TensorRT takes, whose products are summed in 32 bits.
+        """
+        self._symmetric = symmetric
         self._channels_first = deployment.metadata.layout == "nchw"
         self._images = images
         self._ranges = _ranges(model, [self._fed(image[None]) for image in images])
@@ -121,14 +133,14 @@ class IntegerConverter:
             quantizer = QDQQuantizer(
                 copy.deepcopy(self._model),
                 per_channel=True,
-                reduce_range=True,
+                reduce_range=not self._symmetric,
                 weight_qType=QuantType.QInt8,
-                activation_qType=QuantType.QUInt8,
+                activation_qType=QuantType.QInt8 if self._symmetric else QuantType.QUInt8,
                 tensors_range=self._ranges,
                 nodes_to_quantize=[],
                 nodes_to_exclude=excluded,
                 op_types_to_quantize=[*_COMPUTING, *_PASSING],
-                extra_options={},
+                extra_options={"ActivationSymmetric": self._symmetric, "WeightSymmetric": True},
             )
             model = quantizer.quantize_model()
             quantizer.model.topological_sort()

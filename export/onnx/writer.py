@@ -118,6 +118,13 @@ def check_opset(opset: int = OPSET) -> int:
     return opset
 
 
+def check_options(opset: int = OPSET, symmetric: bool = False) -> None:
+    """Raise an `InputError` for settings that cannot be used."""
+    check_opset(opset)
+    if not isinstance(symmetric, bool):
+        raise InputError(f"symmetric must be True or False, not {symmetric!r}")
+
+
 def _widen_scalars(graph: tf.compat.v1.GraphDef) -> None:
     """Give sums with a scalar constant (hard swish) one of shape [1], which broadcasts alike.
 
@@ -208,12 +215,26 @@ def float_model(deployment: Deployment, *, opset: int) -> onnx.ModelProto:
 
 
 def write(
-    deployment: Deployment, path: Path, *, opset: int = OPSET, plan: Plan | None = None
+    deployment: Deployment,
+    path: Path,
+    *,
+    opset: int = OPSET,
+    symmetric: bool = False,
+    plan: Plan | None = None,
 ) -> Quantization | None:
-    """Write the file `path`, checked with full shape inference; what was done where it is quantized."""
+    """Write the file `path`, checked with full shape inference; what was done where it is quantized.
+
+    `symmetric` is of quantized files: signed bytes and zero points of 0, also for activations.
+
+    Raises:
+        InputError: `symmetric` without a quantization, or a failure to write.
+    """
+    if symmetric and plan is None:
+        raise InputError("symmetric is a kind of int8: quantize with it")
     model, done = float_model(deployment, opset=check_opset(opset)), None
     if plan is not None:
-        model, done = quantize(model, deployment, plan)
+        model, done = quantize(model, deployment, plan, symmetric=symmetric)
+        onnx_passes.order_constants(model.graph)
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     onnx_properties.describe(model, deployment.metadata)
     onnx.checker.check_model(model, full_check=True)

@@ -20,7 +20,6 @@ MIN_AGREEMENT = 0.9999
 DYNAMIC_SIZES = ((128, 128), (129, 129), (97, 161))
 # Pixels this near to a border of the model's mask are counted apart: there, two classes are nearly equal.
 BORDER = 3
-_MASK_VALUES = 256  # of a uint8 mask
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
@@ -178,17 +177,26 @@ class Sums:
             raise ParityError(f"the artifact gives {got.shape}, the model {want.shape}")
         self.sizes.append(size)
         if self.domain == "mask":
-            classes, height, width = _MASK_VALUES, *want.shape[1:3]
+            height, width = want.shape[1:3]
             found, true = (x.reshape(-1, height, width).astype(np.int64) for x in (got, want))
+            classes = int(max(found.max(), true.max())) + 1
         else:
             if self.domain == "probabilities":
                 got, want = np.exp(got), np.exp(want)
             classes, found, true = want.shape[-1], got.argmax(-1), want.argmax(-1)
             self._add_errors(got, want, other=found != true)
-        if self.confusion is None:
-            self.confusion = ConfusionMatrix(max(classes, 2))
+        self._count_classes(classes)
         for pair in zip(found, true, strict=True):
             self._add_masks(*pair)
+
+    def _count_classes(self, classes: int) -> None:
+        """Make room for so many; masks do not tell how many there are."""
+        counted = self.confusion
+        if counted is None or counted.classes < classes:
+            self.confusion = ConfusionMatrix(max(classes, 2))
+            if counted is not None:
+                missing = self.confusion.classes - counted.classes
+                self.confusion.add(np.pad(counted.matrix, (0, missing)))
 
     def _add_errors(self, got: np.ndarray, want: np.ndarray, *, other: np.ndarray) -> None:
         error = np.abs(got.astype(np.float64) - want)

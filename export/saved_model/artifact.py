@@ -11,6 +11,7 @@ import tensorflow as tf
 from zoo.errors import FormatError
 from zoo.export.core.artifact import Artifact, Port
 from zoo.export.core.metadata import INPUT_NAME, KEY, SIGNATURE, Metadata, missing, one_line
+from zoo.files import literal_path
 
 
 def _port(name: str, spec: tf.TensorSpec) -> Port:
@@ -31,7 +32,8 @@ class SavedModelArtifact(Artifact):
         self.metadata = Metadata.from_json(asset.read_bytes(), path=path)
         try:
             # The loaded object owns the variables: a signature alone would let them go.
-            self._loaded = tf.saved_model.load(str(path))
+            with literal_path(path) as folder:
+                self._loaded = tf.saved_model.load(folder)
             self._function = self._loaded.signatures[SIGNATURE]
             spec = self._function.structured_input_signature[1][INPUT_NAME]
             self.inputs = (_port(INPUT_NAME, spec),)

@@ -10,11 +10,13 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from zoo.export.core.artifact import Artifact
 from zoo.export.core.metadata import SIGNATURE
+from zoo.files import literal_path
 
 
 def tensors(artifact: Artifact, image: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Names and values of the maps that operations give, for ``(1, height, width, 3)`` in 0…255."""
-    loaded = tf.saved_model.load(str(artifact.path))
+    with literal_path(artifact.path) as folder:
+        loaded = tf.saved_model.load(folder)
     # Flattens the functions that the signature calls; their tensors cannot be asked for.
     function = convert_variables_to_constants_v2(loaded.signatures[SIGNATURE])
     maps = [

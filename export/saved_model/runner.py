@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.export.core.runner import TensorFlowRunner, image_axes, static_size
+from zoo.files import literal_path
 
 
 class SavedModelRunner(TensorFlowRunner):
@@ -13,7 +14,8 @@ class SavedModelRunner(TensorFlowRunner):
     def __init__(self, path: Path, *, threads: int):
         import tensorflow as tf
 
-        self._loaded = tf.saved_model.load(str(path))  # owns the variables
+        with literal_path(path) as folder:
+            self._loaded = tf.saved_model.load(folder)  # owns the variables
         signature = self._loaded.signatures["serving_default"]
         ((name, spec),) = signature.structured_input_signature[1].items()
         self.size = static_size(tuple(spec.shape), image_axes(tuple(spec.shape), path))

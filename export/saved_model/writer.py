@@ -1,4 +1,4 @@
-"""SavedModel: variables, two signatures and the labels as assets; no Keras object in it."""
+"""SavedModel: variables, one or two signatures and the labels as assets; no Keras object in it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import tempfile
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 
-from zoo.export.core.deployment import Deployment, serving_function
+from zoo.errors import InputError
+from zoo.export.core.deployment import Deployment, serving_function, variables_of
 from zoo.export.core.metadata import (
     BYTES_NAME,
     BYTES_SIGNATURE,
@@ -18,23 +20,46 @@ from zoo.export.core.metadata import (
     label_lines,
 )
 from zoo.export.core.staging import writing
+from zoo.export.saved_model.decoding import decode as decode_file
 
 
-def write(deployment: Deployment, path: Path) -> None:
-    """Write the SavedModel folder `path`; its dilated depthwise convolutions run on every device."""
+def check_serving_bytes(serving_bytes: bool = True) -> bool:
+    """`serving_bytes` itself; an `InputError` when it is neither true nor false."""
+    if not isinstance(serving_bytes, bool):
+        raise InputError(f"serving_bytes must be True or False, not {serving_bytes!r}")
+    return serving_bytes
+
+
+def write(deployment: Deployment, path: Path, *, serving_bytes: bool = True) -> None:
+    """Write the SavedModel folder `path`; its dilated depthwise convolutions run on every device.
+
+    `serving_bytes` is whether it has that signature, whose decoding of files converters to other formats
+    stumble over.
+    """
     metadata = deployment.metadata
     serve, spec = serving_function(deployment, depthwise="phases")
     if metadata.input_size is not None:
         # TensorFlow has no use for a static batch.
         spec = tf.TensorSpec([None, *spec.shape[1:]], spec.dtype, name=spec.name)
     concrete = serve.get_concrete_function(spec)
-    signatures = {SIGNATURE: concrete, BYTES_SIGNATURE: _bytes_function(serve, metadata.input_size)}
+    signatures = {SIGNATURE: concrete}
+    if serving_bytes:
+        signatures[BYTES_SIGNATURE] = _bytes_function(serve, metadata.input_size)
     module = tf.Module(name=metadata.model)
     # Only what the graph reads: neither optimizer state nor the seeds of dropout.
-    module.model_variables = list(concrete.graph.variables)
+    module.model_variables = variables_of(concrete)
     with writing(path, tf.errors.OpError), tempfile.TemporaryDirectory(dir=path.parent) as folder:
         module.metadata, module.labels = _assets(metadata, Path(folder))
         tf.saved_model.save(module, str(path), signatures=signatures)
+        _forget_the_moment(path / "fingerprint.pb")
+
+
+def _forget_the_moment(path: Path) -> None:
+    """Clear the random number of each writing, so that the same model gives the same bytes."""
+    fingerprint = fingerprint_pb2.FingerprintDef()
+    fingerprint.ParseFromString(path.read_bytes())
+    fingerprint.ClearField("uuid")
+    path.write_bytes(fingerprint.SerializeToString(deterministic=True))
 
 
 def _assets(metadata: Metadata, folder: Path) -> list[tf.saved_model.Asset]:
@@ -45,27 +70,11 @@ def _assets(metadata: Metadata, folder: Path) -> list[tf.saved_model.Asset]:
     return [tf.saved_model.Asset(str(folder / name)) for name in texts]
 
 
-def _decode(content: tf.Tensor) -> tf.Tensor:
-    """Float32 RGB in 0…255 of a JPEG or PNG file, transparent pixels on white, as `zoo.segment` reads it."""
-
-    def from_jpeg():
-        # TensorFlow's default is a faster transform, off by a few levels.
-        return tf.cast(tf.io.decode_jpeg(content, channels=3, dct_method="INTEGER_ACCURATE"), tf.float32)
-
-    def from_png():
-        image = tf.cast(tf.io.decode_png(content, channels=4), tf.float32)
-        return tf.round(255 + (image[..., :3] - 255) * (image[..., 3:] / 255))
-
-    image = tf.cond(tf.io.is_jpeg(content), from_jpeg, from_png)
-    image.set_shape((None, None, 3))
-    return image
-
-
 def _bytes_function(serve, size: tuple[int, int] | None):
     """From encoded images to what `serve` gives for their pixels, resized to `size` as `zoo.segment` does."""
 
     def decode(content):
-        image = _decode(content)
+        image = decode_file(content)
         return image if size is None else tf.image.resize(image, size, antialias=True)
 
     spec = tf.TensorSpec([None], tf.string, name=BYTES_NAME)

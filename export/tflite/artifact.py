@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -89,7 +90,7 @@ class TFLiteArtifact(Artifact):
     format = "tflite"
 
     def __init__(self, path: Path, *, threads: int):
-        self.path = path
+        self.path, self._lock = path, threading.Lock()
         content = path.read_bytes()
         if content[4:8] != _IDENTIFIER:
             raise FormatError(f"{path} is no TFLite file")
@@ -105,7 +106,9 @@ class TFLiteArtifact(Artifact):
         self.metadata = Metadata.from_json(_embedded(self._model, path), path=path)
 
     def _run(self, batch: np.ndarray) -> np.ndarray:
-        return np.concatenate([run_once(self._interpreter, image[None]) for image in batch])
+        # An interpreter keeps the values of a call in itself.
+        with self._lock:
+            return np.concatenate([run_once(self._interpreter, image[None]) for image in batch])
 
     def operations(self) -> dict[str, int]:
         """Operations of all subgraphs."""

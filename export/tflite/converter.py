@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 
-from zoo.export.core.deployment import Deployment, serving_function
+from zoo.export.core.deployment import Deployment, serving_function, variables_of
 from zoo.export.core.mask_head import SCOPE
 
 _VERIFY = "NumericVerify/"
@@ -28,7 +28,7 @@ def float_converter(deployment: Deployment) -> tf.lite.TFLiteConverter:
     # The converter reads variables where it needs them; a graph with its weights as constants it copies ten
     # times. What it does not find in the module, it takes for zeros.
     weights = tf.Module()
-    weights.variables_read = list(function.graph.variables)
+    weights.variables_read = variables_of(function)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], trackable_obj=weights)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     return converter

@@ -30,7 +30,7 @@ COLORMAP_FILE = "colormap.txt"
 # AssociatedFileType, ColorSpaceType, ContentProperties and ProcessUnitOptions of the schema.
 _DESCRIPTIONS, _TENSOR_AXIS_LABELS = 1, 2
 _RGB, _GRAYSCALE = 1, 2
-_IMAGE_PROPERTIES = 2
+_FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
 _NORMALIZATION_OPTIONS = 1
 
 # Of every file in the archive, so that the same model gives the same bytes.
@@ -103,17 +103,23 @@ def _image_content(color_space: int, size: tuple[int, int]) -> _Table:
     return _Table({0: _Scalar("Uint8", _IMAGE_PROPERTIES), 1: properties})
 
 
+# A tensor that is said to be nothing more special.
+_FEATURES = _Table({0: _Scalar("Uint8", _FEATURE_PROPERTIES), 1: _Table({0: None})})
+
+
 def _input(metadata: Metadata) -> _Table:
     normalization = _Table({0: [0.0], 1: [1.0]})
     unit = _Table({0: _Scalar("Uint8", _NORMALIZATION_OPTIONS), 1: normalization})
-    # MediaPipe's ImageSegmenter takes every output for scores. Without this statement, which says "as they
-    # are", it refuses float images; better than that it shows a mask that is wrong.
-    units = None if metadata.gives_mask else [unit]
+    # MediaPipe's ImageSegmenter takes every output for scores, and a mask for a single one. It refuses an
+    # input that is not said to be an image; better than that it shows class 0 everywhere.
+    mask = metadata.gives_mask
+    content = _FEATURES if mask else _image_content(_RGB, metadata.input_size)
+    units = None if mask else [unit]
     return _Table(
         {
             0: INPUT_NAME,
             1: "RGB image, values 0 to 255; the network's own normalization is part of its graph.",
-            3: _image_content(_RGB, metadata.input_size),
+            3: content,
             4: units,
             5: _Table({0: [255.0], 1: [0.0]}),  # largest and smallest value
         }

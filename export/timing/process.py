@@ -31,23 +31,26 @@ class Process:
             text=True,
             env=environment,
         )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("a process without the pipes that it was started with")
+        self._commands, self._answers = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> Process:
         return self
 
     def __exit__(self, *error) -> None:
         with contextlib.suppress(OSError):  # what a dead process was to be told
-            self._process.stdin.close()
-        self._process.stdout.close()
+            self._commands.close()
+        self._answers.close()
         self._process.terminate()
         self._process.wait()
 
     def ask(self, command: str, **arguments) -> dict:
         """The answer to one command."""
         try:
-            self._process.stdin.write(json.dumps({"do": command, **arguments}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self._commands.write(json.dumps({"do": command, **arguments}) + "\n")
+            self._commands.flush()
+            line = self._answers.readline()
         except BrokenPipeError:
             line = ""
         if not line:

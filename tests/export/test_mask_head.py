@@ -292,8 +292,8 @@ def test_what_is_refused(tmp_path, capsys):
     allowed = "head must be one of logits, small_logits, mask, small_mask, not 'arg_max'"
     assert allowed in capsys.readouterr().err
     image = keras.Input((8, 8, 3))
-    labels = named([f"class {index}" for index in range(257)])
-    x = DilatedConv2D(257, kernel_size=1, name="c")(image)
+    labels = named([f"class {index}" for index in range(65537)])
+    x = DilatedConv2D(65537, kernel_size=1, name="c")(image)
     many = SegmentationLogits(convention="half_pixel", label_set=labels, name="logits")([x, image])
-    with pytest.raises(InputError, match="tells 256 classes, not 257"):
+    with pytest.raises(InputError, match="tells 65536 classes, not 65537"):
         prepare(keras.Model(image, many), head="mask")

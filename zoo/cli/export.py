@@ -68,6 +68,9 @@ def _add_own_options(parser: argparse.ArgumentParser) -> None:
     for option in formats.options():
         flag, metavar = f"--{option.name.replace('_', '-')}", "N" if option.type is int else "VALUE"
         text = f"{_having(option)} only: {option.help}"
+        if option.type is bool:
+            parser.add_argument(flag, dest=option.name, action=argparse.BooleanOptionalAction, help=text)
+            continue
         parser.add_argument(flag, dest=option.name, type=option.type, metavar=metavar, help=text)
 
 

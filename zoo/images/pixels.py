@@ -69,6 +69,14 @@ def to_rgb(
     return color
 
 
+def scale_transparency(image: Image.Image) -> None:
+    """Give the transparent grey level of a PNG of 2 or 4 bits in 8 bits, as Pillow gives the pixels."""
+    layout = image.tile[0][3] if image.format == "PNG" and image.tile else None
+    step = {"L;2": 85, "L;4": 17}.get(layout) if isinstance(layout, str) else None
+    if step and isinstance(image.info.get("transparency"), int):
+        image.info["transparency"] *= step
+
+
 def _without_alpha(image: Image.Image, alpha: str | None) -> Image.Image:
     if image.has_transparency_data:
         return _composited(image, alpha)
@@ -125,6 +133,9 @@ def _scaled_grey(image: Image.Image, bits: int | None) -> Image.Image:
     if largest > top:
         raise FormatError(f"the value {largest} does not fit {bits} bits")
     scaled = (values.astype(np.uint32) * 255 + top // 2) // top
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        scaled[values == transparent] = 255  # on white
     return Image.fromarray(scaled.astype(np.uint8))
 
 

@@ -24,6 +24,7 @@ from zoo.images.pixels import (
     depth_of,
     is_signed,
     mask_values,
+    scale_transparency,
     tiff_kind,
     to_rgb,
 )
@@ -71,6 +72,7 @@ def read_image(
     with _opened(path, _IMAGE_FORMATS) as image:
         _check_claim(image, Path(path))
         depth = depth_of(image)
+        scale_transparency(image)
         return np.asarray(to_rgb(_upright(image, exif), alpha=alpha, bits=bits, depth=depth))
 
 

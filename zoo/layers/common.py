@@ -75,3 +75,18 @@ def sides(x: tf.Tensor) -> list:
     """Height and width: integers where they are known, so that indices become constants of the graph."""
     dynamic = tf.unstack(tf.shape(x)[1:3])
     return [known or side for known, side in zip(x.shape[1:3], dynamic, strict=True)]
+
+
+def whole_steps(length, step: int):
+    """`length` over `step`, rounded up: of an integer or a tensor of integers that are not negative.
+
+    ``-(-length // step)`` is the same only where a quotient is rounded down; converters to other formats
+    round it towards zero.
+    """
+    return (length + step - 1) // step
+
+
+def shaped(x: tf.Tensor, shape) -> tf.Tensor:
+    """`x` with what `shape` knows of its own; without an operation, which converters would have to know."""
+    x.set_shape(shape)
+    return x

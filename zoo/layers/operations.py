@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.layers.common import shaped, sides, whole_steps
 from zoo.layers.gradients import with_gradient
 
 # How layers lower themselves while a graph for deployment is traced; None while training is possible.
@@ -113,6 +114,11 @@ def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
     Returns:
         ``(batch, height, width, filters)``.
     """
+    if _FORWARD_ONLY.get() == "phases" and rate > 1:
+        # In pixels: where a converter does not know the size, it writes SAME in words that ONNX Runtime
+        # refuses beside a dilation.
+        rows, columns = (rate * (k - 1) // 2 for k in kernel.shape[:2])
+        return tf.nn.conv2d(x, kernel, 1, [[0, 0], [rows] * 2, [columns] * 2, [0, 0]], dilations=rate)
     if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
         return _same(x, kernel, rate)
     return _portable_same(x, kernel, rate)
@@ -164,23 +170,29 @@ def dilated_valid_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Te
     return _portable_valid(x, kernel, rate)
 
 
-def _phases(x: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Interleaved sub-images of `x`, stacked along the batch, and the padded size ``[rows, columns]``."""
-    batch, height, width, channels = tf.unstack(tf.shape(x))
-    rows, columns = -(-height // rate), -(-width // rate)
+def _phases(x: tf.Tensor, rate: int) -> tuple[tf.Tensor, tuple]:
+    """Interleaved sub-images of `x`, stacked along the batch, and their (rows, columns)."""
+    batch, (height, width), channels = tf.shape(x)[0], sides(x), x.shape[-1]
+    rows, columns = whole_steps(height, rate), whole_steps(width, rate)
     x = tf.pad(x, [[0, 0], [0, rows * rate - height], [0, columns * rate - width], [0, 0]])
-    x = tf.reshape(x, [batch, rows, rate, columns, rate, channels])
-    x = tf.transpose(x, [2, 4, 0, 1, 3, 5])
-    return tf.reshape(x, [rate * rate * batch, rows, columns, channels]), tf.stack([rows, columns])
+    # One direction after the other: Core ML knows no more than five axes.
+    x = tf.reshape(x, [batch * rows, rate, columns * rate, channels])
+    x = tf.transpose(x, [1, 0, 2, 3])
+    x = tf.reshape(x, [rate * batch * rows, columns, rate, channels])
+    x = tf.transpose(x, [2, 0, 1, 3])
+    return tf.reshape(x, [rate * rate * batch, rows, columns, channels]), (rows, columns)
 
 
-def _from_phases(x: tf.Tensor, *, rate: int, grid: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+def _from_phases(x: tf.Tensor, *, rate: int, grid: tuple, like: tf.Tensor) -> tf.Tensor:
     """The inverse of `_phases`, cropped to the size of `like`."""
-    shape = tf.shape(like)
-    x = tf.reshape(x, [rate, rate, shape[0], grid[0], grid[1], like.shape[-1]])
-    x = tf.transpose(x, [2, 3, 0, 4, 1, 5])
-    x = tf.reshape(x, [shape[0], grid[0] * rate, grid[1] * rate, like.shape[-1]])
-    return tf.ensure_shape(x[:, : shape[1], : shape[2]], like.shape)
+    batch, (height, width), channels = tf.shape(like)[0], sides(like), like.shape[-1]
+    rows, columns = grid
+    x = tf.reshape(x, [rate, rate * batch * rows, columns, channels])
+    x = tf.transpose(x, [1, 2, 0, 3])
+    x = tf.reshape(x, [rate, batch * rows, columns * rate, channels])
+    x = tf.transpose(x, [1, 0, 2, 3])
+    x = tf.reshape(x, [batch, rows * rate, columns * rate, channels])
+    return shaped(x[:, :height, :width], like.shape)
 
 
 def _by_phases(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
@@ -221,7 +233,7 @@ def _depthwise_kernel_gradient(x: tf.Tensor, dy: tf.Tensor, *, size: tuple[int, 
     The native kernel on the phases is the faster one, unless a phase is smaller than the convolution's
     kernel: then it takes a path that is tens of times slower, and a sum for each tap wins.
     """
-    if any(side is None or -(-side // rate) < k for side, k in zip(x.shape[1:3], size, strict=True)):
+    if any(side is None or whole_steps(side, rate) < k for side, k in zip(x.shape[1:3], size, strict=True)):
         return _depthwise_tap_gradient(x, dy, size=size, rate=rate)
     return tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
         input=_phases(x, rate)[0],

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.layers.common import PACKAGE, pair, sides
+from zoo.layers.common import PACKAGE, pair, shaped, sides, whole_steps
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -40,16 +40,19 @@ class PadToMultiple(keras.layers.Layer):
         self.padding = tuple((0, 0 if n is None else self._missing(n)) for n in input_shape[1:3])
 
     def _missing(self, side):
-        return (self.remainder - side) % self.multiple
+        # Of numbers that are not negative: some converters round other quotients towards zero.
+        excess = (side - self.remainder + self.multiple) % self.multiple
+        return (self.multiple - excess) % self.multiple
 
     def call(self, x):
         if self.compute_output_shape(x.shape) == tuple(x.shape) and None not in x.shape[1:3]:
             return x
         sides = [s or d for s, d in zip(x.shape[1:3], tf.unstack(tf.shape(x)[1:3]), strict=True)]
         rows, columns = map(self._missing, sides)
-        return tf.ensure_shape(
-            tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]]), self.compute_output_shape(x.shape)
-        )
+        padded = tf.pad(x, [[0, 0], [0, rows], [0, columns], [0, 0]])
+        # Says that the channels are as many as before; a converter does not see it in the amounts.
+        size = tf.stack([tf.shape(x)[0], sides[0] + rows, sides[1] + columns, x.shape[-1]])
+        return shaped(tf.reshape(padded, size), self.compute_output_shape(x.shape))
 
     def compute_output_shape(self, input_shape):
         sides = (None if n is None else n + self._missing(n) for n in input_shape[1:3])
@@ -65,7 +68,8 @@ def mirrored_index(index: tf.Tensor, length: int | tf.Tensor) -> tf.Tensor:
     The border itself is not repeated: OpenCV's ``BORDER_REFLECT_101``, NumPy's ``"reflect"``.
     """
     period = tf.maximum(2 * (length - 1), 1)
-    index = tf.math.floormod(index, period)
+    # The reflection is even, and converters do not agree on the remainder of a negative number.
+    index = tf.math.floormod(tf.abs(index), period)
     return tf.minimum(index, period - index)
 
 
@@ -101,7 +105,7 @@ class ReflectionPadding2D(keras.layers.Layer):
     def _positions(self, length: int | tf.Tensor, tile: int | None) -> tf.Tensor:
         """Rows (or columns) of the image that the result consists of, one line for each tile."""
         tile = length if tile is None else tile
-        start = tile * tf.range(-(-length // tile))[:, None]
+        start = tile * tf.range(whole_steps(length, tile))[:, None]
         content = tf.minimum(tile, length - start) + 2 * self.margin
         place = start + mirrored_index(tf.range(tile + 2 * self.margin)[None], content)
         return mirrored_index(place - self.margin, length)
@@ -112,7 +116,7 @@ class ReflectionPadding2D(keras.layers.Layer):
         x = tf.gather(x, tf.reshape(positions[0], [-1]), axis=1)
         x = tf.gather(x, tf.reshape(positions[1], [-1]), axis=2)
         if self.tile is None:
-            return tf.ensure_shape(x, shape)
+            return shaped(x, shape)
         (down, rows), (across, columns) = (tf.unstack(tf.shape(p)) for p in positions)
         x = tf.reshape(x, tf.stack([-1, down, rows, across, columns, shape[-1]]))
         return tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, *shape[1:]])
@@ -143,7 +147,7 @@ class JoinTiles(keras.layers.Layer):
 
     def call(self, inputs):
         x, image = inputs
-        down, across = (-(-side // t) for side, t in zip(sides(image), self.tile, strict=True))
+        down, across = (whole_steps(n, t) for n, t in zip(sides(image), self.tile, strict=True))
         rows, columns, channels = x.shape[1:]
         x = tf.reshape(x, tf.stack([-1, down, across, rows, columns, channels]))
         x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
@@ -152,7 +156,7 @@ class JoinTiles(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         x, image = input_shape
         sizes = zip(image[1:3], self.tile, x[1:3], strict=True)
-        return (image[0], *(None if n is None else -(-n // t) * cells for n, t, cells in sizes), x[-1])
+        return (image[0], *(None if n is None else whole_steps(n, t) * cells for n, t, cells in sizes), x[-1])
 
     def get_config(self):
         return {**super().get_config(), "tile": self.tile}

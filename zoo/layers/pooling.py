@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.layers.common import PACKAGE
+from zoo.layers.common import PACKAGE, whole_steps
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -33,7 +33,7 @@ def pooling_matrix(length: int | tf.Tensor, bins: int, dtype) -> tf.Tensor:
     an index where the division leaves a rest, and a signal shorter than `bins` is repeated.
     """
     index, position = tf.range(bins)[:, None], tf.range(length)[None]
-    start, stop = index * length // bins, -(-(index + 1) * length // bins)
+    start, stop = index * length // bins, whole_steps((index + 1) * length, bins)
     inside = tf.logical_and(position >= start, position < stop)
     return tf.cast(inside, dtype) / tf.cast(stop - start, dtype)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo import provenance
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.layers.common import PACKAGE
+from zoo.layers.common import PACKAGE, shaped
 
 log = logging.getLogger("zoo")
 
@@ -99,7 +99,7 @@ class Resize(keras.layers.Layer):
         if x.shape[1:3].is_fully_defined() and x.shape[1:3] == like.shape[1:3]:
             return x
         size = tf.shape(like)
-        return tf.ensure_shape(x[:, : size[1], : size[2]], (None, *like.shape[1:3], x.shape[-1]))
+        return shaped(x[:, : size[1], : size[2]], (None, *like.shape[1:3], x.shape[-1]))
 
     def compute_output_shape(self, input_shape):
         x, like = input_shape

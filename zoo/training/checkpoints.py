@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import weakref
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.files import check_local, written_whole
+from zoo.files import check_local, literal_path, written_whole
 from zoo.training.averaging import WeightAverage
 from zoo.training.step import LossScale
 
@@ -83,8 +85,13 @@ class Checkpoints:
         }
         holders = {group: _holder(named) for group, named in groups.items()}
         self._checkpoint = tf.train.Checkpoint(run=self._numbers, **holders)
+        if write:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        named = contextlib.ExitStack()
+        folder_name = named.enter_context(literal_path(self.folder))
+        weakref.finalize(self, named.close)
         self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self.folder), max_to_keep=keep, checkpoint_name="step"
+            self._checkpoint, folder_name, max_to_keep=keep, checkpoint_name="step"
         )
 
     def save(self, state: RunState) -> None:
@@ -106,8 +113,8 @@ class Checkpoints:
             self._checkpoint.restore(latest).assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise InputError(
-                f"{latest} is of another model, optimizer, precision or average; start in an empty folder, "
-                f"or with the settings it was made with ({_first_line(error)})"
+                f"{self.folder / Path(latest).name} is of another model, optimizer, precision or average;"
+                f" start in an empty folder, or with the settings it was made with ({_first_line(error)})"
             ) from error
         types = [type(field.default) for field in fields(RunState)]
         return RunState(*(kind(x) for kind, x in zip(types, self._numbers.numpy(), strict=True)))
