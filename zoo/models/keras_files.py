@@ -19,19 +19,22 @@ from zoo.models import registry
 from zoo.models.assemble import Wishes, assemble, build
 from zoo.models.assignment import variables_of
 from zoo.models.heads.classifier import is_classifier
+from zoo.models.keras_guard import check_size
 from zoo.models.registry import ModelSpec
 from zoo.models.surgery import with_classes
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
 from zoo.weights.readers import archive
-from zoo.weights.readers.hdf5 import check_h5, check_keras
+from zoo.weights.readers.hdf5 import check_h5
 
 
 def read_keras(path: Path) -> keras.Model:
     """A zoo model that was saved as a ``.keras`` file; `FormatError` for anything else."""
-    check_keras(path)
     try:
+        check_size(path)
         return keras.models.load_model(path, compile=False, safe_mode=True)
+    except FormatError:
+        raise
     except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
 
