@@ -18,7 +18,8 @@ import h5py
 from zoo.errors import FormatError
 from zoo.weights.readers import archive
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+CONFIG = "config.json"
+_WEIGHTS = "model.weights.h5"
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
 _MAX_DEPTH = 64  # of groups in groups
 
@@ -38,31 +39,36 @@ def check_h5(path: str | Path) -> None:
         raise FormatError(f"{path.name}: not a readable HDF5 file: {_line(error)}") from error
 
 
-def check_keras(path: str | Path) -> None:
+def check_keras(path: str | Path) -> int:
     """The same of a ``.keras`` file: of its archive, the description of its model, and the weights within.
+
+    Returns:
+        How many numbers the arrays of the weights have.
 
     Raises:
         FormatError: In one line.
     """
     with archive.opened(Path(path), kind=".keras") as file:
         names = file.namelist()
-        if _CONFIG not in names or _WEIGHTS not in names:
-            raise FormatError(f"not a .keras file: it has no {_CONFIG if _CONFIG not in names else _WEIGHTS}")
-        if not isinstance(json.loads(file.read(_CONFIG)), dict):
-            raise FormatError(f"not a .keras file: {_CONFIG} describes no model")
+        if CONFIG not in names or _WEIGHTS not in names:
+            raise FormatError(f"not a .keras file: it has no {CONFIG if CONFIG not in names else _WEIGHTS}")
+        if not isinstance(json.loads(file.read(CONFIG)), dict):
+            raise FormatError(f"not a .keras file: {CONFIG} describes no model")
         member = file.getinfo(_WEIGHTS)
         with file.open(member) as stream:
             stored = member.compress_type == zipfile.ZIP_STORED
-            _check_h5(stream if stored else io.BytesIO(stream.read()), member.file_size)
+            return _check_h5(stream if stored else io.BytesIO(stream.read()), member.file_size)
 
 
-def _check_h5(source, size: int) -> None:
-    room = archive.allowed_bytes(size)
+def _check_h5(source, size: int) -> int:
+    room, numbers = archive.allowed_bytes(size), 0
     with h5py.File(source, "r") as file:
         for name, dataset in _datasets(file):
             room -= _claimed(name, dataset)
+            numbers += math.prod(dataset.shape or ())
             if room < 0:
                 raise FormatError(f"the arrays claim far more than the {size:,} bytes of the file")
+    return numbers
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -21,6 +21,7 @@ from zoo.models.assemble import Wishes, assemble, build
 from zoo.models.assignment import check_values, variables_of
 from zoo.models.candidates import at_all_strides, full_settings, known_settings, the_only
 from zoo.models.heads.classifier import is_classifier
+from zoo.models.keras_guard import check_size
 from zoo.models.registry import ModelSpec
 from zoo.models.surgery import renamed, with_classes, without_auxiliary
 from zoo.models.variable_files import Variables, read_variables
@@ -28,16 +29,17 @@ from zoo.provenance import as_tuples
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
 from zoo.weights.readers import archive
-from zoo.weights.readers.hdf5 import check_keras
 
 
 def read_keras(path: Path) -> keras.Model:
     """A zoo model that was saved as a ``.keras`` file; `FormatError` for anything else."""
     if not zipfile.is_zipfile(path):
         raise FormatError(f"{path.name}: not a readable .keras file: {_what_is_wrong(path)}")
-    check_keras(path)
     try:
+        check_size(path)
         model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except FormatError:
+        raise
     except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
     check_values(arrays_of(model), subject=path.name)
