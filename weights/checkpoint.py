@@ -17,8 +17,9 @@ from zoo.weights.cache import converted_path, load_converted, store_converted
 from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
+from zoo.weights.layouts import LAYOUTS
 from zoo.weights.name_maps import NameMap
-from zoo.weights.name_maps.conversion import convert, fit
+from zoo.weights.name_maps.conversion import convert, fit, known_names
 from zoo.weights.name_maps.own import ZOO
 from zoo.weights.transfer import sha256_of
 
@@ -42,6 +43,7 @@ class Checkpoint:
         settings: Arguments of the model's builder that the weights need; read-only.
         labels: The classes that the classifier was trained on; `None` where there is no classifier, or none
             whose classes are known.
+        assumed: Settings that the source does not state, and that are taken for what is usual there.
     """
 
     source: str
@@ -49,6 +51,7 @@ class Checkpoint:
     name_map: NameMap
     settings: Mapping[str, object] = field(default_factory=dict)
     labels: LabelSet | None = None
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(self.arrays))
@@ -99,18 +102,20 @@ def of_file(
     """
     container = containers.recognize(path)
     entries = tuple(entries)
-    published = [e for e in entries if _is_foreign(name_maps.resolve(e.name_map), container)]
-    maps = {e.name_map: name_maps.resolve(e.name_map) for e in published}
+    forms = [(e.name_map, e.settings, [e.labels], ()) for e in entries]
+    forms += [(row.name_map, row.settings, [], row.assumed) for row in LAYOUTS.get(model, ())]
+    forms = [form for form in forms if _is_foreign(name_maps.resolve(form[0]), container)]
+    maps = {key: name_maps.resolve(key) for key, *_ in forms}
     if ZOO.layout in container.layouts:
         maps[ZOO.key] = ZOO
     if not maps:
         raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
     converted = _convert_fitting(path, container, maps.values())
     own = [default_labels, *(e.labels for e in entries if e.model == model)]
-    forms = [(e.name_map, e.settings, [e.labels]) for e in published] + [(ZOO.key, {}, own)]
+    forms.append((ZOO.key, {}, own, ()))
     return [
-        _of_form(path, maps[key], converted[key], settings=settings, known=known)
-        for key, settings, known in forms
+        _of_form(path, maps[key], converted[key], settings=settings, known=known, assumed=assumed)
+        for key, settings, known, assumed in forms
         if key in converted
     ]
 
@@ -154,14 +159,15 @@ def _is_foreign(name_map: NameMap, container: Container) -> bool:
 def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) -> dict[str, Converted]:
     """The file's conversions by the maps that fit its names, by their keys."""
     tensors = container.read(path)
-    fits, failures = {}, []
+    fits, failures = {}, {}
     for name_map in maps:
         try:
             fits[name_map.key] = (name_map, fit(tensors, name_map))
         except MismatchError as error:
-            failures.append(error)
+            failures[name_map.key] = (known_names(tensors, name_map), str(error))
     if not fits:
-        raise MismatchError(f"{path.name}: {failures[0]}")
+        _, nearest = max(failures.values(), key=lambda failure: failure[0])
+        raise MismatchError(f"{path.name}: {nearest}")
     return {
         key: (convert(tensors, name_map, fitted), dict(fitted.settings))
         for key, (name_map, fitted) in fits.items()
@@ -169,7 +175,13 @@ def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) 
 
 
 def _of_form(
-    path: Path, name_map: NameMap, converted: Converted, *, settings: Mapping[str, object], known: list[str]
+    path: Path,
+    name_map: NameMap,
+    converted: Converted,
+    *,
+    settings: Mapping[str, object],
+    known: list[str],
+    assumed: tuple[str, ...],
 ) -> Checkpoint:
     """One form of a user's file: the first of the known label sets with the file's number of classes."""
     arrays, stated = converted[0], dict(converted[1])
@@ -179,6 +191,6 @@ def _of_form(
     if count is not None:
         sets = map(labels.resolve, known)
         found = next((s for s in sets if len(s) == count), None) or labels.numbered(count)
-    return Checkpoint(
-        source=path.name, arrays=arrays, name_map=name_map, settings={**settings, **stated}, labels=found
-    )
+    settings = {**settings, **stated}
+    form = {"arrays": arrays, "name_map": name_map, "labels": found}
+    return Checkpoint(source=path.name, settings=settings, assumed=assumed, **form)
