@@ -20,6 +20,7 @@ from zoo.weights.publishers import (
     dilation,
     duc,
     imagenet,
+    lraspp,
 )
 
 ENTRIES: tuple[WeightsEntry, ...] = (
@@ -139,6 +140,9 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         sha256="fc3c493d68e89cc31ef488c803d5d7dd2f3190fb570598faa49fef69be8e5e70",
         score=60.3,
         settings=TORCHVISION_MOBILE,
+    ),
+    lraspp(
+        "lraspp_mobilenet_v3_large-d234d4ea.pth", sha256_start="d234d4ea", score=57.9, pixel_accuracy=91.2
     ),
     duc(
         "cityscapes",

@@ -17,8 +17,9 @@ from zoo.weights.cache import converted_path, load_converted, store_converted
 from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
+from zoo.weights.layouts import LAYOUTS, Layout
 from zoo.weights.name_maps import NameMap
-from zoo.weights.name_maps.conversion import convert, fit
+from zoo.weights.name_maps.conversion import convert, fit, known_names
 from zoo.weights.name_maps.own import ZOO
 from zoo.weights.one_channel import two_channels
 from zoo.weights.transfer import sha256_of
@@ -45,6 +46,7 @@ class Checkpoint:
             there is no classifier.
         is_stated: Whether the settings are the whole truth: the source, or the catalog, says them all.
         model: Name of the model that the weights are of, where the source says it.
+        assumed: Settings that the source does not state, and that are taken for what is usual there.
     """
 
     source: str
@@ -54,6 +56,7 @@ class Checkpoint:
     labels: LabelSet | None = None
     is_stated: bool = True
     model: str | None = None
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(self.arrays))
@@ -105,7 +108,8 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
     entries = tuple(entries)
     same = next((entry for entry in entries if _is_published(path, entry)), None)
     published = [e for e in entries if _is_foreign(name_maps.resolve(e.name_map), container)]
-    maps = {e.name_map: name_maps.resolve(e.name_map) for e in published}
+    usual = [x for x in LAYOUTS.get(model, ()) if _is_foreign(name_maps.resolve(x.name_map), container)]
+    maps = {row.name_map: name_maps.resolve(row.name_map) for row in (*published, *usual)}
     if ZOO.layout in container.layouts:
         maps[ZOO.key] = ZOO
     if not maps:
@@ -114,9 +118,9 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
     if same is not None and same.name_map in converted:
         return [_of_form(path, maps[same.name_map], converted[same.name_map], entry=same, is_published=True)]
     forms = [
-        _of_form(path, maps[e.name_map], converted[e.name_map], entry=e)
-        for e in published
-        if e.name_map in converted
+        _of_form(path, maps[row.name_map], converted[row.name_map], entry=row)
+        for row in (*published, *usual)
+        if row.name_map in converted
     ]
     if ZOO.key in converted:
         # A container of somebody's own is loaded with the settings that its owner gives.
@@ -171,14 +175,15 @@ def _is_foreign(name_map: NameMap, container: Container) -> bool:
 def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) -> dict[str, Converted]:
     """The file's conversions by the maps that fit its names, by their keys."""
     tensors = container.read(path)
-    fits, failures = {}, []
+    fits, failures = {}, {}
     for name_map in maps:
         try:
             fits[name_map.key] = (name_map, fit(tensors, name_map))
         except MismatchError as error:
-            failures.append(error)
+            failures[name_map.key] = (known_names(tensors, name_map), str(error))
     if not fits:
-        raise MismatchError(f"{path.name}: {failures[0]}")
+        _, nearest = max(failures.values(), key=lambda failure: failure[0])
+        raise MismatchError(f"{path.name}: {nearest}")
     return {
         key: (convert(tensors, name_map, fitted), dict(fitted.settings))
         for key, (name_map, fitted) in fits.items()
@@ -190,11 +195,11 @@ def _of_form(
     name_map: NameMap,
     converted: Converted,
     *,
-    entry: WeightsEntry | None = None,
+    entry: WeightsEntry | Layout | None = None,
     is_published: bool = False,
     is_stated: bool = True,
 ) -> Checkpoint:
-    """One form of a user's file: that of an entry, or the zoo's own."""
+    """One form of a user's file: that of an entry or of a package, or the zoo's own."""
     arrays, stated = converted[0], dict(converted[1])
     bias = arrays.get(_CLASSIFIER_BIAS)
     count, about = stated.pop("classes", None if bias is None else len(bias)), stated.pop("about", None)
@@ -208,4 +213,5 @@ def _of_form(
     if is_published and name_map.is_whole:
         found = labels.resolve(entry.labels)
     settings = {} if entry is None else entry.settings
+    common["assumed"] = entry.assumed if isinstance(entry, Layout) else ()
     return Checkpoint(**common, settings={**settings, **stated}, labels=found, is_stated=is_stated)

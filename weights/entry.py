@@ -8,6 +8,7 @@ from types import MappingProxyType
 from zoo.errors import InputError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256_START = re.compile(r"[0-9a-f]{8,63}")
 _SCHEMES = ("https://", "http://")
 
 
@@ -23,6 +24,8 @@ class WeightsEntry:
         bytes: Size in bytes, or ``None`` if it was never published.
         sha256: 64 lower-case hex digits. ``None`` means unpublished: loading then needs
             ``allow_unverified=True`` and the digest seen is recorded.
+        sha256_start: The first digits, at least 8, where no more was published; they must match too, but do
+            not stand for the whole. ``None`` where all or nothing is known.
         licence: Licence of the weights (SPDX name where there is one) and terms of their data.
         source: URL or citation of the publication.
         labels: Name of a label set, such as ``"voc21"``.
@@ -43,6 +46,7 @@ class WeightsEntry:
     urls: tuple[str, ...] = ()
     bytes: int | None = None
     sha256: str | None = None
+    sha256_start: str | None = None
     licence: str
     source: str
     labels: str
@@ -70,6 +74,12 @@ class WeightsEntry:
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256):
             raise InputError(
                 f"{self.key}: sha256 must be 64 lower-case hex digits or None, got {self.sha256!r}"
+            )
+        start = self.sha256_start
+        if start is not None and (self.sha256 is not None or not _SHA256_START.fullmatch(start)):
+            raise InputError(
+                f"{self.key}: sha256_start must be 8 to 63 lower-case hex digits in place of sha256, or "
+                f"None, got {start!r}"
             )
         if self.bytes is not None and self.bytes <= 0:
             raise InputError(f"{self.key}: bytes must be positive or None, got {self.bytes!r}")

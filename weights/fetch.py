@@ -88,7 +88,7 @@ def verify(entry: WeightsEntry) -> str:
     path = cached(entry)
     if path is None:
         return "absent"
-    wanted = Wanted(entry.file, entry.bytes, entry.sha256 or seen_digest(entry))
+    wanted = _wanted(entry, allow_unverified=True)
     if not _is_intact(path, wanted):
         return "damaged"
     return "ok" if wanted.sha256 else "unverified"
@@ -144,7 +144,7 @@ def _wanted(entry: WeightsEntry, *, allow_unverified: bool) -> Wanted:
             f"{entry.key}: no digest was ever published for {entry.file}, so it cannot be verified;"
             " to accept what the server sends, pass allow_unverified=True (--allow-unverified)"
         )
-    return Wanted(entry.file, entry.bytes, entry.sha256 or seen_digest(entry))
+    return Wanted(entry.file, entry.bytes, entry.sha256 or seen_digest(entry), entry.sha256_start)
 
 
 def _is_intact(path: Path, wanted: Wanted) -> bool:

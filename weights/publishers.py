@@ -104,6 +104,25 @@ def coco(backbone: str, file: str, *, size: int, sha256: str, score: float, sett
     )
 
 
+def lraspp(file: str, *, sha256_start: str, score: float, pixel_accuracy: float) -> WeightsEntry:
+    """LR-ASPP of torchvision; it publishes the first digits of its digest, in the file's name."""
+    return WeightsEntry(
+        model="lraspp_mobilenet_v3_large",
+        tag="coco",
+        file=file,
+        urls=(f"{TORCHVISION}/{file}",),
+        sha256_start=sha256_start,
+        licence="BSD-3-Clause (torchvision); trained on COCO and ImageNet-1k, whose terms may apply",
+        source="https://github.com/pytorch/vision",
+        labels="voc21",
+        metric="mIoU",
+        score=score,
+        protocol=f"{_COCO_PROTOCOL}, with a pixel accuracy of {pixel_accuracy}",
+        name_map="torchvision_lraspp_mobilenet_v3_large",
+        settings={"convention": "torchvision_mobilenet_v3_dilated", "output_stride": 16},
+    )
+
+
 def camvid(model: str, *, size: int, sha256: str, score: float, settings: dict) -> WeightsEntry:
     """A bundled file, trained by this project; MODEL_CARD.md says how."""
     return WeightsEntry(

@@ -38,21 +38,28 @@ class _CannotResumeError(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the file must be; `sha256` is ``None`` on the first sight of an unverified file."""
+    """What the file must be; `sha256` is ``None`` on the first sight of an unverified file.
+
+    `start` are the first digits of a digest of which no more was published.
+    """
 
     file: str
     bytes: int | None
     sha256: str | None
+    start: str | None = None
 
     def mismatch(self, path: Path) -> str | None:
         """Why `path` is not the wanted file, or ``None`` if it is."""
         size = path.stat().st_size
         if self.bytes is not None and size != self.bytes:
             return f"size is {size} bytes, expected {self.bytes}"
-        if self.sha256 is None:
+        expected = self.sha256 or self.start
+        if expected is None:
             return None
         digest = sha256_of(path)
-        return None if digest == self.sha256 else f"SHA-256 is {digest}, expected {self.sha256}"
+        if digest.startswith(expected):
+            return None
+        return f"SHA-256 is {digest}, expected {expected}{'' if self.sha256 else '…'}"
 
 
 def sha256_of(path: Path) -> str:

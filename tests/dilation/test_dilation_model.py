@@ -133,6 +133,30 @@ def test_default_layer_without_a_resize_is_the_output():
     assert analyse(parallel_branches()).layer == "sum"
 
 
+def with_decoder(*, resized):
+    """An encoder of stride 4, a decoder that enlarges its map twice, and the resize to the image."""
+    inputs = image()
+    low = conv(strides=2, name="low")(inputs)
+    x = conv(strides=2, name="deep")(low)
+    x = conv(dilation_rate=2, name="encoder")(x)
+    x = layers.Concatenate()([layers.UpSampling2D(2, name="up")(x), low])
+    x = conv(name="mix")(x)
+    x = conv(name="fine")(layers.UpSampling2D(2)(x))
+    return keras.Model(inputs, layers.Resizing(128, 128)(x) if resized else x)
+
+
+def test_default_layer_stands_before_a_decoder():
+    """The way back through an enlarged map is not followed, so that the encoder is what is told."""
+    found = analyse(with_decoder(resized=True))
+    assert (found.layer, found.output_stride, found.rates) == ("encoder", (4, 4), ((2,),))
+    assert np.array_equal(found.counts, coverage([Layer(3, 1, 2), Layer(3, 1, 2), Layer(3, 2)]))
+    assert dilation.dilation_input(with_decoder(resized=True)) == "deep"
+    with pytest.raises(InputError, match="enlarges its map"):
+        analyse(with_decoder(resized=True), layer="mix")
+    with pytest.raises(InputError, match="enlarges its map"):  # where the decoder's map is what is asked for
+        analyse(with_decoder(resized=False))
+
+
 def test_parallel_branches_are_kept_apart():
     assert analyse(parallel_branches()).rates == ((2, 1), (4, 1), (1,))
 

@@ -7,7 +7,12 @@ from support.tiny_export import seeded
 from zoo import export
 from zoo.export.proof.parity import synthetic_image
 
-HEADS = {"deeplabv3_aspp": {"aspp_channels": 16}, "pspnet": {"channels": 16}}
+HEADS = {
+    "deeplabv3_aspp": {"aspp_channels": 16},
+    "deeplabv3_plus": {"aspp_channels": 16, "decoder_channels": 16},
+    "lraspp": {"channels": 16},
+    "pspnet": {"channels": 16},
+}
 SIZES = ((64, 64), (65, 65), (49, 70))
 
 

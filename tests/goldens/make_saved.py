@@ -62,9 +62,19 @@ LATER = (
     "duc_hdc_mobilenet_v3_large",
     "context_aggregation_mobilenet_v3_large",
     "context_aggregation_resnet50",
+    "deeplabv3_plus_mobilenet_v2",
+    "deeplabv3_plus_mobilenet_v3_large",
+    "deeplabv3_plus_resnet50",
+    "lraspp_mobilenet_v2",
+    "lraspp_mobilenet_v3_large",
 )
 WIDTHS = {"mobilenet": {"width": 0.1}, "resnet": {}, "vgg": {"width": 0.01}}
-HEADS = {"deeplabv3_aspp": {"aspp_channels": 8}, "pspnet": {"channels": 8}}
+HEADS = {
+    "deeplabv3_aspp": {"aspp_channels": 8},
+    "deeplabv3_plus": {"aspp_channels": 8, "decoder_channels": 8, "low_level_channels": 6},
+    "lraspp": {"channels": 8},
+    "pspnet": {"channels": 8},
+}
 SIZE = (41, 57)
 EXPORTED = "duc_hdc_resnet50"  # three classes, and no pixel is near a border
 # Narrow networks lose a signal on the way that wide ones keep.

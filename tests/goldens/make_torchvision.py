@@ -2,7 +2,7 @@
 
 Run where torch and torchvision are installed (made with torch 2.14 and torchvision 0.29):
 
-    python make_torchvision.py
+    python make_torchvision.py [MODEL …]
 
 No file of weights is needed: `seeding.draw` makes every parameter from its torchvision name. For each size
 the file keeps a slice of the features at three depths; for the DeepLabv3 models also every fourth logit, the
@@ -10,6 +10,7 @@ arg-max of all pixels, and every eighth auxiliary logit. Only a wide image lets 
 rate (36 cells) see anything but padding, so there is one such size, sampled more thinly.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +27,21 @@ WIDE = {
     "deeplabv3_mobilenet_v3_large": ((209, 601), 16),
 }
 SEGMENTATION = ("deeplabv3_resnet50", "deeplabv3_resnet101", "deeplabv3_mobilenet_v3_large")
+# Without an auxiliary output.
+LIGHT = ("lraspp_mobilenet_v3_large",)
 # Modules whose results are kept, by the name of our feature.
 RESNET = {"c2": "layer1", "c4": "layer3", "c5": "layer4"}
 DEPTHS = {
     "deeplabv3_resnet50": {k: f"backbone.{v}" for k, v in RESNET.items()},
     "deeplabv3_resnet101": {k: f"backbone.{v}" for k, v in RESNET.items()},
     "deeplabv3_mobilenet_v3_large": {"c2": "backbone.3", "c4": "backbone.12", "c5": "backbone.16"},
+    "lraspp_mobilenet_v3_large": {
+        "c2": "backbone.3",
+        "c3_first": "backbone.4",
+        "c5": "backbone.16",
+        "reduced": "classifier.cbr",
+        "gate": "classifier.scale",
+    },
     "resnet50": RESNET,
     "mobilenet_v3_large": {"c2": "features.3", "c4": "features.12", "c5": "features.16"},
 }
@@ -69,12 +79,14 @@ def record(goldens, key, model, depths, channels=CHANNELS):
 
 
 def goldens_of(name):
-    is_segmentation = name in SEGMENTATION
+    is_segmentation = name in SEGMENTATION + LIGHT
     build = getattr(torchvision.models.segmentation if is_segmentation else torchvision.models, name)
-    options = {"weights_backbone": None, "aux_loss": True} if is_segmentation else {}
+    options = {"weights_backbone": None} if is_segmentation else {}
+    if name in SEGMENTATION:
+        options["aux_loss"] = True
     model = seeded(build(weights=None, **options))
     goldens = {}
-    sizes = [(size, 4, CHANNELS) for size in SIZES] + ([(*WIDE[name], 1)] if is_segmentation else [])
+    sizes = [(size, 4, CHANNELS) for size in SIZES] + ([(*WIDE[name], 1)] if name in WIDE else [])
     for (height, width), step, channels in sizes:
         key = f"{height}x{width}"
         hooks = record(goldens, key, model, DEPTHS[name], channels)
@@ -86,16 +98,17 @@ def goldens_of(name):
             logits = nhwc(result["out"])
             goldens[f"{key}/logits"] = logits[::step, ::step]
             goldens[f"{key}/mask"] = logits.argmax(-1).astype(np.uint8)
+        if name in SEGMENTATION:
             goldens[f"{key}/auxiliary"] = nhwc(result["aux"])[:: 2 * step, :: 2 * step]
     return goldens
 
 
-def main():
-    for name in DEPTHS:
+def main(names):
+    for name in names or DEPTHS:
         path = Path(__file__).with_name(f"torchvision_{name}.npz")
         np.savez_compressed(path, **goldens_of(name))
         print(path.name, path.stat().st_size)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -16,7 +16,9 @@ from zoo.models import register_backbone, registry, unregister_backbone
 from zoo.models.architectures import ARCHITECTURES
 from zoo.models.architectures.context_aggregation import context_aggregation
 from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
+from zoo.models.architectures.deeplabv3_plus import deeplabv3_plus
 from zoo.models.architectures.duc_hdc import duc_hdc
+from zoo.models.architectures.lraspp import lraspp
 from zoo.models.architectures.pspnet import pspnet
 from zoo.models.backbones import BACKBONES, backbones, resolve
 from zoo.models.conventions import CONVENTIONS
@@ -89,9 +91,9 @@ def test_a_signature_has_the_settings_of_its_model_only(spec):
     backbone = BACKBONES[spec.backbone]
     assert known >= SHARED and "backbone" not in known
     assert ("width" in known) == ("width" in backbone.can)
-    if spec.architecture in ("deeplabv3_aspp", "pspnet"):
+    if spec.architecture in ("deeplabv3_aspp", "deeplabv3_plus", "pspnet"):
         assert "auxiliary" in known
-    if spec.architecture == "deeplabv3_aspp":
+    if spec.architecture in ("deeplabv3_aspp", "deeplabv3_plus"):
         assert ("multi_grid" in known) == ("multi_grid" in backbone.can)
     if spec.architecture == "context_aggregation":
         assert {"variant", "dropout", "tiled", "module"} & known == (
@@ -115,6 +117,12 @@ def test_a_signature_has_the_settings_of_its_model_only(spec):
         (deeplabv3_aspp, {"backbone": "resnet50", "multi_grid": "best"}, "multi_grid must be 'paper', None"),
         (deeplabv3_aspp, {"backbone": "vgg16"}, "needs padding of a backbone, which 'vgg16' does not have"),
         (pspnet, {"backbone": "vgg16"}, "it stands on mobilenet_v2, mobilenet_v3_large, resnet50"),
+        (
+            lraspp,
+            {"backbone": "resnet50"},
+            "lraspp needs light of a backbone, .* on mobilenet_v2, mobilenet_v3",
+        ),
+        (deeplabv3_plus, {"backbone": "vgg16"}, "deeplabv3_plus needs padding of a backbone"),
         (duc_hdc, {"backbone": "vgg16"}, "duc_hdc needs padding, rates of a backbone"),
         (
             context_aggregation,
@@ -137,6 +145,18 @@ def test_what_a_pair_cannot_do_is_one_clear_line(builder, options, message):
     with pytest.raises(InputError, match=message) as caught:
         builder(label_set=LABELS, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_early_features_are_found_by_their_stride():
+    """The last of a stride is what decoders read; MobileNetV3-Large has two features of stride 8."""
+    large = BACKBONES["mobilenet_v3_large"]
+    assert large.early_feature(8) == "c3" and large.early_feature(8, first=True) == "c3_first"
+    assert large.early_feature(4) == BACKBONES["resnet50"].early_feature(4) == "c2"
+    with pytest.raises(InputError, match=r"'resnet50' has the features .*'c5': 32\}, none of 32 ahead of c5"):
+        BACKBONES["resnet50"].early_feature(32)
+    coarse = replace(BACKBONES["resnet50"], name="coarse", features={"c3": 8, "c4": 16, "c5": 32})
+    with pytest.raises(InputError, match="deeplabv3_plus needs stride 4 of a backbone, which 'coarse'"):
+        deeplabv3_plus(backbone=coarse, label_set=LABELS)
 
 
 def test_a_setting_that_the_backbone_lacks_is_no_setting_of_the_model():

@@ -212,7 +212,9 @@ def test_a_label_set_names_the_fresh_classes(mirror):
         zoo.load(MODEL, weights=None, classes="road")
 
 
-@pytest.mark.parametrize("name", ["deeplabv3_aspp", "pspnet", "duc_hdc", "context_aggregation"])
+@pytest.mark.parametrize(
+    "name", ["deeplabv3_aspp", "deeplabv3_plus", "lraspp", "pspnet", "duc_hdc", "context_aggregation"]
+)
 def test_a_new_process_reads_a_saved_model(tmp_path, name):
     """Nothing but what the code itself imports: a test's process has long imported every layer."""
     zoo.load(name, weights=None, classes=3).save(tmp_path / "m.keras")

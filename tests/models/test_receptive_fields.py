@@ -42,6 +42,10 @@ DERIVED = {
     "deeplabv3_aspp_mobilenet_v2": field(MOBILE_16 + LARGEST_ASPP),
     "deeplabv3_aspp_resnet50": field(resnet((3, 4, 6, 3), MULTI_GRID) + LARGEST_ASPP),
     "deeplabv3_aspp_resnet101": field(resnet((3, 4, 23, 3), MULTI_GRID) + LARGEST_ASPP),
+    # Of the encoder: what its decoder reads at stride 4 lies within.
+    "deeplabv3_plus_mobilenet_v2": field(MOBILE_16 + LARGEST_ASPP),
+    "deeplabv3_plus_resnet50": field(resnet((3, 4, 6, 3), [1, 2, 2]) + LARGEST_ASPP),
+    "lraspp_mobilenet_v2": field(MOBILE_16),
     "pspnet_resnet50": field(
         resnet((3, 4, 6, 3), [2, 4, 4], third_stride=1, third_rates=[1] + [2] * 5) + PSP_FUSION
     ),

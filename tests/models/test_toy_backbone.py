@@ -37,7 +37,9 @@ def row():
     unregister_backbone("toy")
 
 
-@pytest.mark.parametrize("architecture", ["deeplabv3_aspp", "pspnet", "context_aggregation"])
+@pytest.mark.parametrize(
+    "architecture", ["deeplabv3_aspp", "deeplabv3_plus", "pspnet", "context_aggregation"]
+)
 def test_every_architecture_that_fits_has_it(row, architecture, tmp_path):
     name = f"{architecture}_toy"
     assert name in zoo.list_models(architecture)
@@ -45,7 +47,7 @@ def test_every_architecture_that_fits_has_it(row, architecture, tmp_path):
     image = np.random.default_rng(0).uniform(0, 255, (1, 33, 47, 3)).astype("float32")
     assert model(image).shape == (1, 33, 47, 3)
     assert zoo.segment(model, image[0]).mask.shape == (33, 47)
-    assert analyse(model).output_stride == (8 if architecture != "deeplabv3_aspp" else 16,) * 2
+    assert analyse(model).output_stride == (16 if architecture.startswith("deeplabv3") else 8,) * 2
     model.save(tmp_path / "m.keras")
     again = zoo.load(name, tmp_path / "m.keras")
     np.testing.assert_array_equal(again(image), model(image))

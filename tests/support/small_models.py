@@ -11,6 +11,8 @@ LABELS = numbered(3)
 # The builder of their ResNet-50 with more blocks of the same kind, so that every run need not have them.
 DEEPER = {
     "deeplabv3_aspp_resnet152",
+    "deeplabv3_plus_resnet101",
+    "deeplabv3_plus_resnet152",
     "pspnet_resnet152",
     "context_aggregation_resnet101",
     "context_aggregation_resnet152",

@@ -122,3 +122,10 @@ def write_legacy(path, root, storages, *, protocol=2, little=True, counts=None):
         parts += [struct.pack("<q" if little else ">q", count), storage.data]
     path.write_bytes(b"".join(parts))
     return path
+
+
+def save_state(path, arrays):
+    """A state dictionary of arrays by name, as ``torch.save`` writes it."""
+    pairs = {name: simple(str(index), array) for index, (name, array) in enumerate(arrays.items())}
+    root = {name: value for name, (value, _) in pairs.items()}
+    return write_zip(path, root, [storage for _, storage in pairs.values()])

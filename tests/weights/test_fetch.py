@@ -151,6 +151,22 @@ def test_unverified_file_is_pinned_at_first_sight(servers):
     assert fetch.fetch(entry, allow_unverified=True).read_bytes() == server.content
 
 
+def test_the_start_of_a_digest_must_match(servers):
+    """It does not stand for the whole: the file is accepted by the caller, and pinned."""
+    server = servers()
+    digest = hashlib.sha256(server.content).hexdigest()
+    entry = entry_for(server.url, sha256=None, bytes=None, sha256_start=digest[:8])
+    assert "allow_unverified=True" in error_of(entry) and server.log == []
+    wrong = entry_for(server.url, sha256=None, bytes=None, sha256_start="0" * 8)
+    assert f"SHA-256 is {digest}, expected 00000000…" in error_of(wrong, allow_unverified=True)
+    assert stored() == []
+    path = fetch.fetch(entry, allow_unverified=True)
+    assert path.read_bytes() == server.content and fetch.seen_digest(entry) == digest
+    assert fetch.verify(entry) == "ok"
+    fetch._seen_path(entry).unlink()
+    assert fetch.verify(entry) == "unverified" and fetch.verify(wrong) == "damaged"
+
+
 def test_unverified_download_never_joins_halves(servers):
     write_part(b"x" * 1000)
     server = servers()

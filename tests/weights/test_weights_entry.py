@@ -31,6 +31,9 @@ def test_entry_is_frozen_and_its_settings_are_read_only():
         {"score": 74.0, "metric": "mIoU"},
         {"urls": ("ftp://example.org/a",)},
         {"urls": ()},
+        {"sha256": None, "sha256_start": "d234d4e"},
+        {"sha256": None, "sha256_start": "D234D4EA"},
+        {"sha256": "a" * 64, "sha256_start": "a" * 8},
     ],
 )
 def test_entry_refuses(changes):

@@ -10,6 +10,7 @@ from zoo.weights.name_maps.base import NameMap
 from zoo.weights.name_maps.duc_hdc import TUSIMPLE_DUC_RESNET101
 from zoo.weights.name_maps.mobilenet_v2 import TF_DEEPLAB_MOBILENET_V2, TORCHVISION_MOBILENET_V2
 from zoo.weights.name_maps.own import ZOO, ZOO_BACKBONE
+from zoo.weights.name_maps.smp import SMP
 from zoo.weights.name_maps.torchvision import TORCHVISION
 from zoo.weights.name_maps.vgg16 import CAFFE_DILATION, TORCHVISION_VGG16
 
@@ -20,6 +21,7 @@ _ROWS = (
     TUSIMPLE_DUC_RESNET101,
     TORCHVISION_VGG16,
     *CAFFE_DILATION,
+    *SMP,
     ZOO,
     ZOO_BACKBONE,
 )

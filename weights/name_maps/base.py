@@ -62,6 +62,14 @@ class NameMap:
         return self.scope == ("",)
 
 
+def outputs_of(source: Mapping[str, np.ndarray], kernel: str) -> int:
+    """Output channels of a torch kernel; `MismatchError` for one that has none."""
+    shape = np.shape(source[kernel])
+    if not shape or not shape[0]:
+        raise MismatchError(f"{kernel} has the shape {shape}, which is no kernel")
+    return int(shape[0])
+
+
 def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
     """PyTorch: kernels are (out, in, rows, columns), depthwise (channels, 1, rows, columns)."""
     if layer.endswith(".bn"):

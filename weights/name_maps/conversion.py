@@ -59,6 +59,14 @@ def fit(source: Mapping[str, np.ndarray], name_map: NameMap) -> Fit:
     return Fit(rules, name_map.settings(source) if name_map.settings else {})
 
 
+def known_names(source: Mapping[str, np.ndarray], name_map: NameMap) -> int:
+    """How many tensors of a file a map knows: by this the nearest map of a file that fits none is told."""
+    names = frozenset(source)
+    layers = {**name_map.layers, **name_map.optional}.items()
+    rules = (rule for ours, theirs in layers for rule in RULES[name_map.layout](ours, theirs, names))
+    return len(names & {rule.source for rule in rules})
+
+
 def convert(
     source: Mapping[str, np.ndarray], name_map: NameMap, fitted: Fit | None = None
 ) -> dict[str, np.ndarray]:

@@ -7,11 +7,12 @@ from zoo.weights.name_maps.base import Layers, NameMap
 BLOCKS = 17
 
 
-def torchvision_layers() -> Layers:
-    """Our layers → torchvision's ``features.*``; the first block has no expansion."""
-    table = {"backbone.stem.conv": "features.0.0", "backbone.stem.bn": "features.0.1"}
+def torchvision_layers(*, prefix: str = "") -> Layers:
+    """Our layers → torchvision's ``features.*`` under a prefix; the first block has no expansion."""
+    features = f"{prefix}features"
+    table = {"backbone.stem.conv": f"{features}.0.0", "backbone.stem.bn": f"{features}.0.1"}
     for block in range(BLOCKS):
-        ours, theirs = f"backbone.block{block}", f"features.{block + 1}.conv"
+        ours, theirs = f"backbone.block{block}", f"{features}.{block + 1}.conv"
         parts = ["depthwise"] if block == 0 else ["expand", "depthwise"]
         for index, part in enumerate(parts):
             table[f"{ours}.{part}.conv"] = f"{theirs}.{index}.0"

@@ -100,5 +100,6 @@ def run_info(args: argparse.Namespace) -> int:
         default = " (default)" if entry.tag == info.default_weights else ""
         print(f"\n  weights {entry.tag}{default}\n    score    {_score(entry)}\n    labels   {entry.labels}")
         print(f"    licence  {entry.licence}\n    source   {entry.source}\n    file     {entry.file}")
-        print(f"    sha256   {entry.sha256 or 'never published'}")
+        start = f"{entry.sha256_start}…, the rest never published" if entry.sha256_start else None
+        print(f"    sha256   {entry.sha256 or start or 'never published'}")
     return 0

@@ -28,7 +28,7 @@ from zoo.dilation.steps import (
     trace,
     windows_of,
 )
-from zoo.dilation.walk import Walk
+from zoo.dilation.walk import Walk, before_decoder
 from zoo.errors import InputError
 
 MAX_STACKS = 64
@@ -104,7 +104,8 @@ def analyse(model: Any, *, layer: str | None = None, source: str | None = None) 
             channels)``; nested models and shared layers are followed. Open heights and widths
             are taken as 1024.
         layer: Name of the layer to start from. By default the last one before the logits are
-            resized to the image.
+            resized to the image, or, of a network whose decoder enlarges the encoder's map on the way, the
+            last one before that.
         source: Name of the layer to end at, such as `dilation_input` finds; every path must go through it.
 
     Returns:
@@ -116,7 +117,7 @@ def analyse(model: Any, *, layer: str | None = None, source: str | None = None) 
             followed (an enlarged map, attention, a layer holding others).
     """
     steps, outputs = trace(model)
-    start = default_start(steps, outputs) if layer is None else find_step(steps, layer)
+    start = _start(steps, outputs, layer)
     if steps[start].size is None:
         raise InputError(f"layer {steps[start].name!r} has no map of positions to start from")
     image = next(i for i, step in enumerate(steps) if step.is_image)
@@ -160,7 +161,7 @@ def dilation_input(model: Any, *, layer: str | None = None) -> str:
         InputError: As from `analyse`, or a model without dilation on the way.
     """
     steps, outputs = trace(model)
-    start = default_start(steps, outputs) if layer is None else find_step(steps, layer)
+    start = _start(steps, outputs, layer)
     edges, waiting = set(), [start]
     while waiting:
         index = waiting.pop()
@@ -172,6 +173,14 @@ def dilation_input(model: Any, *, layer: str | None = None) -> str:
         raise InputError(f"no layer of {model.name!r} before {steps[start].name!r} is dilated")
     passed = [i for i, _ in edges if i < min(dilated) and not any(a < i < b for a, b in edges)]
     return steps[max(passed)].name
+
+
+def _start(steps: list[Step], outputs: list[int], layer: str | None) -> int:
+    """The step to start from; a decoder is left out only where its result is resized to be the output."""
+    if layer is not None:
+        return find_step(steps, layer)
+    start = default_start(steps, outputs)
+    return start if start in outputs else before_decoder(steps, start)
 
 
 def _stacks(steps: list[Step], start: int, *, root: int, edges: set) -> tuple[tuple[Layer, ...], ...]:

@@ -34,8 +34,8 @@ class Walk:
         self.edges: set[tuple[int, int]] = set()
         self.context: list[str] = []
         self.assumed: list[str] = []
-        # Steps whose values are spread over a map, and the layer that spreads them.
-        self._spread: dict[int, str] = {}
+        # Steps whose values are spread over a map: the layer that spreads them, and the step that it reads.
+        self._spread: dict[int, tuple[str, int]] = {}
 
     def run(self) -> None:
         """Pass all counts on, the last step first."""
@@ -47,9 +47,9 @@ class Walk:
 
     def _pass_spread(self, index: int) -> None:
         """Looks for the pooling behind an enlarged map; without one the way back is lost."""
-        step, name = self.steps[index], self._spread[index]
+        step, (name, enlarged) = self.steps[index], self._spread[index]
         if step.is_image:
-            raise _lost(name)
+            raise EnlargedError(name, enlarged)
         for source in data_inputs(step) if step.layer is not None else ():
             kind = edge_kind(step, self.steps[source].size)
             if kind == "window":
@@ -57,11 +57,11 @@ class Walk:
                 if hasattr(step.layer, "pool_size") and min(rows.taps, columns.taps) >= CONTEXT_WINDOW:
                     kind = "collapse"
                 elif max(rows.stride, columns.stride) > 1:
-                    raise _lost(name)
+                    raise EnlargedError(name, enlarged)
             if kind == "collapse":
                 self.context.append(step.name)
             else:
-                self._spread[source] = name
+                self._spread[source] = name, enlarged
 
     def _pass_counts(self, index: int) -> None:
         step = self.steps[index]
@@ -72,10 +72,9 @@ class Walk:
             if kind == "collapse":
                 self.context.append(step.name)
             elif kind == "enlarge":
-                self._spread[source] = step.name
+                self._spread[source] = step.name, source
             elif kind == "window":
-                windows = windows_of(step.layer, size)
-                self._add(index, source, *_through(counts, origin, windows), windows)
+                self._add(index, source, counts, origin, windows_of(step.layer, size))
             else:
                 ahead = shift_of(step, size) if kind == "shift" else (0, 0)
                 moved = origin[0] - ahead[0], origin[1] - ahead[1]
@@ -88,6 +87,7 @@ class Walk:
         stride = tuple(
             above * window.stride for above, window in zip(self.strides[index], windows, strict=True)
         )
+        counts, origin = _through(counts, origin, windows)
         if self.strides.setdefault(source, stride) != stride:
             raise InputError(
                 f"branches of strides {self.strides[source]} and {stride} meet at layer "
@@ -104,11 +104,33 @@ class Walk:
         self.edges.add((index, source))
 
 
-def _lost(name: str) -> InputError:
-    return InputError(
-        f"layer {name!r} enlarges its map, and the way back through it is not followed; "
-        "name a layer before it"
-    )
+class EnlargedError(InputError):
+    """A layer on the way back enlarges a map; `enlarged` is the step whose map that is."""
+
+    def __init__(self, name: str, enlarged: int):
+        super().__init__(
+            f"layer {name!r} enlarges its map, and the way back through it is not followed; "
+            "name a layer before it"
+        )
+        self.enlarged = enlarged
+
+
+class _Trial(Walk):
+    """Goes the same ways without counting."""
+
+    def _add(self, index, source, counts, origin, windows=_ONE_CELL) -> None:
+        self.maps[source] = counts, origin
+
+
+def before_decoder(steps: list[Step], start: int) -> int:
+    """The step from which every way back can be followed: `start`, or that whose map a decoder enlarges."""
+    while True:
+        try:
+            _Trial(steps, start, root=0).run()
+        except EnlargedError as error:
+            start = error.enlarged
+        else:
+            return start
 
 
 def _is_foreign(layer: Any) -> bool:

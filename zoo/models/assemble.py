@@ -163,6 +163,9 @@ def assemble(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.M
     fresh = describe_parts([p for p in variables if p not in set(kept)], kept)
     if fresh:
         log.warning("%s: kept %d variables of %s; fresh: %s", spec.name, len(kept), source, fresh)
+    if guessed := [name for name in checkpoint.assumed if name not in wishes.arguments]:
+        taken = ", ".join(f"{name} {checkpoint.settings[name]}" for name in guessed)
+        log.warning("%s: taken as usual, since %s does not state it: %s", spec.name, source, taken)
     return model
 
 

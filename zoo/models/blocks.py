@@ -64,13 +64,14 @@ def normalized_image(
 def image_on_grid(
     input_shape: tuple[int | None, int | None, int], *, convention: Convention, output_stride: int
 ):
-    """The input, the same as the first convolution takes it, and the exact enlargement of the scores.
+    """The input, the same as the first convolution takes it, and the output stride where that is exact.
 
     TF-DeepLab's networks were made for sides of a multiple of the output stride plus 1 (513 = 32 · 16 + 1): a
     cell then stands exactly at every 16th pixel, first and last included. At other sizes TensorFlow's
     ``"same"`` padding moves the cells by up to 15 pixels and aligning corners stretches the map. The authors
     extend images with the mean to such a size (``export_model.py``); so does this one, with zeros behind
-    the normalization, by less than a cell.
+    the normalization, by less than a cell. Conventions of whole cells extend to a multiple of the output
+    stride in the same way, and enlarge to the extended image.
 
     Args:
         input_shape: ``(height, width, 3)``; `None` where any size may come.
@@ -78,9 +79,13 @@ def image_on_grid(
         output_stride: Pixels of the image for each cell.
 
     Returns:
-        The image as it comes, the normalized image, and by how much exactly the scores are to be enlarged:
-        the output stride for TF-DeepLab's conventions, else `None`, which is: to the image's size.
+        The image as it comes, the normalized image, extended where the convention says so, and by how much
+        exactly the scores are to be enlarged: the output stride for TF-DeepLab's conventions, else `None`,
+        which is: to the size of the extended image.
     """
+    if convention.whole_cells:
+        grid = {"multiple": output_stride}
+        return *normalized_image(input_shape, convention=convention, **grid), None
     if (convention.padding, convention.resize) != ("same", "align_corners"):
         return *normalized_image(input_shape, convention=convention), None
     grid = {"multiple": output_stride, "remainder": 1}
@@ -133,6 +138,37 @@ def depthwise_bn_act(x, kernel_size=3, *, norm: Norm, name: str, act: str | None
         kernel_size=kernel_size, use_bias=not norm.enabled, name=f"{name}.conv", **conv
     )(x)
     return activation(_normalize(x, norm, name=name), act, name=name)
+
+
+def conv3x3(
+    x,
+    filters: int,
+    *,
+    norm: Norm,
+    name: str,
+    rate: int = 1,
+    separable: bool = False,
+    separable_norm: bool = True,
+):
+    """3×3 convolution of a head with batch norm and ReLU, whole or separable.
+
+    Args:
+        x: ``(batch, height, width, channels)``.
+        filters: Channels of the output.
+        norm: Batch normalization's settings.
+        name: Prefix of the layers' names, before ``.depthwise`` and ``.pointwise`` if separable.
+        rate: Distance between neighbouring taps.
+        separable: A depthwise convolution and a pointwise one instead of a whole one.
+        separable_norm: Whether the depthwise half has batch norm and ReLU too; it has no bias otherwise.
+    """
+    if not separable:
+        return conv_bn_act(x, filters, 3, rate=rate, norm=norm, name=name)
+    first = f"{name}.depthwise"
+    if separable_norm:
+        x = depthwise_bn_act(x, 3, rate=rate, norm=norm, name=first)
+    else:
+        x = DilatedDepthwiseConv2D(kernel_size=3, rate=rate, use_bias=False, name=f"{first}.conv")(x)
+    return conv_bn_act(x, filters, norm=norm, name=f"{name}.pointwise")
 
 
 def max_pool(x, *, padding: str, name: str):

@@ -35,6 +35,13 @@ class Convention:
         deep_stem: Whether a ResNet begins with three 3×3 convolutions instead of one 7×7.
         pool_padding: Of a ResNet's max pooling: ``"symmetric"`` or ``"valid"``.
         resize_domain: What is enlarged at the end: ``"logits"`` or ``"probabilities"``.
+        whole_cells: Whether the image is extended to a multiple of the output stride, so that what is
+            enlarged covers the extended image and is cut.
+        separable_norm: Whether a separable convolution of a head has batch norm and activation between its
+            depthwise and its pointwise half.
+        wide_last: Whether a MobileNetV2 ends with the 1280-channel convolution of its classifier.
+        map_first: Whether pyramid pooling concatenates the map ahead of its levels.
+        mean_norm: Whether the level of pyramid pooling that is a single mean has batch norm.
     """
 
     name: str
@@ -51,6 +58,11 @@ class Convention:
     deep_stem: bool = False
     pool_padding: str = "symmetric"
     resize_domain: str = "logits"
+    whole_cells: bool = False
+    separable_norm: bool = True
+    wide_last: bool = False
+    map_first: bool = True
+    mean_norm: bool = True
 
 
 TORCHVISION = Convention(
@@ -85,6 +97,21 @@ CAFFE_PSPNET = Convention(
         "resize": "align_corners",
         "late_dilation": False,
         "deep_stem": True,
+    }
+)
+# The PyPI package segmentation_models_pytorch, on torchvision's backbones: every convolution of a dilated
+# stage has its rate, and images are of whole cells, whose enlargement aligns the corners.
+SMP = Convention(
+    **{
+        **TORCHVISION.__dict__,
+        "name": "smp",
+        "resize": "align_corners",
+        "late_dilation": False,
+        "whole_cells": True,
+        "separable_norm": False,
+        "wide_last": True,
+        "map_first": False,
+        "mean_norm": False,
     }
 )
 TF_DEEPLAB = Convention(
@@ -153,6 +180,7 @@ CONVENTIONS = {
         TORCHVISION_MOBILENET_V3,
         TORCHVISION_MOBILENET_V3_DILATED,
         CAFFE_PSPNET,
+        SMP,
         TF_DEEPLAB,
         TF_DEEPLAB_FOLDED,
         TUSIMPLE_DUC,

@@ -11,7 +11,7 @@ class Facts(NamedTuple):
     Attributes:
         parameters: Count of all variables.
         multiply_adds: Of the convolutions, for one image of 513×513.
-        output_stride: Pixels of the image for one cell of the last map of features.
+        output_stride: Pixels of the image for one cell of the last map of features, ahead of a decoder.
         receptive_field: Side in pixels of what one cell of that map sees through convolutions; image
             pooling, which sees everything, does not count.
     """
@@ -42,6 +42,13 @@ FACTS = {
     "deeplabv3_aspp_resnet50": Facts(39_104_725, 50_435_832_256, 16, 1291),
     "deeplabv3_aspp_resnet101": Facts(58_149_077, 71_061_387_712, 16, 1835),
     "deeplabv3_aspp_resnet152": Facts(73_838_805, 91_540_994_496, 16, 2315),
+    "deeplabv3_plus_mobilenet_v2": Facts(1_996_933, 2_879_106_928, 16, 1067),
+    "deeplabv3_plus_mobilenet_v3_large": Facts(3_379_781, 2_506_001_720, 16, 1171),
+    "deeplabv3_plus_resnet50": Facts(26_766_853, 39_550_874_992, 16, 1003),
+    "deeplabv3_plus_resnet101": Facts(45_811_205, 60_176_430_448, 16, 1547),
+    "deeplabv3_plus_resnet152": Facts(61_500_933, 80_656_037_232, 16, 2027),
+    "lraspp_mobilenet_v2": Facts(1_929_098, 2_561_666_784, 16, 491),
+    "lraspp_mobilenet_v3_large": Facts(3_246_194, 2_081_283_536, 16, 595),
     "pspnet_mobilenet_v2": Facts(4_908_885, 20_409_906_112, 8, 507),
     "pspnet_mobilenet_v3_large": Facts(12_781_973, 43_715_952_648, 8, 611),
     "pspnet_resnet50": Facts(46_650_837, 182_572_060_352, 8, 443),

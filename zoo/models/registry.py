@@ -83,7 +83,7 @@ class ModelInfo:
         paper: Citation.
         parameters: Count of all variables of the model as built without weights, like the next three.
         multiply_adds: Of the convolutions, for one image of 513×513.
-        output_stride: Pixels of the image for one cell of the last map of features.
+        output_stride: Pixels of the image for one cell of the last map of features, ahead of a decoder.
         receptive_field: Side in pixels of what such a cell sees through convolutions.
         weights: Tags that `zoo.load` takes.
         default_weights: The tag behind ``"default"``, or `None`.

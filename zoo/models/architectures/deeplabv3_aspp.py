@@ -98,9 +98,9 @@ def deeplabv3_aspp(
     backbone = backbone_for("deeplabv3_aspp", backbone)
     source = resolve(convention or default_convention("deeplabv3_aspp", backbone))
     norm = Norm(source.head_epsilon, source.batch_norm)
-    image, x, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
+    image, padded, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
     options = {"width": width, "multi_grid": _multi_grid(multi_grid, backbone)}
-    features = backbone.build(x, convention=source, output_stride=output_stride, **options)
+    features = backbone.build(padded, convention=source, output_stride=output_stride, **options)
     x = aspp(
         features[backbone.last],
         rates=rates_at(output_stride, rates_at_16) if rates is None else tuple(rates),
@@ -109,10 +109,13 @@ def deeplabv3_aspp(
         pool=image_pooling,
         pool_first=source.pool_first,
         separable=separable,
+        separable_norm=source.separable_norm,
         dropout=dropout,
     )
     if head_conv:
         x = conv_bn_act(x, aspp_channels, 3, norm=norm, name="head")
     second = backbone.auxiliary_of(features) if auxiliary else {}
-    ends = {"label_set": label_set, "convention": source.resize, "norm": norm, "grid": grid, **second}
-    return keras.Model(image, outputs(x, image, **ends), name=name or f"deeplabv3_aspp_{backbone.name}")
+    common = {"label_set": label_set, "convention": source.resize, "norm": norm}
+    extended = padded if source.whole_cells else None
+    ends = outputs(x, image, **common, grid=grid, extended=extended, **second)
+    return keras.Model(image, ends, name=name or f"deeplabv3_aspp_{backbone.name}")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import keras
 
+from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
@@ -32,6 +33,9 @@ def pspnet(
     width: float = 1.0,
     bins: tuple[int, ...] = BINS,
     channels: int = 512,
+    feature: str | None = None,
+    fuse_kernel: int = 3,
+    classifier_kernel: int = 1,
     dropout: float = 0.1,
     auxiliary: bool = False,
     name: str | None = None,
@@ -48,6 +52,9 @@ def pspnet(
         width: Multiplier of the backbone's channels.
         bins: Cells in each direction, of each level of the pyramid.
         channels: Width of the fused pyramid.
+        feature: Name of the backbone's feature that the pyramid stands on; `None` for the last one.
+        fuse_kernel: Side of the convolution that fuses the pyramid (segmentation_models_pytorch: 1).
+        classifier_kernel: Side of the classifier (segmentation_models_pytorch: 3).
         dropout: Before the classifier.
         auxiliary: A second output from an earlier stage (section 3.3: res4b22 of ResNet-101); see
             `zoo.models.heads.classifier.outputs`.
@@ -59,15 +66,29 @@ def pspnet(
 
     Raises:
         InputError: An unknown backbone or convention, an option that the backbone does not have, or a stride,
-            width or bins that are not possible.
+            width, bins or feature that are not possible.
     """
     backbone = backbone_for("pspnet", backbone)
     source = resolve(convention or default_convention("pspnet", backbone))
     norm = Norm(source.head_epsilon, source.batch_norm)
-    image, x = normalized_image(input_shape, convention=source)
-    features = backbone.build(x, convention=source, output_stride=output_stride, width=width)
-    head = {"bins": bins, "channels": channels, "dropout": dropout}
-    x = pyramid_pooling(features[backbone.last], norm=norm, resize=source.resize, **head)
+    grid = {"multiple": output_stride} if source.whole_cells else {}
+    image, padded = normalized_image(input_shape, convention=source, **grid)
+    features = backbone.build(padded, convention=source, output_stride=output_stride, width=width)
+    if feature is not None and feature not in features:
+        raise InputError(f"feature must be one of {', '.join(features)}, not {feature!r}")
+    x = pyramid_pooling(
+        features[feature or backbone.last],
+        norm=norm,
+        resize=source.resize,
+        bins=bins,
+        channels=channels,
+        fuse_kernel=fuse_kernel,
+        map_first=source.map_first,
+        mean_norm=source.mean_norm,
+        dropout=dropout,
+    )
     second = backbone.auxiliary_of(features) if auxiliary else {}
-    ends = {"label_set": label_set, "convention": source.resize, "norm": norm, **second}
-    return keras.Model(image, outputs(x, image, **ends), name=name or f"pspnet_{backbone.name}")
+    common = {"label_set": label_set, "convention": source.resize, "norm": norm}
+    extended = padded if source.whole_cells else None
+    ends = outputs(x, image, **common, kernel_size=classifier_kernel, extended=extended, **second)
+    return keras.Model(image, ends, name=name or f"pspnet_{backbone.name}")

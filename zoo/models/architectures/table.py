@@ -11,6 +11,7 @@ from types import MappingProxyType
 from zoo.errors import InputError
 from zoo.models.backbones.table import (
     AUXILIARY,
+    LIGHT,
     MARGIN,
     MULTI_GRID,
     PADDING,
@@ -18,6 +19,7 @@ from zoo.models.backbones.table import (
     WIDTH,
     Backbone,
     backbones,
+    early,
     resolve,
     resolve_function,
 )
@@ -87,6 +89,23 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
                 builder=f"{_HERE}.deeplabv3_aspp:deeplabv3_aspp",
                 needs=frozenset({PADDING}),
                 optional={"width": WIDTH, "multi_grid": MULTI_GRID, "auxiliary": AUXILIARY},
+            ),
+            Architecture(
+                name="deeplabv3_plus",
+                paper=(
+                    "Chen et al. 2018, Encoder-Decoder with Atrous Separable Convolution for Semantic Image "
+                    "Segmentation"
+                ),
+                builder=f"{_HERE}.deeplabv3_plus:deeplabv3_plus",
+                needs=frozenset({PADDING, early(4)}),
+                optional={"width": WIDTH, "multi_grid": MULTI_GRID, "auxiliary": AUXILIARY},
+            ),
+            Architecture(
+                name="lraspp",
+                paper="Howard et al. 2019, Searching for MobileNetV3",
+                builder=f"{_HERE}.lraspp:lraspp",
+                needs=frozenset({PADDING, LIGHT, early(8)}),
+                optional={"width": WIDTH},
             ),
             Architecture(
                 name="pspnet",

@@ -16,6 +16,8 @@ from zoo.models.blocks import Norm, StrideTracker, check_rates, conv_bn_act, dep
 from zoo.models.conventions import Convention
 
 STEM_CHANNELS = 32
+# Table 2: the convolution ahead of the classifier of images, never narrower than this.
+LAST_CHANNELS = 1280
 
 
 class Stage(NamedTuple):
@@ -96,7 +98,8 @@ def mobilenet_v2(
 
     Args:
         x: ``(batch, height, width, 3)``, normalized as the convention says.
-        convention: Padding, batch norm and channel rounding of the source of the weights.
+        convention: Padding, batch norm, channel rounding and late dilation of the source of the weights, and
+            whether its ``c5`` lies behind the 1280-channel convolution.
         output_stride: 8, 16 or 32; strides beyond it become dilation.
         width: Multiplier of all channel counts.
         multi_grid: Factors of the rates of the three 160-channel blocks (DeepLabv3, section 3.2.1): each, the
@@ -104,7 +107,8 @@ def mobilenet_v2(
             stride, by which the first block keeps the rate before it.
         rates: Rate of every block that ends in ``c4`` (64 and 96 channels) or ``c5`` (160 and 320), instead
             of what the running stride and the multi-grid give.
-        name: Prefix of the layers' names: ``<name>.stem``, ``<name>.block<0…16>``.
+        name: Prefix of the layers' names: ``<name>.stem``, ``<name>.block<0…16>``,
+            ``<name>.last``.
 
     Returns:
         Features ``c1`` to ``c5`` by name; each ``(batch, ⌈height / stride⌉, ⌈width / stride⌉, channels)``.
@@ -120,7 +124,7 @@ def mobilenet_v2(
         raise InputError(f"multi_grid takes three positive integers, not {multi_grid!r}")
     rates = _rates_of_stages(rates or {})
     norm = Norm(convention.epsilon, convention.batch_norm)
-    tracker = StrideTracker(output_stride)
+    tracker = StrideTracker(output_stride, late=convention.late_dilation)
     size = {"width": width, "divisor": convention.channel_divisor}
     common = {"padding": convention.padding, "norm": norm}
 
@@ -145,4 +149,7 @@ def mobilenet_v2(
             block += 1
         if stage.feature:
             features[stage.feature] = x
+    if convention.wide_last:
+        last = scaled(LAST_CHANNELS, width=max(1.0, width), divisor=convention.channel_divisor)
+        features["c5"] = conv_bn_act(x, last, norm=norm, act="relu6", name=f"{name}.last")
     return features

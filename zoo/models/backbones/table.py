@@ -14,7 +14,7 @@ from types import MappingProxyType
 from zoo.errors import InputError
 
 PADDING, RATES, WIDTH, MULTI_GRID = "padding", "rates", "width", "multi_grid"
-MARGIN, AUXILIARY = "margin", "auxiliary"
+MARGIN, AUXILIARY, LIGHT = "margin", "auxiliary", "light"
 # What `Backbone.build` takes besides, and the value by which it asks for nothing.
 _OPTIONS = {WIDTH: 1.0, MULTI_GRID: None, RATES: None}
 
@@ -27,6 +27,11 @@ def resolve_function(place: str | Callable) -> Callable:
     return getattr(importlib.import_module(module), function)
 
 
+def early(stride: int) -> str:
+    """The capability of a backbone with a feature of that stride ahead of the last one."""
+    return f"stride {stride}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backbone:
     """One row of the table: a network of features, built on a normalized image.
@@ -37,7 +42,7 @@ class Backbone:
             ``output_stride``, the row's `settings` and the options that it can do; gives its features by
             name, under layers whose names begin with ``backbone.``.
         settings: Arguments of the builder that make this backbone, such as the depth of a ResNet.
-        features: Stride of each feature in the undilated network.
+        features: Stride of each feature in the undilated network, in the order of the network.
         last: The feature that heads read.
         auxiliary: The feature that a second head reads while training; `None` for a backbone without one.
         conventions: Names of the conventions in which its weights are published; the first is the default.
@@ -85,9 +90,32 @@ class Backbone:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What architectures ask for: `can`, and ``"padding"`` or ``"margin"``, ``"auxiliary"``."""
-        has = {PADDING: not self.margin, MARGIN: bool(self.margin), AUXILIARY: self.auxiliary is not None}
-        return self.can | {name for name, there in has.items() if there}
+        """What architectures ask for: `can`, ``"padding"`` or ``"margin"``, ``"auxiliary"``, ``"light"``.
+
+        And the strides of the features ahead of the last, such as ``"stride 4"`` (`early`).
+        """
+        has = {
+            PADDING: not self.margin,
+            MARGIN: bool(self.margin),
+            AUXILIARY: self.auxiliary is not None,
+            LIGHT: self.light,
+        }
+        strides = {early(stride) for name, stride in self.features.items() if name != self.last}
+        return self.can | {name for name, there in has.items() if there} | strides
+
+    def early_feature(self, stride: int, *, first: bool = False) -> str:
+        """The name of the last feature of that stride ahead of `last`, or the `first` of them.
+
+        Raises:
+            InputError: There is none.
+        """
+        found = [name for name, there in self.features.items() if there == stride and name != self.last]
+        if not found:
+            raise InputError(
+                f"backbone {self.name!r} has the features {dict(self.features)}, none of {stride} ahead of "
+                f"{self.last}"
+            )
+        return found[0 if first else -1]
 
     def convention_for(self, preferred: str | None) -> str:
         """`preferred`, where weights of this backbone are published in it; else the backbone's own."""
@@ -164,7 +192,7 @@ def _resnet(depth: str) -> Backbone:
         settings={"depth": depth},
         features=_STRIDES,
         auxiliary="c4",
-        conventions=("torchvision", "caffe_pspnet", "tusimple_duc"),
+        conventions=("torchvision", "caffe_pspnet", "tusimple_duc", "smp"),
         can=frozenset({MULTI_GRID, RATES}),
         blocks=f"{_HERE}.resnet:dilated_blocks",
     )
@@ -176,7 +204,7 @@ _ROWS = (
         builder=f"{_HERE}.mobilenet_v2:mobilenet_v2",
         features=_STRIDES,
         auxiliary="c4",
-        conventions=("torchvision", "tf_deeplab", "tf_deeplab_folded"),
+        conventions=("torchvision", "tf_deeplab", "tf_deeplab_folded", "smp"),
         can=frozenset({WIDTH, MULTI_GRID, RATES}),
         blocks=f"{_HERE}.mobilenet_v2:dilated_blocks",
         light=True,
@@ -184,7 +212,7 @@ _ROWS = (
     Backbone(
         name="mobilenet_v3_large",
         builder=f"{_HERE}.mobilenet_v3:mobilenet_v3_large",
-        features={**_STRIDES, "c3_first": 8},
+        features={"c1": 2, "c2": 4, "c3_first": 8, "c3": 8, "c4": 16, "c5": 32},
         auxiliary="c3_first",
         conventions=("torchvision_mobilenet_v3", "torchvision_mobilenet_v3_dilated"),
         can=frozenset({WIDTH, RATES}),

@@ -8,7 +8,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.layers import BroadcastLike
-from zoo.models.blocks import Norm, conv_bn_act, depthwise_bn_act
+from zoo.models.blocks import Norm, conv3x3, conv_bn_act
 
 log = logging.getLogger("zoo")
 
@@ -66,13 +66,6 @@ def image_pooling(x, channels: int, *, norm: Norm, name: str):
     return BroadcastLike(name=f"{name}.broadcast")([pooled, x])
 
 
-def _dilated_branch(x, channels: int, *, rate: int, separable: bool, norm: Norm, name: str):
-    if not separable:
-        return conv_bn_act(x, channels, 3, rate=rate, norm=norm, name=name)
-    x = depthwise_bn_act(x, 3, rate=rate, norm=norm, name=f"{name}.depthwise")
-    return conv_bn_act(x, channels, norm=norm, name=f"{name}.pointwise")
-
-
 def aspp(
     x,
     *,
@@ -82,6 +75,7 @@ def aspp(
     pool: bool = True,
     pool_first: bool = False,
     separable: bool = False,
+    separable_norm: bool = True,
     dropout: float = 0.0,
     name: str = "aspp",
 ):
@@ -98,6 +92,7 @@ def aspp(
         pool: Whether there is an image pooling branch.
         pool_first: Where image pooling stands in the concatenation (TF-DeepLab: first, torchvision: last).
         separable: Depthwise and pointwise convolutions instead of full 3×3 ones.
+        separable_norm: Whether those have batch norm and ReLU in between.
         dropout: Rate of dropout after the projection.
         name: Prefix of the layers' names.
 
@@ -114,8 +109,8 @@ def aspp(
         log.warning(message)
     branches = [conv_bn_act(x, channels, norm=norm, name=f"{name}.conv0")]
     for index, rate in enumerate(rates, start=1):
-        options = {"rate": rate, "separable": separable, "norm": norm}
-        branches.append(_dilated_branch(x, channels, name=f"{name}.conv{index}", **options))
+        options = {"norm": norm, "separable": separable, "separable_norm": separable_norm}
+        branches.append(conv3x3(x, channels, rate=rate, name=f"{name}.conv{index}", **options))
     if pool:
         pooled = image_pooling(x, channels, norm=norm, name=f"{name}.pool")
         branches.insert(0 if pool_first else len(branches), pooled)

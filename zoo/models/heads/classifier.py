@@ -21,10 +21,11 @@ def is_classifier(path: str) -> bool:
     return CLASSIFIER in path.split("/")[0].split(".")
 
 
-def _scores(x, classes: int, *, name: str):
+def scores(x, classes: int, *, kernel_size: int = 1, name: str = CLASSIFIER):
+    """Convolution with bias to one channel per class; `name` must hold the word of all classifiers."""
     return DilatedConv2D(
         classes,
-        kernel_size=1,
+        kernel_size=kernel_size,
         use_bias=True,
         # Small, so that a fresh classifier starts at equal scores whatever the features' scale.
         kernel_initializer="glorot_uniform",
@@ -32,14 +33,25 @@ def _scores(x, classes: int, *, name: str):
     )(x)
 
 
+def logits(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None, extended=None):
+    """Scores resized to the size of `image`, as the logits of a model.
+
+    With a `factor` the resize is one by exactly so much, and a crop; see `zoo.layers.resize.Resize`. With an
+    `extended` image it is one to the size of that, and a crop.
+    """
+    if extended is not None:
+        x, factor = Resize(convention=convention, name=f"{LOGITS}.extended")([x, extended]), 1
+    last = SegmentationLogits(convention=convention, label_set=label_set, factor=factor, name=LOGITS)
+    return last([x, image])
+
+
 def classify(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None):
     """1×1 convolution with bias to one channel per class, then resize to the size of `image`.
 
     With a `factor` the resize is one by exactly so much, and a crop; see `zoo.layers.resize.Resize`.
     """
-    x = _scores(x, len(label_set), name=CLASSIFIER)
-    last = SegmentationLogits(convention=convention, label_set=label_set, factor=factor, name=LOGITS)
-    return last([x, image])
+    x = scores(x, len(label_set))
+    return logits(x, image, label_set=label_set, convention=convention, factor=factor)
 
 
 def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
@@ -48,9 +60,12 @@ def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
     return keras.layers.Dropout(dropout, name=f"{AUXILIARY}.dropout")(x)
 
 
-def classify_auxiliary(x, image, *, classes: int, convention: str, factor: int | None = None):
+def classify_auxiliary(x, image, *, classes: int, convention: str, factor: int | None = None, extended=None):
     """Scores of the auxiliary features, resized to the size of `image`, as float32."""
-    x = _scores(x, classes, name=AUXILIARY_CLASSIFIER)
+    x = scores(x, classes, name=AUXILIARY_CLASSIFIER)
+    if extended is not None:
+        name = f"{AUXILIARY}.{LOGITS}.extended"
+        x, factor = Resize(convention=convention, name=name)([x, extended]), 1
     return Resize(convention=convention, factor=factor, name=f"{AUXILIARY}.{LOGITS}")([x, image])
 
 
@@ -61,7 +76,10 @@ def outputs(
     label_set: LabelSet,
     convention: str,
     norm: Norm,
+    kernel_size: int = 1,
+    stride: int | None = None,
     grid: int | None = None,
+    extended=None,
     auxiliary=None,
     auxiliary_stride: int = 16,
 ):
@@ -76,15 +94,21 @@ def outputs(
         label_set: Classes of the logits.
         convention: See `zoo.layers.resize.Resize`.
         norm: Batch normalization's settings in the auxiliary head.
+        kernel_size: Of the classifier.
+        stride: Pixels of the image for each position of `x`, where they are less than the output stride.
         grid: Output stride, where the features are those of an image padded to whole cells by
             `zoo.models.blocks.image_on_grid`.
+        extended: That padded image, where it is what the scores are enlarged to.
         auxiliary: Features of the earlier stage, or `None` for a model with one output.
         auxiliary_stride: Pixels of the image for each position of those, unless the output stride is less.
     """
-    logits = classify(x, image, label_set=label_set, convention=convention, factor=grid)
+    classes, common = len(label_set), {"convention": convention, "extended": extended}
+    x = scores(x, classes, kernel_size=kernel_size)
+    factor = None if grid is None else min(grid, stride or grid)
+    first = logits(x, image, label_set=label_set, factor=factor, **common)
     if auxiliary is None:
-        return logits
+        return first
     x = auxiliary_features(auxiliary, norm=norm)
     factor = None if grid is None else min(grid, auxiliary_stride)
-    second = classify_auxiliary(x, image, classes=len(label_set), convention=convention, factor=factor)
-    return {LOGITS: logits, AUXILIARY: second}
+    second = classify_auxiliary(x, image, classes=classes, factor=factor, **common)
+    return {LOGITS: first, AUXILIARY: second}

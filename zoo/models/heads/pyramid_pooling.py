@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 
 from zoo.errors import InputError
@@ -20,10 +22,13 @@ def pyramid_pooling(
     resize: str,
     bins: tuple[int, ...] = BINS,
     channels: int = 512,
+    fuse_kernel: int = 3,
+    map_first: bool = True,
+    mean_norm: bool = True,
     dropout: float = 0.1,
     name: str = "pyramid",
 ):
-    """Means over grids of several sizes beside the map itself, fused by a 3×3 convolution.
+    """Means over grids of several sizes beside the map itself, fused by a convolution.
 
     Each level is reduced by a 1×1 convolution to 1/N of the map's channels, N being the number of levels, so
     that all of them together weigh as much as the map.
@@ -35,6 +40,9 @@ def pyramid_pooling(
             The paper's own Caffe layer aligns corners.
         bins: Cells in each direction, of each level.
         channels: Width of the result.
+        fuse_kernel: Side of the convolution that fuses.
+        map_first: Whether the map is concatenated ahead of the levels, or behind them.
+        mean_norm: Whether the level of one cell, the mean of the map, has batch norm, or a bias.
         dropout: Rate of dropout after the fusion.
         name: Prefix of the layers' names: ``<name>.level<bins>``, ``<name>.fuse``.
 
@@ -47,12 +55,13 @@ def pyramid_pooling(
     valid = all(isinstance(b, int) and b > 0 for b in bins)
     if not bins or not valid or len(set(bins)) != len(bins):
         raise InputError(f"bins must be distinct positive integers, not {bins!r}")
-    levels = [x]
+    levels = []
     for count in bins:
         level = f"{name}.level{count}"
         pooled = AdaptiveAveragePooling2D(count, name=f"{level}.mean")(x)
-        pooled = conv_bn_act(pooled, max(1, x.shape[-1] // len(bins)), norm=norm, name=level)
+        own = norm if mean_norm or count > 1 else replace(norm, enabled=False)
+        pooled = conv_bn_act(pooled, max(1, x.shape[-1] // len(bins)), norm=own, name=level)
         levels.append(Resize(convention=resize, name=f"{level}.resize")([pooled, x]))
-    x = keras.layers.Concatenate(name=f"{name}.concat")(levels)
-    x = conv_bn_act(x, channels, 3, norm=norm, name=f"{name}.fuse")
+    x = keras.layers.Concatenate(name=f"{name}.concat")([x, *levels] if map_first else [*levels, x])
+    x = conv_bn_act(x, channels, fuse_kernel, norm=norm, name=f"{name}.fuse")
     return keras.layers.Dropout(dropout, name=f"{name}.dropout")(x) if dropout else x
