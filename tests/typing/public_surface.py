@@ -79,6 +79,7 @@ def named() -> LabelSet:
 def data(own: LabelSet) -> Dataset:
     training = datasets.open_dataset("folder", "data", split="train", classes=own)
     assert_type(training, Dataset)
+    assert_type(training.reading, datasets.Reading)
     image, mask = training.read(0)
     assert_type(image, np.ndarray)
     assert_type(mask, np.ndarray)

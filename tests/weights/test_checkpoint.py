@@ -40,6 +40,7 @@ def of_file(path, model="deeplabv3_aspp_mobilenet_v2"):
 
 def test_a_file_is_read_once_for_all_maps(counted, tmp_path):
     held, readings = counted
+    (tmp_path / "x.counted").touch()
     (found,) = of_file(tmp_path / "x.counted")
     assert len(readings) == 1
     assert found.name_map.key == "zoo" and found.source == "x.counted" and found.labels == numbered(5)
@@ -50,8 +51,12 @@ def test_a_file_is_read_once_for_all_maps(counted, tmp_path):
     assert len(readings) == 2
 
 
-def test_forms_of_one_map_share_their_arrays(data_dir):
-    first, second = of_file(data_dir / "coral" / "deeplabv3_mnv2_dm05_pascal_quant.tflite")
+def test_forms_of_one_map_share_their_arrays(data_dir, tmp_path):
+    published = data_dir / "coral" / "deeplabv3_mnv2_dm05_pascal_quant.tflite"
+    assert [found.settings["width"] for found in of_file(published)] == [0.5]  # known by its digest
+    own = tmp_path / "own.tflite"
+    own.write_bytes(published.read_bytes() + bytes(1))
+    first, second = of_file(own)
     assert first.settings["output_stride"] == 16 and "width" not in first.settings
     assert second.settings["width"] == 0.5
     assert all(first.arrays[path] is second.arrays[path] for path in first.arrays)

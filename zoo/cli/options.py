@@ -254,7 +254,14 @@ def add_averaging(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--scales", type=parse_scales, default=(1.0,), metavar="S,S,…", help="average over these sizes (1)")
     add("--flip", action="store_true", help="average with the mirrored image")
-    add("--tile", type=parse_size, metavar="HxW", help="see a large image through windows of this size")
+    add_tile(parser)
+
+
+def add_tile(parser: argparse._ActionsContainer) -> None:
+    """``--tile HxW``."""
+    parser.add_argument(
+        "--tile", type=parse_size, metavar="HxW", help="see a large image through windows of this size"
+    )
 
 
 def add_input_size(parser: argparse.ArgumentParser, *, usual: str) -> None:

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 from zoo.cli import import_tensorflow, notes, opening, options, recipe
-from zoo.cli.values import parse_size
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -46,7 +45,7 @@ def add_parser(subparsers) -> None:
     options.add_weights(parser, default="default")
     options.add_output_stride(parser)
     options.add_settings(parser)
-    add("--tile", type=parse_size, metavar="HxW", help="validate large images through such windows")
+    options.add_tile(parser)
     add(
         "--skip-damaged",
         action="store_true",
