@@ -119,3 +119,13 @@ def test_dilation_status_follows_the_exact_count(capsys):
     assert "rule             pass" in capsys.readouterr().out
     assert cli.main(["dilation", "check", "2", "5", "9", "1", "5", "9", "17"]) == 1
     assert "rule             fail" in capsys.readouterr().out
+
+
+def test_segment_asks_about_a_fourth_band(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 140, (40, 40, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = ["segment", "deeplabv3_aspp", str(tmp_path / "a.png"), "--output", str(tmp_path / "out")]
+    assert cli.main(words) == 2
+    assert "--alpha ignore drops it" in capsys.readouterr().err
+    assert cli.main([*words, "--alpha", "ignore"]) == 0
+    assert (tmp_path / "out" / "a_mask.png").is_file()
