@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -123,3 +125,26 @@ def test_missing_package_says_how_to_install_it(monkeypatch):
 def test_only_functional_models():
     with pytest.raises(InputError, match="functional"):
         to_tf_keras(object())
+
+
+@pytest.mark.parametrize(("shape", "own"), [((1, 1, 1, 2), False), ((2, 3, 3, 2), True)])
+@pytest.mark.parametrize("static", [True, False])
+def test_batch_statistics_are_kept_as_in_keras_3(shape, own, static):
+    from zoo.compression.tf_layers import BatchNormalization
+
+    norm = BatchNormalization(momentum=0.9, epsilon=1e-3)
+    norm.build((None, None, None, 2))
+    if own:
+        norm.moving_mean.assign([1.0, 2.0])
+    before = [v.numpy().tobytes() for v in (norm.moving_mean, norm.moving_variance)]
+    spec = tf.TensorSpec(shape if static else (None, None, None, 2))
+    run = tf.function(lambda x: norm(x, training=True), input_signature=[spec])
+    x = tf.random.stateless_normal(shape, (1, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        y = run(x)
+    np.testing.assert_allclose(y, norm(x, training=False), rtol=1e-5, atol=1e-6)
+    assert [v.numpy().tobytes() for v in (norm.moving_mean, norm.moving_variance)] == before
+    four = tf.random.stateless_normal((4, 3, 3, 2), (1, 2))
+    norm(four, training=True)
+    assert [v.numpy().tobytes() for v in (norm.moving_mean, norm.moving_variance)] != before

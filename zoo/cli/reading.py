@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+
+_TITLE = "files that can be read in more than one way"
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """``--map``, ``--binary``, ``--exif``, ``--alpha`` and ``--bits``; see `reading_of`."""
-    add = parser.add_argument_group("files that can be read in more than one way").add_argument
+    """``--map``, ``--binary`` and the options of `add_photo_reading`; see `reading_of`."""
+    add = parser.add_argument_group(_TITLE).add_argument
     add(
         "--map",
         action="append",
@@ -17,11 +20,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="a value of the masks and its class, by number or name, or ignore; repeatable, as in 255=1",
     )
     add("--binary", action="store_true", help="black and white masks: 0 and 255 are two classes")
-    add(
-        "--exif",
-        choices=("apply", "raw"),
-        help="turn images by their EXIF orientation, or read them as stored",
-    )
+    _add_photo_options(add)
+
+
+def add_photo_reading(parser: argparse.ArgumentParser) -> None:
+    """``--exif``, ``--alpha`` and ``--bits``; see `photo_reading_of`."""
+    _add_photo_options(parser.add_argument_group(_TITLE).add_argument)
+
+
+def _add_photo_options(add: Callable) -> None:
+    add("--exif", choices=("apply", "raw"), help="turn images by their EXIF orientation, or not")
     add("--alpha", choices=("white", "ignore"), help="fourth band: transparency onto white, or left out")
     add("--bits", type=int, metavar="N", help="depth of grey images in files of 16 bits, such as 12")
 
@@ -32,6 +40,11 @@ def reading_of(args: argparse.Namespace) -> dict[str, object]:
 
     reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits)
     return {"mapping": dict(args.map), "binary": args.binary, "reading": reading}
+
+
+def photo_reading_of(args: argparse.Namespace) -> dict[str, object]:
+    """Options of `zoo.images.read_image` from those of `add_photo_reading`."""
+    return {"exif": args.exif or "apply", "alpha": args.alpha, "bits": args.bits}
 
 
 def parse_mapping(text: str) -> tuple[int, int | str]:

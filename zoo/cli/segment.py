@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.cli import import_tensorflow, opening, options, values
+from zoo.cli.reading import add_photo_reading, photo_reading_of
 from zoo.errors import InputError, ZooError
 from zoo.export import formats
 
@@ -50,6 +51,7 @@ def add_parser(subparsers) -> None:
     options.add_averaging(parser)
     add("--opacity", type=values.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
     add("--no-legend", action="store_true", help="overlay of the size of the image")
+    add_photo_reading(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)
 
@@ -63,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         _complain(failure)
 
     import_tensorflow()
+    from zoo.images import read_image
     from zoo.inference import segment
 
     model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
@@ -72,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     for number, (path, name) in enumerate(zip(paths, names, strict=True), start=1):
         started = time.perf_counter()
         try:
-            result = segment(model, path, scales=args.scales, flip=args.flip, tile=args.tile)
+            pixels = read_image(path, **photo_reading_of(args))
+            result = segment(model, pixels, scales=args.scales, flip=args.flip, tile=args.tile)
         except ZooError as error:
             failed.append({"path": str(path), "error": str(error)})
             _complain(failed[-1])

@@ -12,6 +12,7 @@ import numpy as np
 from zoo.datasets.reading import Reading
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
+from zoo.images.read import read_header
 from zoo.labels import Color, LabelSet
 
 INVALID = -1  # in a table of mask values: one that must not occur
@@ -98,6 +99,11 @@ class Dataset:
             found = np.unique(raw[wrong])
             raise InputError(f"{mask_path}: {describe_values(found)} no class of {self.label_set.key}")
         return image, values.astype(np.uint8)[raw]
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Height and width of a sample, from the header of its image; errors are those of `read`."""
+        header = read_header(self.pairs[self._checked(index)][0])
+        return header.stored if self.reading.exif == "raw" else header.upright
 
     def read_values(self, path: Path) -> np.ndarray:
         """``(height, width)`` uint8: what a mask file holds, before `values` makes labels of it.

@@ -32,6 +32,10 @@ class Shrunk(Dataset):
         rows, columns = (_centres(*pair) for pair in zip(mask.shape, (height, width), strict=True))
         return np.asarray(small), mask[rows[:, np.newaxis], columns]
 
+    def shape(self, index: int) -> tuple[int, int]:
+        """As `Dataset.shape`, at the smaller size."""
+        return self._size(super().shape(index))
+
     def _size(self, shape: tuple[int, int]) -> tuple[int, int]:
         factor = min(1.0, *(most / side for most, side in zip(self.limit, shape, strict=True)))
         height, width = (max(1, round(side * factor)) for side in shape)

@@ -79,6 +79,8 @@ def batches(
         raise InputError(f"there are {size} samples, too few for one batch of {batch_size}")
     if part[1] != batch_size and not drop_remainder and repeat is not None:
         raise InputError("shards need full batches: drop_remainder=True, or repeat=None")
+    if crop is None and batch_size > 1:
+        _check_sizes(dataset, batch_size, anyhow=shuffle or (size % batch_size > 0 and repeat != 1))
     key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
     locate = _locator(len(dataset), epoch_size, shuffle=shuffle, seed=seed)
     load = _loader(dataset, cut=functools.partial(cut, crop=crop, augment=augment), cache=cache)
@@ -229,6 +231,21 @@ def _check_changes(
     color = np.asarray(fill)
     if color.shape != (3,) or color.dtype.kind not in "uif" or not ((color >= 0) & (color <= 255)).all():
         raise InputError(f"fill is an RGB colour in 0…255, not {fill!r}")
+
+
+def _check_sizes(dataset: Dataset, batch_size: int, *, anyhow: bool) -> None:
+    """Raise an `InputError` where images of a batch differ in size; `anyhow`: where any two images do."""
+    first = None
+    for index in range(len(dataset)):
+        shape = dataset.shape(index)
+        if first is None or (index % batch_size == 0 and not anyhow):
+            first = index, shape
+        elif shape != first[1]:
+            (one, other), place = (dataset.pairs[i][0].name for i in (first[0], index)), first[1]
+            raise InputError(
+                f"images of a batch have one size, but {one} has {place[1]}x{place[0]} pixels and {other} "
+                f"{shape[1]}x{shape[0]}: give a crop, or batch_size=1"
+            )
 
 
 def _checked_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:

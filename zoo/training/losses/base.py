@@ -59,9 +59,12 @@ class SegmentationLoss(keras.losses.Loss):
         raise NotImplementedError
 
     def _labels(self, y_true, y_pred) -> tf.Tensor:
-        labels = tf.cast(y_true, tf.int32)
+        labels = tf.convert_to_tensor(y_true)
         if labels.shape.rank == 4 and labels.shape[-1] == 1:
             labels = labels[..., 0]
+        elif labels.shape.rank == 4 and y_pred.shape.rank == 4 and labels.shape[-1] == y_pred.shape[-1]:
+            labels = _from_one_hot(labels)
+        labels = _whole(labels)
         if y_pred.shape.rank != 4 or not labels.shape.is_compatible_with(y_pred.shape[:-1]):
             raise InputError(
                 "a segmentation loss takes logits (batch, height, width, classes) and class indices"
@@ -71,6 +74,22 @@ class SegmentationLoss(keras.losses.Loss):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "ignore_label": self.ignore_label}
+
+
+def _whole(labels: tf.Tensor) -> tf.Tensor:
+    """int32; -1, which is no class, where a number is none."""
+    whole = tf.cast(labels, tf.int32)
+    if labels.dtype.is_floating:
+        whole = tf.where(tf.cast(whole, labels.dtype) == labels, whole, -1)
+    return whole
+
+
+def _from_one_hot(masks: tf.Tensor) -> tf.Tensor:
+    """int32 class indices; -1, which is no class, where not exactly one class is 1 and the others 0."""
+    one = tf.cast(1, masks.dtype)
+    single = tf.reduce_sum(tf.cast(masks == one, tf.int32), axis=-1) == 1
+    single &= tf.reduce_all((masks == one) | (masks == tf.cast(0, masks.dtype)), axis=-1)
+    return tf.where(single, tf.argmax(masks, axis=-1, output_type=tf.int32), -1)
 
 
 def _mean_over_replicas(amount: tf.Tensor) -> tf.Tensor:
