@@ -1,4 +1,4 @@
-"""The README's table of models against the registry, and its commands against the command line."""
+"""The table of models in the README against the registry, and the commands of all pages against the parsers."""
 
 import re
 import shlex
@@ -12,6 +12,8 @@ from zoo.models import registry
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
+CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
+DOCS = REPOSITORY / "docs"
 
 
 def row(name):
@@ -48,11 +50,25 @@ def test_the_table_of_bundled_weights_is_the_catalog(entry):
     assert entry.licence.startswith("Apache-2.0; ") and "research use" in entry.licence
 
 
+def pages():
+    """The text of every page that shows commands."""
+    return [page.read_text() for page in (REPOSITORY / "README.md", CONTRIBUTING, *sorted(DOCS.glob("*.md")))]
+
+
 def commands():
-    blocks = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
-    whole = [block.replace("\\\n", " ") for block in blocks]  # a command may go on in the next line
-    lines = [line.split("#")[0].strip() for block in whole for line in block.splitlines()]
-    return [line[line.index("zoo ") :] for line in lines if "zoo " in line and "pip" not in line.split()[-1]]
+    found = []
+    for page in pages():
+        blocks = re.findall(r"```sh\n(.*?)```", page, flags=re.DOTALL)
+        whole = "\n".join(
+            block.replace("\\\n", " ") for block in blocks
+        )  # a command may go on in the next line
+        for name, text in re.findall(r'^(\w+)="([^"]*)"$', whole, flags=re.MULTILINE):
+            whole = whole.replace(f"${name}", text)
+        lines = [line.split("#")[0].strip() for line in whole.splitlines()]
+        found += [
+            line[line.index("zoo ") :] for line in lines if "zoo " in line and "pip" not in line.split()[-1]
+        ]
+    return found
 
 
 @pytest.mark.parametrize("command", commands())
