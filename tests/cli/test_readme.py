@@ -1,4 +1,4 @@
-"""The table of models in the README against the registry, and the commands of all pages against the parsers."""
+"""The table of models against the registry, and the commands of README and all pages against the parsers."""
 
 import re
 import shlex
