@@ -13,6 +13,8 @@ import tensorflow as tf
 from zoo.errors import InputError
 
 PACKAGE = "atrous_zoo"
+# Said to each layer of Keras that would ask its global setting.
+CHANNELS_LAST = "channels_last"
 
 
 def whole(value: object, what: str, *, least: int = 1) -> int:
@@ -59,7 +61,7 @@ def standard_globals() -> Iterator[None]:
     A mixed policy is left: it is asked for in code, and computes with float32 variables.
     """
     before = keras.config.image_data_format(), keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_image_data_format("channels_last")
+    keras.config.set_image_data_format(CHANNELS_LAST)
     keras.config.set_floatx("float32")
     if not before[2].name.startswith("mixed_"):
         keras.config.set_dtype_policy("float32")

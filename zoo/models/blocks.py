@@ -16,6 +16,7 @@ from zoo.layers import (
     HardSwish,
     PadToMultiple,
 )
+from zoo.layers.common import CHANNELS_LAST
 from zoo.layers.preprocessing import Normalize
 from zoo.models.conventions import Convention
 
@@ -178,9 +179,10 @@ def max_pool(x, *, padding: str, name: str):
     a ReLU; ``"valid"`` and ``"same"`` are Keras'.
     """
     if padding == "symmetric":
-        x = keras.layers.ZeroPadding2D(1, name=f"{name}.pad")(x)
+        x = keras.layers.ZeroPadding2D(1, CHANNELS_LAST, name=f"{name}.pad")(x)
         padding = "valid"
-    return keras.layers.MaxPooling2D(3, strides=2, padding=padding, name=name)(x)
+    options = {"padding": padding, "data_format": CHANNELS_LAST, "name": name}
+    return keras.layers.MaxPooling2D(3, strides=2, **options)(x)
 
 
 class StrideTracker:

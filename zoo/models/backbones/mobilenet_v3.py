@@ -12,6 +12,7 @@ from typing import NamedTuple
 import keras
 
 from zoo.errors import InputError
+from zoo.layers.common import CHANNELS_LAST
 from zoo.models.backbones.mobilenet_v2 import scaled
 from zoo.models.blocks import Norm, StrideTracker, check_rates, conv_bn_act, depthwise_bn_act
 from zoo.models.conventions import Convention
@@ -59,7 +60,7 @@ def squeeze_excite(x, *, divisor: int, name: str):
     # Two 1×1 convolutions with biases and no batch norm.
     plain = Norm(0.0, enabled=False)
     squeezed = scaled(x.shape[-1] // SQUEEZE, width=1.0, divisor=divisor)
-    gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}.mean")(x)
+    gate = keras.layers.GlobalAveragePooling2D(CHANNELS_LAST, keepdims=True, name=f"{name}.mean")(x)
     gate = conv_bn_act(gate, squeezed, norm=plain, name=f"{name}.reduce")
     gate = conv_bn_act(gate, x.shape[-1], norm=plain, act="hard_sigmoid", name=f"{name}.expand")
     return keras.layers.Multiply(name=f"{name}.scale")([x, gate])

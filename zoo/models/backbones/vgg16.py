@@ -14,6 +14,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.layers import DilatedConv2D
+from zoo.layers.common import CHANNELS_LAST
 from zoo.models.blocks import StrideTracker, activation
 
 
@@ -70,7 +71,9 @@ def vgg16(
         if stride == 2:
             # Caffe rounds up: the last window of an odd side holds what is there. That is SAME here, which
             # pads nothing ahead and ignores what it pads behind.
-            x = keras.layers.MaxPooling2D(2, strides=2, padding="same", name=f"{name}.stage{index}.pool")(x)
+            x = keras.layers.MaxPooling2D(
+                2, strides=2, padding="same", data_format=CHANNELS_LAST, name=f"{name}.stage{index}.pool"
+            )(x)
     dense = max(1, round(DENSE_CHANNELS * width))
     for layer, size in (("fc6", 7), ("fc7", 1)):
         _, rate = tracker.take(1)

@@ -8,6 +8,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.layers import BroadcastLike
+from zoo.layers.common import CHANNELS_LAST
 from zoo.models.blocks import Norm, conv3x3, conv_bn_act
 
 log = logging.getLogger("zoo")
@@ -61,7 +62,7 @@ def model_dead_taps(model: keras.Model, size: tuple[int, int], *, name: str = "a
 
 def image_pooling(x, channels: int, *, norm: Norm, name: str):
     """Mean over the whole map, 1×1 convolution, repeated over the map again."""
-    pooled = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}.mean")(x)
+    pooled = keras.layers.GlobalAveragePooling2D(CHANNELS_LAST, keepdims=True, name=f"{name}.mean")(x)
     pooled = conv_bn_act(pooled, channels, norm=norm, name=name)
     return BroadcastLike(name=f"{name}.broadcast")([pooled, x])
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.errors import InputError
 from zoo.layers import PACKAGE, DilatedConv2D
+from zoo.layers.common import CHANNELS_LAST
 from zoo.models.blocks import activation
 from zoo.models.heads.classifier import CLASSIFIER
 
@@ -125,7 +126,7 @@ def context_module(
     widths = LARGE_WIDTHS if module == "large" else (1,) * len(rates)
     identity = IdentityContext(classes, noise if module == "large" else 0.0)
     if pad_once:
-        x = keras.layers.ZeroPadding2D(sum(rates), name=f"{CONTEXT}.pad")(x)
+        x = keras.layers.ZeroPadding2D(sum(rates), CHANNELS_LAST, name=f"{CONTEXT}.pad")(x)
     for index, (rate, width) in enumerate(zip(rates, widths, strict=True), start=1):
         name = f"{CONTEXT}.layer{index}"
         x = DilatedConv2D(
