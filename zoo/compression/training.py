@@ -41,8 +41,8 @@ class FineTuning:
             from its last checkpoint.
         report: Called at the end of each epoch with the new rows of training and validation.
         recipe: What all of it was made by, if anything; written to the folder.
-        data: Data sets to train and to score on, if any; with `recipe` the folder remembers them, and a run of
-            others is not gone on with.
+        data: Data sets to train and to score on, if any; with `recipe` the folder remembers them, and refuses
+            to go on with others.
 
     Raises:
         InputError: A setting that is not possible here.
