@@ -14,6 +14,7 @@ _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
 other weights are where training starts. After each epoch the model is scored on the validation
 part. The output folder receives best.keras (the model of the best score), final.keras, recipe.json,
+run.json (what the run was begun with),
 checkpoints, training.csv, validation.csv and events for TensorBoard. The same command again goes
 on from the last checkpoint. Standard error has a progress bar, or, where it is no terminal, a line
 after each validation. With --recipe run/recipe.json a network is trained as that run was; options

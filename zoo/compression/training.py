@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ import tensorflow as tf
 from zoo.compression.distillation import Distillation
 from zoo.compression.stepper import Student, StudentStepper
 from zoo.datasets import Dataset
+from zoo.datasets.examination import examine
 from zoo.errors import InputError
+from zoo.training.checkpoints import made_folder
+from zoo.training.identity import check_identity, identity_of, write_identity
 from zoo.training.loop import BEST, Loop, Report, Validate, check_patience
 from zoo.training.recipe import Recipe
 from zoo.training.runs import batches_of, loss_of, scorer, settings_of, write_recipe
@@ -37,6 +41,8 @@ class FineTuning:
             from its last checkpoint.
         report: Called at the end of each epoch with the new rows of training and validation.
         recipe: What all of it was made by, if anything; written to the folder.
+        data: Data sets to train and to score on, if any; with `recipe` the folder remembers them, and refuses
+            to go on with others.
 
     Raises:
         InputError: A setting that is not possible here.
@@ -50,6 +56,7 @@ class FineTuning:
     output: Path | str | None = None
     report: Report | None = None
     recipe: Recipe | None = None
+    data: tuple[Dataset, Dataset | None] | None = None
 
     def __post_init__(self) -> None:
         for name, neutral in _UNSUPPORTED.items():
@@ -80,10 +87,14 @@ class FineTuning:
             report: As above.
 
         Raises:
-            InputError: A recipe that does not fit the data, or that has a part which is not possible here.
+            InputError: A recipe that does not fit the data, or that has a part which is not possible here;
+                data in which `zoo.datasets.check` finds something wrong.
         """
         if recipe.auxiliary:
             raise InputError("compression trains one output: leave auxiliary out of the recipe")
+        examine(data, note=warnings.warn, training=True)
+        if validation is not None:
+            examine(validation, note=warnings.warn)
         return cls(
             batches=batches_of(recipe, data),
             loss=loss_of(recipe, data),
@@ -93,6 +104,7 @@ class FineTuning:
             output=output,
             report=report,
             recipe=recipe,
+            data=(data, validation),
         )
 
 
@@ -107,7 +119,10 @@ def train(student: Student, tuning: FineTuning) -> History:
         InputError: A checkpoint of other settings, or data that end too early.
         DivergedError: A loss that is not finite.
     """
-    settings = tuning.settings
+    settings, identity = tuning.settings, None
+    if tuning.recipe is not None and tuning.data is not None and tuning.output is not None:
+        identity = identity_of(student.bridge.model, *tuning.data, tuning.recipe)
+        check_identity(made_folder(tuning.output), identity, note=warnings.warn)
     parts = {"loss": tuning.loss, "settings": settings, "distillation": tuning.distillation}
     loop = Loop(
         StudentStepper(student, **parts),
@@ -119,6 +134,8 @@ def train(student: Student, tuning: FineTuning) -> History:
     )
     if tuning.recipe is not None:
         write_recipe(tuning.recipe, tuning.output)
+    if identity is not None:
+        write_identity(made_folder(tuning.output), identity)
     return loop.run(tuning.batches)
 
 
