@@ -47,7 +47,7 @@ def test_a_keras_file_of_another_process(head, policy, tmp_path):
     policy("mixed_float16")
     tiny().save(tmp_path / "m.keras")
     code = """
-import sys, keras
+import sys, keras, zoo.layers.preprocessing, zoo.layers.resize
 from zoo import export
 model = keras.models.load_model(sys.argv[1] + "/m.keras")
 for write, name in ((export.to_onnx, "m.onnx"), (export.to_tflite, "m.tflite")):
