@@ -20,6 +20,8 @@ MODELS = {
     "duc_hdc_mobilenet_v2": NARROW,
     "context_aggregation_mobilenet_v2": NARROW,
     "context_aggregation_resnet50": {},
+    "deeplabv3_plus_mobilenet_v2": NARROW,
+    "lraspp_mobilenet_v3_large": NARROW,
     "context_aggregation_vgg16": {"width": 0.02},
 }
 OTHERS = {"backend": "tensorflow", "image_data_format": "channels_first", "epsilon": 1e-2}

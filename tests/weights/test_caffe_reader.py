@@ -1,7 +1,9 @@
 """The caffemodel reader on files written here by hand: new, old, packed in pieces, and damaged ones."""
 
+import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -229,3 +231,23 @@ def test_a_users_network_by_what_is_in_its_file(kitti_file):
     assert (np.argmax(logits, -1) == 3).all()
     with pytest.raises(InputError, match=r"has no conversion from \.caffemodel files"):
         zoo.load("context_aggregation_mobilenet_v2", weights=kitti_file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        number(3, 0) * 10_000_000,
+        field(100, b"") * 5_000_000,
+        field(100, field(1, b"a") + field(7, b"") * 5_000_000),
+        field(100, field(1, b"a") + number(9, 0) * 5_000_000),
+    ],
+    ids=["numbers", "layers", "blobs", "numbers in a layer"],
+)
+def test_a_million_tiny_fields_take_neither_time_nor_memory(tmp_path, content):
+    path = tmp_path / "net.caffemodel"
+    path.write_bytes(content)
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FormatError, match="fields in a row"):
+        read_caffe(path)
+    assert time.process_time() - began < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000

@@ -153,3 +153,14 @@ def test_damage_gives_a_result_or_one_clear_error(tmp_path_factory, cut, at, bit
         assert "\n" not in str(error)
     else:
         assert all(isinstance(value, np.ndarray | np.generic) for value in found.values())
+
+
+@pytest.mark.parametrize("part", [b"\x0a\x00", b"\x2a\x00"], ids=["nodes", "tensors"])
+def test_a_million_empty_parts_are_refused(tmp_path, part):
+    graph = part * 1_000_000 + b"\x0a\x06\x22\x04Relu"
+    size = len(graph)
+    varint = bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14 & 0x7F | 0x80, size >> 21])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\x08\x08\x3a" + varint + graph)
+    with pytest.raises(FormatError, match="parts; 100,000 are allowed"):
+        read_onnx(path)

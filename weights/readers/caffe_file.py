@@ -8,6 +8,7 @@ use field numbers that upstream gave away later), and no more than one layer is 
 from __future__ import annotations
 
 import functools
+import io
 import math
 import os
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from zoo.errors import FormatError
 # Field numbers of NetParameter in BVLC/caffe, src/caffe/proto/caffe.proto.
 _LAYER, _V1_LAYER = 100, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# A network has at most a few thousand layers, and a layer a few dozen fields and blobs.
+_MAX_FIELDS, _MAX_PARTS = 100_000, 10_000
 _MAX_RANK = 32  # Caffe's own limit, kMaxBlobAxes
 
 # Name, number and type of the fields; packed numbers are read as the bytes that they are, uncopied. A packed
@@ -97,12 +100,12 @@ def read_caffe(path: str | Path) -> dict[str, np.ndarray]:
 def _read(file: BinaryIO) -> dict[str, np.ndarray]:
     kinds = {_LAYER: "LayerParameter", _V1_LAYER: "V1LayerParameter"}
     arrays: dict[str, np.ndarray] = {}
-    for number, length in _length_delimited(file):
+    size = os.fstat(file.fileno()).st_size
+    for number, length in _length_delimited(file, size=size, most=_MAX_FIELDS):
         if number not in kinds:
             file.seek(length, os.SEEK_CUR)
             continue
-        layer = _messages()[kinds[number]]()
-        layer.ParseFromString(file.read(length))
+        layer = _parsed(file.read(length), kinds[number])
         name = layer.name.decode("utf-8", "replace")
         for index, blob in enumerate(layer.blobs):
             key = f"{name}/{index}"
@@ -112,13 +115,29 @@ def _read(file: BinaryIO) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _length_delimited(file: BinaryIO) -> Iterator[tuple[int, int]]:
+def _parsed(content: bytes, kind: str):
+    """One layer; of a million tiny parts the protobuf library would make an object each."""
+    stream = io.BytesIO(content)
+    try:
+        for _, length in _length_delimited(stream, size=len(content), most=_MAX_PARTS):
+            stream.seek(length, os.SEEK_CUR)
+    except FormatError as error:
+        raise FormatError(f"a layer is damaged: {error}") from error
+    layer = _messages()[kind]()
+    layer.ParseFromString(content)
+    return layer
+
+
+def _length_delimited(file: BinaryIO, *, size: int, most: int) -> Iterator[tuple[int, int]]:
     """(field number, length) of the outermost fields that hold bytes; who asks must move past each.
 
     Numbers are skipped. A length is compared with what the file has left before anything is read.
     """
-    size = os.fstat(file.fileno()).st_size
+    count = 0
     while file.tell() < size:
+        count += 1
+        if count > most:
+            raise FormatError(f"damaged: more than {most} fields in a row")
         tag = _varint(file)
         number, wire = tag >> 3, tag & 7
         if number == 0 or wire not in (_VARINT, _FIXED64, _BYTES, _FIXED32):

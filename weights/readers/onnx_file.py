@@ -30,6 +30,7 @@ _FLOATS = {
 _INTEGERS = {6: ("<i4", "int32_data"), 7: ("<i8", "int64_data")}
 _EXTERNAL = 1  # TensorProto.DataLocation
 _MAX_RANK = 8
+_MAX_PARTS = 100_000  # nodes, or tensors; an empty one takes two bytes in the file and hundreds here
 
 
 def read_onnx(path: str | Path) -> dict[str, np.ndarray]:
@@ -67,6 +68,9 @@ def _parse(path: Path):
         raise FormatError(f"cannot be read: {error.strerror}") from None
     if not model.graph.node or not model.ir_version:
         raise FormatError("not an ONNX model, or truncated (it has no graph)")
+    count = max(len(model.graph.node), len(model.graph.initializer))
+    if count > _MAX_PARTS:
+        raise FormatError(f"damaged: a graph of {count:,} parts; {_MAX_PARTS:,} are allowed")
     return model.graph
 
 

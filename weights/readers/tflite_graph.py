@@ -26,6 +26,7 @@ _LAYERS = {
 
 # The converter joins the names of all operations that it fused into one.
 _LONGEST_NAME = 1 << 14
+_OPERATION = 32  # bytes that one takes in a valid file, and more
 
 
 def checked_length(length: int, data: bytes) -> int:
@@ -55,7 +56,7 @@ class Graph:
 
     def __init__(self, data: bytes, model, graph, room: list[int]) -> None:
         self.data, self.model, self.graph, self.room = data, model, graph, room
-        self._take(self.graph.OperatorsLength())
+        self._take(_OPERATION * self.graph.OperatorsLength())
         self.sources = dict(self._dequantized())
 
     def layers(self) -> Iterator[Layer]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from zoo.layers import DilatedConv2D
+from zoo.layers.common import CHANNELS_LAST
 from zoo.layers.resize import Resize
 from zoo.models.blocks import Norm, conv_bn_act
 from zoo.models.heads.classifier import CLASSIFIER, scores
@@ -28,7 +29,7 @@ def lite_aspp(x, low, *, classes: int, norm: Norm, resize: str, channels: int = 
     Returns:
         ``(batch, height, width, classes)``.
     """
-    gate = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}.gate.mean")(x)
+    gate = keras.layers.GlobalAveragePooling2D(CHANNELS_LAST, keepdims=True, name=f"{name}.gate.mean")(x)
     gate = DilatedConv2D(channels, kernel_size=1, use_bias=False, name=f"{name}.gate.conv")(gate)
     gate = keras.layers.Activation("sigmoid", name=f"{name}.gate.sigmoid")(gate)
     x = conv_bn_act(x, channels, norm=norm, name=f"{name}.reduce")
