@@ -20,6 +20,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "files": ("errors",),
     "labels": ("errors",),
     "provenance": ("errors", "labels"),
+    "_backend": ("errors",),
     "layers": _GROUND,
     "graph": (*_GROUND, "layers"),
     "images": _GROUND,

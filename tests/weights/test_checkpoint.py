@@ -35,7 +35,7 @@ def counted():
 
 
 def of_file(path, model="deeplabv3_aspp_mobilenet_v2"):
-    return checkpoint.of_file(path, model=model, default_labels="voc21", entries=catalog.entries_of(model))
+    return checkpoint.of_file(path, model=model, entries=catalog.entries_of(model))
 
 
 def test_a_file_is_read_once_for_all_maps(counted, tmp_path):

@@ -122,7 +122,8 @@ def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     if container.holds == containers.VARIABLES:
         return from_variables(spec, path, wishes)
     failures = []
-    for checkpoint in of_file(path, model=spec.name, entries=spec.weights):
+    forms = of_file(path, model=spec.name, entries=spec.weights)
+    for checkpoint in sorted(forms, key=lambda form: not form.is_published):
         if checkpoint.model not in (None, spec.name):
             raise InputError(f"{path.name} holds weights of {checkpoint.model!r}, not of {spec.name!r}")
         try:
