@@ -118,3 +118,15 @@ def test_models_by_name_are_loaded_once(monkeypatch):
     zoo.segment(MODEL, pixels)
     assert len(loaded) == 4
     forget_models()
+
+
+def test_the_files_of_a_model_are_those_that_have_a_conversion(tmp_path):
+    own = {".keras", ".weights.h5", ".npz"}
+    assert set(zoo.info(MODEL).files) == own | {".pth", ".pt", ".tflite"}
+    assert set(zoo.info("context_aggregation_vgg16").files) == own | {".pth", ".pt", ".caffemodel"}
+    assert set(zoo.info("pspnet_resnet152").files) == own
+    (tmp_path / "m.onnx").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"m\.onnx: deeplabv3_aspp_mobilenet_v2 has no conversion from \.onnx"
+    ):
+        zoo.load(MODEL, tmp_path / "m.onnx")

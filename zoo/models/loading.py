@@ -44,8 +44,7 @@ def load(
     Args:
         name: A name of `zoo.list_models`, or the bare name of an architecture.
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
-            ``.keras``, ``.weights.h5``, ``.npz`` (``zoo weights pack``), ``.pth``, ``.tflite``, ``.onnx`` or
-            ``.caffemodel`` of this architecture, or ``.keras`` of another one on the same backbone, whose
+            one that ``zoo.info(name).files`` lists, or ``.keras`` of another one on the same backbone, whose
             head is then fresh. `zoo.weights.register_container` adds kinds of file.
         classes: Number of classes, or the label set; `None` keeps those of the weights. As many as the
             weights have keep their classifier, under the given names where the weights have none of their
