@@ -47,6 +47,7 @@ class Checkpoint:
         is_stated: Whether the settings are the whole truth: the source, or the catalog, says them all.
         model: Name of the model that the weights are of, where the source says it.
         assumed: Settings that the source does not state, and that are taken for what is usual there.
+        is_published: Whether it is an entry of the catalog, byte for byte.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Checkpoint:
     is_stated: bool = True
     model: str | None = None
     assumed: tuple[str, ...] = ()
+    is_published: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(self.arrays))
@@ -115,17 +117,17 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
     if not maps:
         raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
     converted = _convert_fitting(path, container, maps.values())
-    if same is not None and same.name_map in converted:
-        return [_of_form(path, maps[same.name_map], converted[same.name_map], entry=same, is_published=True)]
     forms = [
-        _of_form(path, maps[row.name_map], converted[row.name_map], entry=row)
+        _of_form(path, maps[row.name_map], converted[row.name_map], entry=row, is_published=row is same)
         for row in (*published, *usual)
         if row.name_map in converted
     ]
     if ZOO.key in converted:
         # A container of somebody's own is loaded with the settings that its owner gives.
         is_stated = container.name not in containers.CONTAINERS
-        forms.append(_of_form(path, ZOO, converted[ZOO.key], is_stated=is_stated))
+        own = same if same is not None and same.name_map == ZOO.key else None
+        options = {"entry": own, "is_published": own is not None, "is_stated": is_stated or own is not None}
+        forms.append(_of_form(path, ZOO, converted[ZOO.key], **options))
     return forms
 
 
@@ -133,7 +135,8 @@ def _is_published(path: Path, entry: WeightsEntry) -> bool:
     """Whether a file is the one of an entry: by its digest, or by name where none was ever published."""
     if entry.sha256 is None:
         return path.name == entry.file
-    return entry.bytes in (None, path.stat().st_size) and sha256_of(path) == entry.sha256
+    as_large = path.is_file() and entry.bytes in (None, path.stat().st_size)
+    return as_large and sha256_of(path) == entry.sha256
 
 
 def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) -> Converted:
@@ -213,5 +216,6 @@ def _of_form(
     if is_published and name_map.is_whole:
         found = labels.resolve(entry.labels)
     settings = {} if entry is None else entry.settings
-    common["assumed"] = entry.assumed if isinstance(entry, Layout) else ()
-    return Checkpoint(**common, settings={**settings, **stated}, labels=found, is_stated=is_stated)
+    assumed = entry.assumed if isinstance(entry, Layout) else ()
+    flags = {"is_stated": is_stated, "is_published": is_published, "assumed": assumed}
+    return Checkpoint(**common, settings={**settings, **stated}, labels=found, **flags)

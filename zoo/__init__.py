@@ -72,6 +72,11 @@ _PACKAGES = (
     "weights",
 )
 
+# What imports Keras.
+_NEED_KERAS = frozenset(
+    {"load", "segment", "evaluate", "train", "ablation", "compression", "inference", "layers", "training"}
+)
+
 __all__ = [
     "ModelInfo",
     "Recipe",
@@ -101,6 +106,10 @@ __all__ = [
 
 
 def __getattr__(name: str):
+    if name in _NEED_KERAS:
+        from zoo._backend import check_backend
+
+        check_backend()
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     if name in _PACKAGES:

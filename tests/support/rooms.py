@@ -20,6 +20,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "files": ("errors",),
     "labels": ("errors",),
     "provenance": ("errors", "labels"),
+    "_backend": ("errors",),
     "layers": _GROUND,
     "graph": (*_GROUND, "layers"),
     "images": _GROUND,
@@ -194,7 +195,7 @@ ROOMS |= {
     "compression": (*_LIBRARY, "export"),
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
-    "": (*_LIBRARY, "export", "_checkout", "ablation", "compression"),
+    "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression"),
     "cli": ("", *ROOMS, "ablation", "compression"),
     "__main__": ("cli",),
 }

@@ -51,6 +51,7 @@ def segmented(model: keras.Model) -> Path:
     found = zoo.segment(model, PHOTO, scales=(0.75, 1.0), flip=True, tile=(512, 512))
     assert_type(found, Segmentation)
     assert_type(inference.segment("duc_hdc", Path("street.jpg")), Segmentation)
+    inference.forget_models()
     assert_type(found.mask, np.ndarray)
     assert_type(found.probabilities, np.ndarray)
     assert_type(found.labels, LabelSet)

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from zoo._backend import check_backend
 from zoo._version import __version__
 from zoo.cli.parser import CommandsFormatter, Parser
 from zoo.errors import ZooError
@@ -84,6 +85,7 @@ def import_tensorflow() -> None:
     They are written by its C++ libraries before any setting of the log level is heeded, so the standard
     error of the process leads nowhere meanwhile.
     """
+    check_backend()
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # there may be no standard error at all
             sys.stderr.flush()

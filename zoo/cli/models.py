@@ -96,6 +96,7 @@ def run_info(args: argparse.Namespace) -> int:
     print(f"  paper         {info.paper}\n  parameters    {info.parameters:,} without weights")
     print(f"  mult-adds     {info.multiply_adds / 1e9:.2f} billion at 513x513")
     print(f"  output stride {info.output_stride}\n  field         {info.receptive_field} pixels")
+    print(f"  files         {' '.join(info.files)}")
     for entry in registry.resolve(info.name).weights:
         default = " (default)" if entry.tag == info.default_weights else ""
         print(f"\n  weights {entry.tag}{default}\n    score    {_score(entry)}\n    labels   {entry.labels}")

@@ -78,7 +78,8 @@ def segment(
     """Segment one image.
 
     Args:
-        model: Model of the zoo, or the name of one, which is loaded with its default weights.
+        model: Model of the zoo, or the name of one with its default weights. The last three named ones stay
+            in memory until `zoo.inference.forget_models`.
         image: Path; Pillow image (taken as it is, without its EXIF orientation); or array
             ``(height, width, 3)`` RGB or ``(height, width)`` grey, with integers or floats in 0…255.
         scales: The image is seen at each of these sizes, relative to its own; the probabilities are resized
@@ -98,9 +99,9 @@ def segment(
         FormatError: A damaged image file.
     """
     if isinstance(model, str):
-        from zoo.models.loading import load
+        from zoo.inference.kept import model_of
 
-        model = load(model)
+        model = model_of(model)
     labels = label_set_of(model)
     pixels = as_pixels(image)
     scales = checked_scales(scales)

@@ -17,11 +17,11 @@ PACKAGE = "atrous_zoo"
 CHANNELS_LAST = "channels_last"
 
 
-def whole(value: object, what: str, *, least: int = 1) -> int:
+def whole(value: object, what: str, *, least: int = 1, also: str = "") -> int:
     """`value` as Python's integer: whatever is an index, NumPy's integers too, but no boolean.
 
     Raises:
-        InputError: Anything else, or less than `least`; names `what`.
+        InputError: Anything else, or less than `least`; names `what`, and what is allowed `also`.
     """
     kind = {0: "an integer from 0", 1: "a positive integer"}.get(least, f"an integer from {least}")
     try:
@@ -29,17 +29,16 @@ def whole(value: object, what: str, *, least: int = 1) -> int:
     except TypeError:
         found = least - 1
     if found < least:
-        raise InputError(f"{what} must be {kind}, not {value!r}")
+        raise InputError(f"{what} must be {kind}{also}, not {value!r}")
     return found
 
 
-def wholes(values: Iterable, what: str, *, least: int = 1) -> tuple[int, ...]:
-    """`whole` of each; `InputError` shows all of them."""
+def wholes(values: Iterable, what: str, *, allowed: str = "positive integers") -> tuple[int, ...]:
+    """`whole` of each; `InputError` shows all of them, and what is allowed."""
     try:
-        given = tuple(values)
-        return tuple(whole(value, what, least=least) for value in given)
+        return tuple(whole(value, what) for value in tuple(values))
     except (TypeError, InputError):
-        raise InputError(f"{what} must be positive integers, not {values!r}") from None
+        raise InputError(f"{what} must be {allowed}, not {values!r}") from None
 
 
 def pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.layers.common import PACKAGE, pair
+from zoo.layers.common import PACKAGE, pair, whole
 from zoo.layers.operations import dilated_conv2d, dilated_depthwise_conv2d, dilated_valid_conv2d
 
 PADDINGS = ("same", "symmetric", "valid")
@@ -43,9 +43,7 @@ class _Convolution(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.kernel_size = pair(kernel_size, "kernel_size")
-        for name, value in (("strides", strides), ("rate", rate)):
-            if not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be a positive integer, not {value!r}")
+        strides, rate = whole(strides, "strides"), whole(rate, "rate")
         if padding not in PADDINGS:
             raise InputError(f"padding must be one of {', '.join(PADDINGS)}, not {padding!r}")
         if strides > 1 and rate > 1:
@@ -134,9 +132,7 @@ class DilatedConv2D(_Convolution):
 
     def __init__(self, filters: int, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(filters, int) or filters < 1:
-            raise InputError(f"filters must be a positive integer, not {filters!r}")
-        self.filters = filters
+        self.filters = whole(filters, "filters")
 
     def build(self, input_shape):
         self._add_weights((*self.kernel_size, input_shape[-1], self.filters), self.filters)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.layers.common import PACKAGE, pair, shaped, sides, whole_steps
+from zoo.layers.common import PACKAGE, pair, shaped, sides, whole, whole_steps
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -28,9 +28,8 @@ class PadToMultiple(keras.layers.Layer):
 
     def __init__(self, *, multiple: int, remainder: int = 0, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(multiple, int) or multiple < 1:
-            raise InputError(f"multiple must be a positive integer, not {multiple!r}")
-        if not isinstance(remainder, int) or not 0 <= remainder < multiple:
+        multiple, remainder = whole(multiple, "multiple"), whole(remainder, "remainder", least=0)
+        if remainder >= multiple:
             raise InputError(f"remainder must be an integer from 0 to {multiple - 1}, not {remainder!r}")
         self.multiple = multiple
         self.remainder = remainder
@@ -98,7 +97,7 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def __init__(self, *, margin: int, tile: tuple[int, int] | None = None, **kwargs):
         super().__init__(**kwargs)
-        self.margin = pair(margin, "margin")[0]
+        self.margin = whole(margin, "margin")
         self.tile = None if tile is None else pair(tuple(tile), "tile")
         self.padding = ((self.margin, self.margin),) * 2
 

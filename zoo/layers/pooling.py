@@ -5,8 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from zoo.errors import InputError
-from zoo.layers.common import PACKAGE, whole_steps
+from zoo.layers.common import PACKAGE, whole, whole_steps
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -56,9 +55,7 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
 
     def __init__(self, bins: int, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(bins, int) or bins < 1:
-            raise InputError(f"bins must be a positive integer, not {bins!r}")
-        self.bins = bins
+        self.bins = whole(bins, "bins")
 
     def call(self, x):
         batch, height, width = tf.unstack(tf.shape(x)[:3])

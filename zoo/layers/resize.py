@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo import provenance
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.layers.common import PACKAGE, shaped
+from zoo.layers.common import PACKAGE, shaped, whole
 
 log = logging.getLogger("zoo")
 
@@ -71,9 +71,7 @@ class Resize(keras.layers.Layer):
         # Logits leave the network in float32 under any mixed-precision policy.
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.convention = check_convention(convention)
-        if factor is not None and (isinstance(factor, bool) or not isinstance(factor, int) or factor < 1):
-            raise InputError(f"factor must be a positive integer or None, not {factor!r}")
-        self.factor = factor
+        self.factor = None if factor is None else whole(factor, "factor", also=" or None")
 
     def build(self, input_shape):
         x, like = (shape[1:3] for shape in input_shape)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.layers.common import PACKAGE, pair, sides
+from zoo.layers.common import PACKAGE, sides, whole
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -23,9 +23,7 @@ class DepthToSpace(keras.layers.Layer):
 
     def __init__(self, *, cell: int, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(cell, int) or cell < 1:
-            raise InputError(f"cell must be a positive integer, not {cell!r}")
-        self.cell = cell
+        self.cell = whole(cell, "cell")
 
     def build(self, input_shape):
         if input_shape[-1] % self.cell**2:
@@ -59,7 +57,7 @@ class BilinearUpsampling2D(keras.layers.Layer):
 
     def __init__(self, *, factor: int, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.factor = pair(factor, "factor")[0]
+        self.factor = whole(factor, "factor")
 
     def call(self, x):
         x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])

@@ -45,8 +45,7 @@ def load(
     Args:
         name: A name of `zoo.list_models`, or the bare name of an architecture.
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
-            ``.keras``, ``.weights.h5``, ``.npz`` (``zoo weights pack``), ``.pth``, ``.tflite``, ``.onnx`` or
-            ``.caffemodel`` of this architecture, or ``.keras`` of another one on the same backbone, whose
+            one that ``zoo.info(name).files`` lists, or ``.keras`` of another one on the same backbone, whose
             head is then fresh. `zoo.weights.register_container` adds kinds of file.
         classes: Number of classes, or the label set; `None` keeps those of the weights. As many as the
             weights have keep their classifier, under the given names where the weights have none of their
@@ -123,7 +122,8 @@ def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     if container.holds == containers.VARIABLES:
         return from_variables(spec, path, wishes)
     failures = []
-    for checkpoint in of_file(path, model=spec.name, entries=spec.weights):
+    forms = of_file(path, model=spec.name, entries=spec.weights)
+    for checkpoint in sorted(forms, key=lambda form: not form.is_published):
         if checkpoint.model not in (None, spec.name):
             raise InputError(f"{path.name} holds weights of {checkpoint.model!r}, not of {spec.name!r}")
         try:

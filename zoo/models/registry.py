@@ -15,7 +15,7 @@ from zoo.models.architectures.table import ARCHITECTURES
 from zoo.models.backbones.table import BACKBONES, Backbone, backbones
 from zoo.models.backbones.table import resolve as resolve_backbone
 from zoo.models.facts import FACTS, MEASURED, Facts, measure
-from zoo.weights import catalog
+from zoo.weights import catalog, containers, name_maps
 from zoo.weights.entry import WeightsEntry
 
 
@@ -90,6 +90,7 @@ class ModelInfo:
         labels: Label set of each tag.
         licences: Licence of each tag.
         metrics: Score of each tag with its protocol.
+        files: Suffixes of the files that `zoo.load` takes for it.
     """
 
     name: str
@@ -105,6 +106,7 @@ class ModelInfo:
     labels: Mapping[str, str]
     licences: Mapping[str, str]
     metrics: Mapping[str, str]
+    files: tuple[str, ...]
 
 
 def _product(backbones: Collection[Backbone]) -> tuple[ModelSpec, ...]:
@@ -160,6 +162,13 @@ def _score(entry: WeightsEntry) -> str:
     return f"{entry.metric} {entry.score} ({entry.protocol})"
 
 
+def file_suffixes(spec: ModelSpec) -> tuple[str, ...]:
+    """Ends of names of files that `zoo.load` takes for a model: Keras', the zoo's, and its publishers'."""
+    layouts = {name_maps.resolve(entry.name_map).layout for entry in spec.weights} | {"zoo"}
+    rows = [row for row in containers.containers() if not row.layouts or layouts & set(row.layouts)]
+    return tuple(suffix for row in rows for suffix in row.suffixes)
+
+
 def info(name: str) -> ModelInfo:
     """Facts of the model of that name or alias, without importing TensorFlow."""
     spec = resolve(name)
@@ -175,4 +184,5 @@ def info(name: str) -> ModelInfo:
         labels=MappingProxyType({e.tag: e.labels for e in entries}),
         licences=MappingProxyType({e.tag: e.licence for e in entries}),
         metrics=MappingProxyType({e.tag: _score(e) for e in entries if e.score is not None}),
+        files=file_suffixes(spec),
     )

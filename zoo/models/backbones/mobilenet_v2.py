@@ -12,6 +12,7 @@ from typing import NamedTuple
 import keras
 
 from zoo.errors import InputError
+from zoo.layers.common import wholes
 from zoo.models.blocks import Norm, StrideTracker, check_rates, conv_bn_act, depthwise_bn_act
 from zoo.models.conventions import Convention
 
@@ -118,10 +119,10 @@ def mobilenet_v2(
     """
     if not width > 0:
         raise InputError(f"width must be above 0, not {width!r}")
-    if multi_grid is not None and (
-        len(multi_grid) != 3 or any(not isinstance(g, int) or g < 1 for g in multi_grid)
-    ):
-        raise InputError(f"multi_grid takes three positive integers, not {multi_grid!r}")
+    if multi_grid is not None:
+        multi_grid = wholes(multi_grid, "multi_grid", allowed="three positive integers")
+        if len(multi_grid) != 3:
+            raise InputError(f"multi_grid takes three positive integers, not {multi_grid!r}")
     rates = _rates_of_stages(rates or {})
     norm = Norm(convention.epsilon, convention.batch_norm)
     tracker = StrideTracker(output_stride, late=convention.late_dilation)

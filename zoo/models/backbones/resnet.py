@@ -14,6 +14,7 @@ from dataclasses import replace
 import keras
 
 from zoo.errors import InputError
+from zoo.layers.common import wholes
 from zoo.models.blocks import Norm, StrideTracker, activation, check_rates, conv_bn_act, max_pool
 from zoo.models.conventions import Convention
 
@@ -78,7 +79,8 @@ def dilated_blocks(depth: str) -> dict[str, tuple[int, ...]]:
 def _check_multi_grid(multi_grid: tuple[int, ...] | None, blocks: int) -> None:
     if multi_grid is None:
         return
-    if len(multi_grid) != blocks or any(not isinstance(g, int) or g < 1 for g in multi_grid):
+    allowed = f"{blocks} positive integers"
+    if len(wholes(multi_grid, "multi_grid", allowed=allowed)) != blocks:
         raise InputError(f"multi_grid takes {blocks} positive integers, not {multi_grid!r}")
 
 

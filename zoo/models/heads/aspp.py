@@ -8,7 +8,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.layers import BroadcastLike
-from zoo.layers.common import CHANNELS_LAST
+from zoo.layers.common import CHANNELS_LAST, wholes
 from zoo.models.blocks import Norm, conv3x3, conv_bn_act
 
 log = logging.getLogger("zoo")
@@ -104,8 +104,7 @@ def aspp(
     Raises:
         InputError: A rate that is no positive integer.
     """
-    if any(not isinstance(rate, int) or rate < 1 for rate in rates):
-        raise InputError(f"rates must be positive integers, not {rates!r}")
+    rates = wholes(rates, "rates")
     if None not in x.shape[1:3] and (message := dead_taps_message(rates, x.shape[1:3], name=name)):
         log.warning(message)
     branches = [conv_bn_act(x, channels, norm=norm, name=f"{name}.conv0")]

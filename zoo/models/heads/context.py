@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.errors import InputError
 from zoo.layers import PACKAGE, DilatedConv2D
-from zoo.layers.common import CHANNELS_LAST
+from zoo.layers.common import CHANNELS_LAST, whole, wholes
 from zoo.models.blocks import activation
 from zoo.models.heads.classifier import CLASSIFIER
 
@@ -44,11 +44,9 @@ class IdentityContext(keras.initializers.Initializer):
     """
 
     def __init__(self, classes: int, noise: float = 0.0, seed: int | None = None):
-        if not isinstance(classes, int) or classes < 1 or not noise >= 0:
-            raise InputError(
-                f"takes a positive number of classes and noise from 0, not {classes!r}, {noise!r}"
-            )
-        self.classes = classes
+        if not noise >= 0:
+            raise InputError(f"takes noise from 0, not {noise!r}")
+        self.classes = whole(classes, "the number of classes")
         self.noise = noise
         self.seed = seed
 
@@ -119,7 +117,8 @@ def context_module(
     """
     if module not in MODULES:
         raise InputError(f"module must be one of {', '.join(MODULES)}, not {module!r}")
-    if not rates or any(not isinstance(rate, int) or rate < 1 for rate in rates):
+    rates = wholes(rates, "rates")
+    if not rates:
         raise InputError(f"rates must be positive integers, not {rates!r}")
     if module == "large" and len(rates) != len(LARGE_WIDTHS):
         raise InputError(f"the large module has {len(LARGE_WIDTHS)} rates, not {len(rates)}")

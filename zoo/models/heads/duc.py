@@ -11,6 +11,7 @@ import keras
 from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers import DepthToSpace, DilatedConv2D
+from zoo.layers.common import whole, wholes
 from zoo.layers.resize import SegmentationLogits
 from zoo.models.blocks import Norm, depthwise_bn_act
 from zoo.models.conventions import Convention
@@ -53,10 +54,12 @@ def dense_upsampling(
     Raises:
         InputError: A cell that does not divide the output stride, or rates that are no positive integers.
     """
-    if not isinstance(cell, int) or cell < 1 or output_stride % cell:
+    cell = whole(cell, "cell")
+    if output_stride % cell:
         raise InputError(f"cell must divide the output stride {output_stride}, not {cell!r}")
-    if not rates or any(not isinstance(rate, int) or rate < 1 for rate in rates):
-        raise InputError(f"branch rates must be one or more positive integers, not {rates!r}")
+    rates = wholes(rates, "branch rates", allowed="one or more positive integers")
+    if not rates:
+        raise InputError("branch rates must be one or more positive integers, not none")
     norm = Norm(convention.head_epsilon, convention.batch_norm)
     filters = len(label_set) * cell**2
     branches = []

@@ -8,6 +8,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.layers import AdaptiveAveragePooling2D
+from zoo.layers.common import wholes
 from zoo.layers.resize import Resize
 from zoo.models.blocks import Norm, conv_bn_act
 
@@ -52,8 +53,8 @@ def pyramid_pooling(
     Raises:
         InputError: No bins, or some that are no positive integers or appear twice.
     """
-    valid = all(isinstance(b, int) and b > 0 for b in bins)
-    if not bins or not valid or len(set(bins)) != len(bins):
+    bins = wholes(bins, "bins", allowed="distinct positive integers")
+    if not bins or len(set(bins)) != len(bins):
         raise InputError(f"bins must be distinct positive integers, not {bins!r}")
     levels = []
     for count in bins:
