@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from support.training_fixtures import tiny_model
+from support.training_fixtures import make_batches, tiny_model
 
 from zoo.datasets import Augmentation, open_dataset, shrink
 from zoo.errors import InputError
 from zoo.labels import numbered
 from zoo.layers import DilatedConv2D, FusedBatchNormalization
 from zoo.models.heads.classifier import classify
+from zoo.training import Settings, fit
 from zoo.training.losses import Dice, SparseCrossEntropy
 
 RNG = np.random.default_rng(0)
@@ -86,6 +87,18 @@ def test_fit_keeps_the_statistics_of_a_network_that_has_some(batch, moved):
         assert (norm.gamma.numpy() != 1).any()
     if moved:  # once: by the four, not by the one
         assert norms[1].moving_variance.numpy().min() > 0.9 * 0.5
+
+
+@pytest.mark.parametrize(("rule", "moved"), [("auto", False), ("never", False), ("always", True)])
+def test_accumulation_makes_no_batch_larger(rule, moved):
+    model = normed_model()
+    first, pooled = (model.get_layer(name) for name in ("first.bn", "pool.bn"))
+    before = [norm.moving_variance.numpy() for norm in (first, pooled)]
+    settings = Settings(steps=1, epoch_steps=1, accumulate=4, batch_statistics=rule, ignore_label=255)
+    fit(model, make_batches(batch=1), loss=SparseCrossEntropy(), settings=settings)
+    assert (first.moving_variance.numpy() != before[0]).any() == moved
+    np.testing.assert_array_equal(pooled.moving_variance, before[1])  # one value in each batch
+    assert first.batch_statistics == "auto"
 
 
 # --- images of several sizes ----------------------------------------------------------------------
