@@ -12,8 +12,9 @@ from zoo.datasets import Augmentation, open_dataset, shrink
 from zoo.errors import InputError
 from zoo.labels import numbered
 from zoo.layers import DilatedConv2D, FusedBatchNormalization
+from zoo.layers.normalization import SMALL_BATCH_NOTE
 from zoo.models.heads.classifier import classify
-from zoo.training import Settings, fit
+from zoo.training import Recipe, Settings, fit, train
 from zoo.training.losses import Dice, SparseCrossEntropy
 
 RNG = np.random.default_rng(0)
@@ -99,6 +100,22 @@ def test_accumulation_makes_no_batch_larger(rule, moved):
     assert (first.moving_variance.numpy() != before[0]).any() == moved
     np.testing.assert_array_equal(pooled.moving_variance, before[1])  # one value in each batch
     assert first.batch_statistics == "auto"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({}, True), ({"batch_statistics": "always"}, False), ({"batch_size": 4}, False)],
+)
+def test_a_run_says_that_statistics_are_kept(tmp_path, changes, said):
+    notes = []
+    folder(tmp_path, [(16, 16)] * 4)
+    Image.fromarray(RNG.integers(0, 3, (16, 16), dtype=np.uint8)).save(tmp_path / "masks" / "0.png")
+    data = open_dataset("folder", tmp_path, split="all", classes=3)
+    settings = {"epochs": 1, "batch_size": 2, "crop": (16, 16), "batch_statistics": "auto", **changes}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        train(normed_model(), data, Recipe(**settings), examples=0, note=notes.append)
+    assert notes == [SMALL_BATCH_NOTE] * said
 
 
 # --- images of several sizes ----------------------------------------------------------------------
