@@ -1,6 +1,8 @@
 """Files whose bands, depth, sign or orientation can be read in two ways: asked about, never guessed."""
 
 import struct
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from zoo.cli import main
 from zoo.datasets import Reading, check, open_dataset
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
+from zoo.images.read import _QUIET
 
 RNG = np.random.default_rng(0)
 COLOR = RNG.integers(0, 140, (20, 24, 3), dtype=np.uint8)
@@ -187,3 +190,15 @@ def test_masks_that_fit_both_ways_are_asked_about(tmp_path, shape, orientation):
     stored = open_dataset("folder", data, split="all", classes=2, reading=Reading(exif="raw")).read(0)[0]
     upright = open_dataset("folder", data, split="all", classes=2, reading=Reading(exif="apply")).read(0)[0]
     assert (stored != upright).any()
+
+
+def test_reading_in_threads_leaves_the_warnings_of_others_alone(tmp_path):
+    Image.fromarray(COLOR).save(tmp_path / "a.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        before = list(warnings.filters)
+        with _QUIET, pytest.warns(UserWarning, match="of another"):
+            warnings.warn("of another", stacklevel=1)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(read_image, [tmp_path / "a.png"] * 200))
+        assert warnings.filters == before

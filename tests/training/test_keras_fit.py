@@ -6,13 +6,15 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
-from support.training_fixtures import tiny_model
+from support.training_fixtures import make_batches, tiny_model
 
 from zoo.datasets import Augmentation, open_dataset, shrink
 from zoo.errors import InputError
 from zoo.labels import numbered
 from zoo.layers import DilatedConv2D, FusedBatchNormalization
+from zoo.layers.normalization import SMALL_BATCH_NOTE
 from zoo.models.heads.classifier import classify
+from zoo.training import Recipe, Settings, fit, train
 from zoo.training.losses import Dice, SparseCrossEntropy
 
 RNG = np.random.default_rng(0)
@@ -86,6 +88,34 @@ def test_fit_keeps_the_statistics_of_a_network_that_has_some(batch, moved):
         assert (norm.gamma.numpy() != 1).any()
     if moved:  # once: by the four, not by the one
         assert norms[1].moving_variance.numpy().min() > 0.9 * 0.5
+
+
+@pytest.mark.parametrize(("rule", "moved"), [("auto", False), ("never", False), ("always", True)])
+def test_accumulation_makes_no_batch_larger(rule, moved):
+    model = normed_model()
+    first, pooled = (model.get_layer(name) for name in ("first.bn", "pool.bn"))
+    before = [norm.moving_variance.numpy() for norm in (first, pooled)]
+    settings = Settings(steps=1, epoch_steps=1, accumulate=4, batch_statistics=rule, ignore_label=255)
+    fit(model, make_batches(batch=1), loss=SparseCrossEntropy(), settings=settings)
+    assert (first.moving_variance.numpy() != before[0]).any() == moved
+    np.testing.assert_array_equal(pooled.moving_variance, before[1])  # one value in each batch
+    assert first.batch_statistics == "auto"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({}, True), ({"batch_statistics": "always"}, False), ({"batch_size": 4}, False)],
+)
+def test_a_run_says_that_statistics_are_kept(tmp_path, changes, said):
+    notes = []
+    folder(tmp_path, [(16, 16)] * 4)
+    Image.fromarray(RNG.integers(0, 3, (16, 16), dtype=np.uint8)).save(tmp_path / "masks" / "0.png")
+    data = open_dataset("folder", tmp_path, split="all", classes=3)
+    settings = {"epochs": 1, "batch_size": 2, "crop": (16, 16), "batch_statistics": "auto", **changes}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        train(normed_model(), data, Recipe(**settings), examples=0, note=notes.append)
+    assert notes == [SMALL_BATCH_NOTE] * said
 
 
 # --- images of several sizes ----------------------------------------------------------------------

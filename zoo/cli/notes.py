@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 def note(message: object) -> None:
@@ -15,17 +15,21 @@ def note(message: object) -> None:
 
 
 @contextlib.contextmanager
-def warnings_as_notes() -> Iterator[None]:
-    """Within the context the zoo's own warnings are one line each, and each is told once."""
+def warnings_as_notes() -> Iterator[Callable[[object], None]]:
+    """Within it the zoo's own warnings are one line each; gives `note`, which tells each line once."""
     before, told = warnings.showwarning, set()
+
+    def tell(message: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            note(message)
 
     def show(message, category, filename, lineno, file=None, line=None) -> None:
         if category is not UserWarning or f"{os.sep}zoo{os.sep}" not in filename:
             before(message, category, filename, lineno, file, line)
-        elif str(message) not in told:
-            told.add(str(message))
-            note(message)
+        else:
+            tell(message)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
-        yield
+        yield tell

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_of(chosen, training)
     with strategy.scope():
         model = _model(args, training, chosen)
-    with notes.warnings_as_notes():
+    with notes.warnings_as_notes() as note:
         history = train(
             model,
             training,
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
             tile=args.tile,
             skip_damaged=args.skip_damaged,
-            note=notes.note,
+            note=note,
         )
     return _tell(args, history)
 

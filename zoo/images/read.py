@@ -6,6 +6,7 @@ import contextlib
 import glob
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -143,18 +144,42 @@ def _upright(image: Image.Image, exif: str) -> Image.Image:
         return image
 
 
+class _QuietPillow:
+    """While any thread is within it, Pillow's warnings are not shown; those of others are.
+
+    Below Pillow's hard limit for decompression bombs a large image is only a large image, and a damaged EXIF
+    block is not worth a warning of several lines. `warnings.catch_warnings` is not for several threads.
+    """
+
+    def __init__(self):
+        self._lock, self._depth, self._rule = threading.Lock(), 0, None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._depth += 1
+            if self._depth == 1:
+                warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+                self._rule = warnings.filters[0]
+
+    def __exit__(self, *error) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0:
+                with contextlib.suppress(ValueError):  # whoever put back other rules has removed it
+                    warnings.filters.remove(self._rule)
+
+
+_QUIET = _QuietPillow()
+
+
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """The opened file; whatever goes wrong inside becomes one line that names it."""
     path = check_local(path)
     _check_file(path)
     try:
-        with warnings.catch_warnings():
-            # Below Pillow's hard limit for decompression bombs a large image is only a large image, and
-            # a damaged EXIF block is not worth a warning of several lines.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=formats) as image:
-                yield image
+        with _QUIET, Image.open(path, formats=formats) as image:
+            yield image
     except Image.UnidentifiedImageError:
         known = ", ".join(formats)
         kind = tiff_kind(path)

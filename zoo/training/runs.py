@@ -15,6 +15,7 @@ from zoo.datasets import batches as stream
 from zoo.datasets.dataset import INVALID
 from zoo.datasets.examination import Note, examine, without_damaged
 from zoo.errors import InputError
+from zoo.layers.normalization import SMALL_BATCH, SMALL_BATCH_NOTE, FusedBatchNormalization
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
 from zoo.training.checkpoints import made_folder, write_model
@@ -102,6 +103,7 @@ def train(
     if folder is not None:
         identity = identity_of(model, data, validation, recipe)
         check_identity(folder, identity, note=note)
+    _say_small_batches(model, recipe, note)
     data, validation = _examined(data, validation, skip_damaged=skip_damaged, note=note)
     if loss is None:
         with strategy.scope():
@@ -244,6 +246,15 @@ def write_recipe(recipe: Recipe, output: Path | str | None) -> None:
     """Keep the recipe of a run in its folder, made if missing; nothing without one."""
     if output is not None:
         recipe.save(made_folder(output) / RECIPE)
+
+
+def _say_small_batches(model: keras.Model, recipe: Recipe, note: Note) -> None:
+    """Say so where batch normalization will keep its statistics because batches are small."""
+    if recipe.batch_statistics != "auto" or recipe.batch_size >= SMALL_BATCH or "batch_norm" in recipe.freeze:
+        return
+    norms = [layer for layer in model.layers if isinstance(layer, FusedBatchNormalization)]
+    if any(norm.came_with_statistics() for norm in norms):
+        note(SMALL_BATCH_NOTE)
 
 
 def _examined(
