@@ -19,8 +19,7 @@ import venv
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-_TESTS = Path(__file__).resolve().parents[1] / "tests"
-sys.path.insert(0, str(_TESTS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import numpy as np
 from support import public_converters
@@ -32,7 +31,7 @@ from zoo.export.proof.parity import synthetic_image
 MODELS = ("deeplabv3_aspp", "duc_hdc", "context_aggregation")
 SIZE = (97, 129)
 LIMIT = 1e-3
-_SCRIPTS = _TESTS / "export" / "converters"
+_SCRIPTS = Path(__file__).resolve().parents[1] / "tests" / "export" / "converters"
 _NODE = ("tfjs-core", "tfjs-converter", "tfjs-backend-cpu")
 # Imported by TensorFlow.js' converter for files that are none of ours; its builds rarely fit the others.
 _UNUSED = "tensorflow_decision_forests"
