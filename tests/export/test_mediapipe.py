@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from PIL import Image
+from support.tiny_export import tiny
 
 import zoo
 from zoo import export
@@ -80,6 +81,22 @@ def test_float_file_gives_the_mask_of_segment(python, model, photograph, tmp_pat
     assert len(np.unique(want)) >= 3
     assert (mask == want).mean() >= AT_LEAST
     assert labels == label_set_of(model).names
+
+
+@pytest.mark.parametrize("options", [{}, {"quantize": "int8"}], ids=["float", "int8"])
+def test_a_file_of_masks_is_refused(options, python, photograph, tmp_path):
+    """ImageSegmenter takes every output for scores, and would show class 0 everywhere."""
+    image = read_image(photograph)
+    if options:
+        darker = [(image * share).astype(np.uint8) for share in np.linspace(0.6, 1, 8)]
+        options = {**options, "calibration": darker}
+    path = tmp_path / "m.tflite"
+    export.to_tflite(tiny(), path, input_size=SIZE, head="mask", images=[image], **options)
+    command = [python, SCRIPT, path, photograph, tmp_path / "mask.png"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode
+    assert "Expected ImageProperties" in done.stderr or "normalization" in done.stderr.lower()
+    assert not (tmp_path / "mask.png").exists()
 
 
 def test_int8_file_gives_the_mask_that_it_gives_here(python, model, photograph, tmp_path):

@@ -52,6 +52,8 @@ MODERATE = {
     },
     "export": {
         "test_architectures_at_any_size",
+        "test_converters_take_a_keras_model",
+        "test_converters_take_a_saved_model",
         "test_command_against_keras",
         "test_encoded_images_run_in_tensorflow_alone",
         "test_export_without_rewrites",
@@ -61,6 +63,7 @@ MODERATE = {
         "test_mask_of_the_photograph_is_that_of_segment",
         "test_networks",
         "test_published_deeplab_keeps_its_masks_in_int8",
+        "test_two_processes_write_the_same_bytes_and_no_path",
     },
     "fuzz": {
         "test_corpus_and_damaged_copies",

@@ -1,0 +1,123 @@
+"""What public converters make of our SavedModels and Keras models: the largest error of a logit, per model.
+
+TFLiteConverter and tf2onnx run here. Core ML Tools and TensorFlow.js cannot stand beside each other, so that
+each gets an environment of its own below ``--environments``, made once (some 3 GB; TensorFlow.js also takes
+Node.js). Core ML programs run on a Mac only: of them, the number of operations is printed.
+
+    python benchmarks/converters.py
+    python benchmarks/converters.py --environments ~/converters
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+import numpy as np
+from support import public_converters
+
+import zoo
+from zoo import export
+from zoo.export.proof.parity import synthetic_image
+
+MODELS = ("deeplabv3_aspp", "duc_hdc", "context_aggregation")
+SIZE = (97, 129)
+LIMIT = 1e-3
+_SCRIPTS = Path(__file__).resolve().parents[1] / "tests" / "export" / "converters"
+_NODE = ("tfjs-core", "tfjs-converter", "tfjs-backend-cpu")
+# Imported by TensorFlow.js' converter for files that are none of ours; its builds rarely fit the others.
+_UNUSED = "tensorflow_decision_forests"
+
+
+def environment(folder: Path, *packages: str) -> Path:
+    """Python of a virtual environment that has the packages."""
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
+    return python
+
+
+def core_ml(folder: Path, environments: Path) -> str:
+    """How many operations the Core ML program of a SavedModel has."""
+    python = environment(environments / "core_ml", "coremltools", "tensorflow")
+    command = [python, _SCRIPTS / "core_ml.py", folder, *SIZE]
+    done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return f"{done.stdout.split()[-1]} operations"
+
+
+def tensorflow_js(folder: Path, image: np.ndarray, environments: Path) -> np.ndarray:
+    """Logits of a SavedModel in TensorFlow.js."""
+    home = environments / "tensorflow_js"
+    python = environment(home, "tensorflowjs")
+    unused = home / "unused"
+    unused.mkdir(exist_ok=True)
+    (unused / f"{_UNUSED}.py").touch()
+    if not (home / "node_modules").is_dir():
+        packages = [f"@tensorflow/{name}" for name in _NODE]
+        subprocess.run(["npm", "install", "--silent", "--prefix", home, *packages], check=True)
+    script = home / "run.mjs"
+    script.write_bytes((_SCRIPTS / "tensorflow_js.mjs").read_bytes())
+    with tempfile.TemporaryDirectory() as work:
+        converter = python.with_name("tensorflowjs_converter")
+        variables = {**os.environ, "PYTHONPATH": str(unused)}
+        command = [converter, "--input_format=tf_saved_model", folder, f"{work}/m"]
+        subprocess.run(list(map(str, command)), check=True, capture_output=True, env=variables)
+        image.tofile(f"{work}/image.f32")
+        command = ["node", script, f"{work}/m", f"{work}/image.f32", *SIZE, f"{work}/logits.f32"]
+        subprocess.run(list(map(str, command)), check=True, capture_output=True)
+        return np.fromfile(f"{work}/logits.f32", np.float32).reshape(1, *SIZE, -1)
+
+
+def measure(name: str, environments: Path | None, folder: Path) -> bool:
+    """Print a line for each conversion of a model; whether all errors are within the limit."""
+    model = zoo.load(name)
+    image = synthetic_image(*SIZE)[None].astype("float32")
+    want = model(image, training=False).numpy()
+    errors = []
+
+    def tell(kind: str, what: str, got: np.ndarray) -> None:
+        errors.append(float(np.abs(got - want).max()))
+        print(f"{name:24}{kind:8}{what:20}{errors[-1]:.1e}", flush=True)
+
+    for kind, size in (("any", None), ("static", SIZE)):
+        path = folder / f"{name}_{kind}"
+        export.to_saved_model(model, path, input_size=size, serving_bytes=False)
+        for what, convert in public_converters.SAVED_MODEL.items():
+            tell(kind, what, convert(path, image))
+        if environments:
+            tell(kind, "tensorflow_js", tensorflow_js(path, image, environments))
+            print(f"{name:24}{kind:8}{'core_ml':20}{core_ml(path, environments)}", flush=True)
+    for kind, size in (("any", (None, None)), ("static", SIZE)):
+        built = zoo.load(name, input_shape=(*size, 3))
+        for what, convert in public_converters.KERAS.items():
+            if (kind, what) != ("any", "onnx_keras"):  # ONNX Runtime refuses what tf2onnx writes of SAME
+                tell(kind, what, convert(built, image))
+    return max(errors) < LIMIT
+
+
+def main() -> int:
+    """Print the table; 1 where an error is beyond the limit."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("models", nargs="*", default=MODELS, help="names of models")
+    parser.add_argument("--environments", type=Path, help="folder for Core ML Tools and TensorFlow.js")
+    args = parser.parse_args()
+    if args.environments:
+        args.environments.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        good = [measure(name, args.environments, Path(folder)) for name in args.models]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
