@@ -73,6 +73,10 @@ class MaskHead:
         _, rows, columns = _sizes(x)
         classes = x.shape[-1] // self.cell**2
         labels = _winners(tf.reshape(x, (-1, rows, columns, self.cell**2, classes)))
+        if labels.dtype != tf.uint8:
+            # ONNX Runtime spreads bytes and floats; these hold the labels exactly.
+            spread = tf.nn.depth_to_space(tf.cast(labels, tf.float32), self.cell)
+            return tf.cast(spread[..., 0], labels.dtype)
         return tf.nn.depth_to_space(labels, self.cell)[..., 0]
 
     def _nearest(self, labels: tf.Tensor, image: tf.Tensor) -> tf.Tensor:

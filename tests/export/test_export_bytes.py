@@ -11,12 +11,12 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from support.tiny_export import FORMATS, LABELS, NAMES, SIZE, tiny, write
+from support.tiny_export import FORMATS, LABELS, NAMES, SIZE, seeded, tiny, write
 
 from zoo import export
 from zoo.export.proof.parity import synthetic_image
 from zoo.labels import named
-from zoo.layers import DilatedConv2D
+from zoo.layers import DepthToSpace, DilatedConv2D
 from zoo.layers.resize import SegmentationLogits
 
 _WRITE = """
@@ -129,6 +129,19 @@ def test_masks_of_many_classes(format, head, tmp_path):
     if head == "mask":
         want = model(image[None].astype("float32")).numpy().argmax(-1)
         assert (mask == want).mean() > 0.999
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_masks_of_many_classes_laid_out_in_space(format, tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    x = DilatedConv2D(4 * 300, kernel_size=3, strides=2, padding="symmetric", name="stem")(image)
+    x = DepthToSpace(cell=2, name="spread")(x)
+    labels = named([f"class {index}" for index in range(300)])
+    last = SegmentationLogits(convention="half_pixel", factor=1, label_set=labels, name="logits")
+    model = seeded(keras.Model(image, last([x, image]), name="spread"))
+    report = write(format, model, tmp_path, head="mask", input_size=(32, 48))
+    assert report.outputs[0].dtype == "uint16"
+    assert report.parity.passed
 
 
 def test_the_report_tells_the_name_alone(tmp_path):
