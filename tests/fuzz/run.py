@@ -26,7 +26,7 @@ CORPUS = HERE / "corpus"
 _BASE = 700 << 20  # what libraries take before the first input
 
 
-def fuzz(name: str, *, seconds: int, findings: Path) -> None:
+def fuzz(name: str, *, seconds: int, seed: int, findings: Path) -> None:
     """Run libFuzzer in this process, which it ends."""
     import atheris
 
@@ -38,6 +38,7 @@ def fuzz(name: str, *, seconds: int, findings: Path) -> None:
         learned.mkdir()
         options = [
             f"-max_total_time={seconds}",
+            f"-seed={seed}",
             f"-timeout={int(2 * SECONDS)}",
             f"-rss_limit_mb={(_BASE + MEMORY) >> 20}",
             f"-artifact_prefix={findings}/{name}-",
@@ -66,20 +67,25 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--jobs", type=int, default=1, help="readers at a time (%(default)s)")
     parser.add_argument("--findings", type=Path, default=Path("out/fuzz"), help="folder (%(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same inputs again; 0 for others (%(default)s)"
+    )
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.findings.mkdir(parents=True, exist_ok=True)
     if args.inside:
-        fuzz(args.reader, seconds=args.seconds, findings=args.findings)
+        fuzz(args.reader, seconds=args.seconds, seed=args.seed, findings=args.findings)
     names = TARGETS if args.reader == "all" else [args.reader]
     with ThreadPoolExecutor(args.jobs) as pool:
-        found = list(pool.map(lambda name: _in_a_process(name, args.seconds, args.findings), names))
+        found = list(
+            pool.map(lambda name: _in_a_process(name, args.seconds, args.seed, args.findings), names)
+        )
     return int(any(found))
 
 
-def _in_a_process(name: str, seconds: int, findings: Path) -> bool:
+def _in_a_process(name: str, seconds: int, seed: int, findings: Path) -> bool:
     """Fuzz one reader and print how it went; whether something was found."""
-    command = [sys.executable, __file__, name, "--inside", "--seconds", str(seconds)]
+    command = [sys.executable, __file__, name, "--inside", "--seconds", str(seconds), "--seed", str(seed)]
     process = subprocess.run(
         [*command, "--findings", str(findings)], capture_output=True, text=True, errors="replace"
     )
