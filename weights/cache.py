@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import InputError
-from zoo.files import cache_dir
+from zoo.files import cache_dir as cache_dir
 from zoo.weights.readers import archive
 
 _STALE_SECONDS = 3600
