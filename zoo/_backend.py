@@ -20,7 +20,7 @@ def check_backend() -> None:
     """
     keras = sys.modules.get("keras")
     named = os.environ.get("KERAS_BACKEND")
-    if hasattr(keras, "config"):
+    if keras is not None and hasattr(keras, "config"):
         found, where = keras.config.backend(), "Keras was imported with the backend"
     elif named:
         found, where = named, "KERAS_BACKEND is"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -27,14 +28,14 @@ def checked_source(source: Mapping[str, object] | None) -> dict[str, str | None]
     return {"model": source["model"], "weights": source["weights"]}
 
 
-def as_tuples(value):
+def as_tuples(value: Any) -> Any:
     """Plain data with tuples in the place of lists, as builders take them."""
     if isinstance(value, Mapping):
         return {key: as_tuples(item) for key, item in value.items()}
     return tuple(map(as_tuples, value)) if isinstance(value, list | tuple) else value
 
 
-def as_lists(value):
+def as_lists(value: Any) -> Any:
     """The inverse of `as_tuples`: what JSON has."""
     if isinstance(value, Mapping):
         return {key: as_lists(item) for key, item in value.items()}
@@ -62,11 +63,13 @@ def from_text(text: str, *, file: str) -> tuple[str, dict[str, object], LabelSet
         FormatError: Text of another form.
     """
     try:
-        content = json.loads(text) if len(text) <= _LONGEST else None
+        if len(text) > _LONGEST:
+            raise ValueError(f"{len(text):,} characters, of {_LONGEST:,} at most")
+        content = json.loads(text)
         model, settings = content["model"], as_tuples(content["settings"])
         if not isinstance(model, str) or not isinstance(settings, dict):
             raise TypeError("model and settings are text and a table")
-        return model, settings, LabelSet.from_config(content["labels"])
+        return model, dict(settings), LabelSet.from_config(content["labels"])
     except (ValueError, TypeError, KeyError, RecursionError, InputError) as error:
         raise FormatError(f"{file}: what it says about its model cannot be read: {error}") from error
 

@@ -41,8 +41,13 @@ def depth_of(image: Image.Image) -> int:
     """Bits of a sample in the file, as far as that is known; 8 else. Ask before the pixels are decoded."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return max(image.tag_v2.get(_BITS, (8,)))
-    raw = image.tile[0][3] if image.format == "PNG" and image.tile else ""
-    return 16 if ";16" in str(raw) else 8
+    return 16 if ";16" in str(_png_layout(image)) else 8
+
+
+def _png_layout(image: Image.Image) -> object:
+    """Pillow's name for how the pixels of a PNG are stored, before they are decoded; `None` elsewhere."""
+    tile = getattr(image, "tile", None)
+    return tile[0][3] if image.format == "PNG" and tile else None
 
 
 def to_rgb(
@@ -71,7 +76,7 @@ def to_rgb(
 
 def scale_transparency(image: Image.Image) -> None:
     """Give the transparent grey level of a PNG of 2 or 4 bits in 8 bits, as Pillow gives the pixels."""
-    layout = image.tile[0][3] if image.format == "PNG" and image.tile else None
+    layout = _png_layout(image)
     step = {"L;2": 85, "L;4": 17}.get(layout) if isinstance(layout, str) else None
     if step and isinstance(image.info.get("transparency"), int):
         image.info["transparency"] *= step
@@ -107,8 +112,7 @@ def _check_depth(image: Image.Image, bits: int | None) -> None:
     # Of 16-bit colour Pillow gives the upper byte.
     if bits not in (None, 16):
         raise FormatError(f"bits={bits} is for grey files; save this colour file with 8 bits")
-    extremes = image.getextrema()
-    largest = max(high for _, high in extremes)
+    largest = int(np.asarray(image).max())
     if bits is None and 0 < largest < _TWELVE_BITS >> 8:
         raise FormatError(
             "its 16 bits hold 12 or fewer, which would come out nearly black: save it with 8 bits, "

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -129,7 +130,8 @@ def read_header(path: str | os.PathLike) -> Header:
             orientation = image.getexif().get(_ORIENTATION, 1)
         except Exception:  # damaged EXIF data turn nothing, see `_upright`
             orientation = 1
-    upright = stored[::-1] if orientation in _SIDEWAYS else stored
+    height, width = stored
+    upright = (width, height) if orientation in _SIDEWAYS else (height, width)
     return Header(stored, orientation in _TURNING, upright)
 
 
@@ -165,8 +167,9 @@ class _QuietPillow:
         with self._lock:
             self._depth -= 1
             if self._depth == 0:
+                rules = cast(list, warnings.filters)
                 with contextlib.suppress(ValueError):  # whoever put back other rules has removed it
-                    warnings.filters.remove(self._rule)
+                    rules.remove(self._rule)
 
 
 _QUIET = _QuietPillow()
