@@ -81,9 +81,9 @@ def _label(target: int | str, label_set: LabelSet) -> int:
         return label_set.ignore_label
     if target in label_set.names:
         return label_set.names.index(target)
-    if isinstance(target, int) and not isinstance(target, bool):
-        if 0 <= target < len(label_set) or target == label_set.ignore_label:
-            return target
+    allowed = {*range(len(label_set)), label_set.ignore_label}
+    if isinstance(target, int) and not isinstance(target, bool) and target in allowed:
+        return target
     raise InputError(
         f"a mask value becomes a class from 0 to {len(label_set) - 1}, the name of one, or {IGNORE}, "
         f"not {target!r}"
