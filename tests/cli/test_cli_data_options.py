@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
 from zoo import cli
 from zoo.cli.reading import parse_mapping
 from zoo.layers import DilatedConv2D
@@ -129,3 +130,18 @@ def test_segment_asks_about_a_fourth_band(tmp_path, capsys):
     assert "--alpha ignore drops it" in capsys.readouterr().err
     assert cli.main([*words, "--alpha", "ignore"]) == 0
     assert (tmp_path / "out" / "a_mask.png").is_file()
+
+
+def test_segment_names_the_classes_of_a_file_without_names(tmp_path, capsys):
+    names = [f"thing {index}" for index in range(3)]
+    (tmp_path / "names.txt").write_text("\n".join(names))
+    Image.fromarray(np.full((33, 33, 3), 90, np.uint8)).save(tmp_path / "photo.png")
+    settings = {"width": 0.25, "aspp_channels": 8}
+    model = zoo.load("deeplabv3_aspp", weights=None, classes=3, settings=settings)
+    model.save(tmp_path / "m.keras")
+    words = ["segment", "deeplabv3_aspp", str(tmp_path / "photo.png"), "--weights", str(tmp_path / "m.keras")]
+    words += ["--output", str(tmp_path / "out"), "--classes"]
+    assert cli.main([*words, str(tmp_path / "names.txt")]) == 0
+    assert "thing " in capsys.readouterr().out
+    assert cli.main([*words, "4"]) == 2
+    assert "keeps the classifier of 3 classes" in capsys.readouterr().err

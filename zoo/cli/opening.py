@@ -10,23 +10,28 @@ from zoo.cli import import_tensorflow
 from zoo.errors import InputError
 
 
-def open_model(name: str, *, weights: str | None, allow_unverified: bool):
+def open_model(name: str, *, weights: str | None, allow_unverified: bool, classes: int | str | None = None):
     """The named model with its weights; or an artifact in the form of a model, which brings its own along.
 
     Args:
         name: A model of the registry, or the path of an artifact.
         weights: Tag or path; `None` for the model's own, ``"none"`` for random ones.
         allow_unverified: Accept weights whose digest was never published.
+        classes: What ``--classes`` asks for: names for the classes that a weights file was trained on.
 
     Raises:
-        InputError: No such model, or weights for an artifact.
+        InputError: No such model, or weights or classes for an artifact.
+        MismatchError: As many classes as the weights do not have.
     """
     from zoo.export import open_artifact
     from zoo.export.core.artifact_model import as_model
     from zoo.export.opening import is_artifact
 
     if not is_artifact(name):
-        return load_model(name, weights or "default", allow_unverified=allow_unverified)
+        named = {} if classes is None else {"classes": classes_of(classes), "fresh_classifier": False}
+        return load_model(name, weights or "default", allow_unverified=allow_unverified, **named)
+    if classes is not None:
+        raise InputError(f"{name} is an artifact with classes of its own: --classes cannot change them")
     if weights is not None:
         raise InputError(f"{name} is an artifact with weights of its own: --weights cannot change them")
     return as_model(open_artifact(name))

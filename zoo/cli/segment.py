@@ -47,6 +47,7 @@ def add_parser(subparsers) -> None:
     add("model", metavar="MODEL", help=f"name of a model or architecture, or a {formats.titles()}")
     add("images", metavar="IMAGE", nargs="+", help="file, folder, or glob in quotes")
     options.add_weights(parser)
+    options.add_classes(parser, use="of a weights file that has no names")
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     options.add_averaging(parser)
     add("--opacity", type=values.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
@@ -68,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from zoo.images import read_image
     from zoo.inference import segment
 
-    model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
+    wanted = {"weights": args.weights, "allow_unverified": args.allow_unverified, "classes": args.classes}
+    model = opening.open_model(args.model, **wanted)
     names = _names(paths, args.output)
     _make_folder(args.output)
     done = []

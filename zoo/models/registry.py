@@ -15,7 +15,7 @@ from zoo.models.architectures.table import ARCHITECTURES
 from zoo.models.backbones.table import BACKBONES, Backbone, backbones
 from zoo.models.backbones.table import resolve as resolve_backbone
 from zoo.models.facts import FACTS, MEASURED, Facts, measure
-from zoo.weights import catalog, containers, name_maps
+from zoo.weights import catalog
 from zoo.weights.entry import WeightsEntry
 
 
@@ -164,6 +164,8 @@ def _score(entry: WeightsEntry) -> str:
 
 def file_suffixes(spec: ModelSpec) -> tuple[str, ...]:
     """Ends of names of files that `zoo.load` takes for a model: Keras', the zoo's, and its publishers'."""
+    from zoo.weights import containers, name_maps  # with NumPy, which a list of models needs not
+
     layouts = {name_maps.resolve(entry.name_map).layout for entry in spec.weights} | {"zoo"}
     rows = [row for row in containers.containers() if not row.layouts or layouts & set(row.layouts)]
     return tuple(suffix for row in rows for suffix in row.suffixes)
