@@ -76,7 +76,8 @@ def _rows(names: list[str]) -> list[tuple[str, ...]]:
 def run_list(args: argparse.Namespace) -> int:
     """Print one line for each model and tag."""
     names = registry.list_models(args.architecture)
-    options.write_json(args, [_plain(registry.info(name)) for name in names])
+    if args.json is not None:
+        options.write_json(args, [_plain(registry.info(name)) for name in names])
     if not options.prints_text(args):
         return 0
     print(_table(_rows(names)))
