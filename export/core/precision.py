@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from zoo import graph
 from zoo.errors import InputError
 
 _FLOAT32 = "float32"
@@ -48,9 +49,7 @@ def float32_defaults() -> Iterator[None]:
 
 
 def _layers_of(model: keras.Model) -> list[keras.layers.Layer]:
-    return [
-        x for x in model._flatten_layers(include_self=False) if not isinstance(x, keras.layers.InputLayer)
-    ]
+    return [x for x in graph.parts_of(model) if not isinstance(x, keras.layers.InputLayer)]
 
 
 def _is_float32(layer: keras.layers.Layer) -> bool:

@@ -178,7 +178,7 @@ def test_names_of_a_fresh_classifier(tmp_path, loads):
 
 @pytest.mark.parametrize(
     ("classes", "message"),
-    [("absent.txt", "absent.txt: no such file"), ("0", "1 to 255 classes, not 0"), ("256", "not 256")],
+    [("absent.txt", "absent.txt: no such file"), ("0", "2 to 255 classes"), ("256", "not 256")],
 )
 def test_classes_that_are_none(classes, message, tmp_path, loads):
     with pytest.raises(InputError, match=message):

@@ -104,7 +104,7 @@ def test_static_shapes():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks(name):
+def test_networks(name, narrow_resnets):
     """Nothing of a network changes but its work: fixed at an odd size, and for any size at an even one."""
     model = seeded(NETWORKS[name]())
     if model.get_layer("normalize").scale == (1.0,) * 3:
@@ -174,7 +174,7 @@ def test_parity_is_against_the_model_and_not_its_rewritten_form(tmp_path, monkey
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 16)])
-def test_maps_of_one_cell_in_onnx(size, tmp_path):
+def test_maps_of_one_cell_in_onnx(size, tmp_path, narrow_resnets):
     """Keras adds a map of one cell as a bias, which the converter gives to a convolution that has one."""
     model = seeded(residual(deeplabv3_aspp, aspp_channels=8))
     assert write("onnx", model, tmp_path, input_size=size).parity.passed

@@ -7,13 +7,14 @@ import sys
 import keras
 import numpy as np
 import pytest
-from support.tiny_export import FORMATS, NAMES, SIZE, WRITERS, tiny, write
+from support.tiny_export import FORMATS, LABELS, NAMES, SIZE, WRITERS, tiny, write
 
 from zoo import export
 from zoo.cli import main
 from zoo.errors import InputError
 from zoo.export.core.deployment import fingerprint, prepare
 from zoo.export.proof.parity import synthetic_image
+from zoo.layers.resize import SegmentationLogits
 
 
 @pytest.fixture
@@ -72,9 +73,12 @@ def test_how_it_learns_does_not_change_the_fingerprint():
 
 
 def test_what_keras_quantized_is_refused():
-    model = tiny()
-    model.get_layer("relu").dtype_policy = keras.dtype_policies.get("int8_from_float32")
-    with pytest.raises(InputError, match="layer 'relu' was quantized by Keras"):
+    image = keras.Input((None, None, 3), name="image")
+    scores = keras.layers.Dense(len(LABELS), name="classifier")(image)
+    last = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")
+    model = keras.Model(image, last([scores, image]), name="quantized")
+    model.get_layer("classifier").quantize("int8")
+    with pytest.raises(InputError, match="layer 'classifier' was quantized by Keras"):
         prepare(model)
 
 

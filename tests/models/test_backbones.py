@@ -71,7 +71,7 @@ def test_reading_the_tables_imports_no_tensorflow():
 
 
 @pytest.mark.parametrize("spec", registry.MODELS, ids=lambda spec: spec.name)
-def test_weights_of_a_backbone_name_its_layers_in_every_architecture(spec):
+def test_weights_of_a_backbone_name_its_layers_in_every_architecture(spec, narrow):
     for entry in (entry for entry in spec.weights if entry.model == spec.backbone):
         model = build(spec, **entry.settings)
         found = {v.path.split("/")[0] for v in model.variables if "seed" not in v.path}

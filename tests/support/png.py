@@ -58,5 +58,9 @@ def every_png(size: tuple[int, int], *, seed: int = 0) -> Iterator[tuple[str, by
         )
     for bits in (8, 16):
         yield f"rgb{bits}", png(draw(bits, 3), bits=bits, kind=_RGB)
-        yield f"grey_alpha{bits}", png(draw(bits, 2), bits=bits, kind=_GREY_ALPHA)
-        yield f"rgb_alpha{bits}", png(draw(bits, 4), bits=bits, kind=_RGB_ALPHA)
+        for name, kind, channels in (("grey", _GREY_ALPHA, 2), ("rgb", _RGB_ALPHA, 4)):
+            values = draw(bits, channels)
+            # Mostly all or nothing, as transparency is; a band of any values is asked about.
+            plain = rng.random(size) < 0.75
+            values[plain, -1] = (2**bits - 1) * rng.integers(0, 2, plain.sum())
+            yield f"{name}_alpha{bits}", png(values, bits=bits, kind=kind)

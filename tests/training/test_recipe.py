@@ -37,6 +37,7 @@ OTHER = Recipe(
     backbone_factor=0.1,
     average=0.99,
     freeze=("backbone.stem", "batch_norm"),
+    batch_statistics="never",
     clip_norm=5.0,
     accumulate=2,
     validate_every=3,

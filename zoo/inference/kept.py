@@ -8,9 +8,9 @@ from collections.abc import Hashable
 
 import keras
 
-from zoo.models import registry
+from zoo.errors import InputError
+from zoo.models import loading, registry
 from zoo.models.backbones import resolve as resolve_backbone
-from zoo.models.loading import load
 
 MOST = 3
 
@@ -20,12 +20,15 @@ _kept: OrderedDict[Hashable, keras.Model] = OrderedDict()
 
 def model_of(name: str) -> keras.Model:
     """The model of that name with its default weights, one of the last `MOST` or loaded; from any thread."""
-    spec = registry.resolve(name)
+    try:
+        spec = registry.resolve(name)
+    except InputError:
+        return loading.load(name)  # which says what is wrong with the name
     policy = keras.config.dtype_policy().name
     key = spec.name, spec.weights[:1], id(resolve_backbone(spec.backbone)), policy
     with _lock:
         if key not in _kept:
-            _kept[key] = load(name)
+            _kept[key] = loading.load(name)
         _kept.move_to_end(key)
         while len(_kept) > MOST:
             _kept.popitem(last=False)

@@ -87,4 +87,5 @@ def _traced(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         logits = logits["logits"] if isinstance(logits, dict) else logits
         return tf.nn.softmax(tf.cast(logits, tf.float32))
 
-    return probabilities.get_concrete_function()
+    probabilities.get_concrete_function()  # now, in the mode that it is kept under
+    return probabilities

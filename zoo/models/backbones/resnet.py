@@ -79,8 +79,11 @@ def dilated_blocks(depth: str) -> dict[str, tuple[int, ...]]:
 def _check_multi_grid(multi_grid: tuple[int, ...] | None, blocks: int) -> None:
     if multi_grid is None:
         return
-    allowed = f"{blocks} positive integers"
-    if len(wholes(multi_grid, "multi_grid", allowed=allowed)) != blocks:
+    try:
+        count = len(wholes(multi_grid, "multi_grid"))
+    except InputError:
+        count = 0
+    if count != blocks:
         raise InputError(f"multi_grid takes {blocks} positive integers, not {multi_grid!r}")
 
 
