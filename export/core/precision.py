@@ -20,11 +20,11 @@ def in_float32(model: keras.Model) -> keras.Model:
     Raises:
         InputError: A model that cannot be built anew, or one whose layers were quantized by Keras.
     """
-    if all(map(_is_float32, _layers_of(model))):
-        return model
     quantized = [x.name for x in _layers_of(model) if getattr(x.dtype_policy, "quantization_mode", None)]
     if quantized:
         raise InputError(f"layer {quantized[0]!r} was quantized by Keras; export the model as it was before")
+    if all(map(_is_float32, _layers_of(model))):
+        return model
     try:
         image = keras.Input(model.inputs[0].shape[1:], dtype=_FLOAT32, name=model.inputs[0].name)
         inputs = keras.tree.map_structure(lambda _: image, model.input)

@@ -16,6 +16,7 @@ def simplify(model: onnx.ModelProto) -> None:
     fold_batch_norm(model.graph)
     hoist_transposes(model.graph)
     drop_unused(model)
+    order_nodes(model.graph)
     order_constants(model.graph)
 
 
@@ -174,6 +175,34 @@ def _hoisted(graph: onnx.GraphProto, expand: onnx.NodeProto, *, order: list[int]
     graph.initializer.append(indices)
     gather = helper.make_node("Gather", [expand.input[1], indices.name], [permuted], axis=0)
     return first, [gather], permuted
+
+
+def order_nodes(graph: onnx.GraphProto) -> None:
+    """List the nodes as a walk back from the outputs needs them; TensorFlow's order differs by process."""
+    makers = {name: place for place, node in enumerate(graph.node) for name in node.output}
+    order, seen = [], set()
+    ends = [makers[value.name] for value in graph.output if value.name in makers]
+    pending = [(place, False) for place in reversed(ends)]
+    while pending:
+        place, is_ready = pending.pop()
+        if is_ready:
+            order.append(place)
+        elif place not in seen:
+            seen.add(place)
+            pending.append((place, True))
+            before = [makers[name] for name in _read_by(graph.node[place]) if name in makers]
+            pending += [(other, False) for other in reversed(before)]
+    order += [place for place in range(len(graph.node)) if place not in seen]
+    nodes = [graph.node[place] for place in order]
+    ordered = onnx.GraphProto(node=nodes)
+    del graph.node[:]
+    graph.node.extend(ordered.node)
+
+
+def _read_by(node: onnx.NodeProto) -> list[str]:
+    """Tensors that a node reads, by itself or in the branches that it holds."""
+    inner = [graph for a in node.attribute for graph in (*a.graphs, a.g)]
+    return [*node.input, *(name for graph in inner for part in graph.node for name in _read_by(part))]
 
 
 def order_constants(graph: onnx.GraphProto) -> None:
