@@ -71,7 +71,16 @@ def _parse(path: Path):
     count = max(len(model.graph.node), len(model.graph.initializer))
     if count > _MAX_PARTS:
         raise FormatError(f"damaged: a graph of {count:,} parts; {_MAX_PARTS:,} are allowed")
+    _check_text(model.graph)
     return model.graph
+
+
+def _check_text(graph) -> None:
+    """Protobuf gives bytes for names that are no UTF-8."""
+    named = [name for node in graph.node for name in (*node.input, *node.output, node.op_type)]
+    named += [tensor.name for tensor in graph.initializer]
+    if not all(isinstance(name, str) for name in named):
+        raise FormatError("damaged: a name is not text")
 
 
 def _entries(graph) -> Iterator[tuple[str, np.ndarray]]:
