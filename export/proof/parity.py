@@ -11,15 +11,14 @@ from zoo.errors import InputError, ParityError
 from zoo.metrics.boundary import boundary_band
 from zoo.metrics.confusion import ConfusionMatrix
 
-# Gates of a float32 artifact. The limit is absolute for logits as trained networks have them. Random weights
-# reach any magnitude, where float32 cannot hold 1e-3: from there the limit grows with the largest logit.
+# Gates of a float32 artifact. The limit is absolute for logits as trained networks have them; beyond, where
+# float32 cannot hold it, it grows with the largest logit.
 MAX_ERROR = 1e-3
 USUAL_LOGIT = 20.0
 MIN_AGREEMENT = 0.9999
 # Where any size is taken: an even, an odd and a non-square one, since padding and resizing differ among them.
 DYNAMIC_SIZES = ((128, 128), (129, 129), (97, 161))
-# Pixels this near to a border of the model's mask are counted apart: there, two classes are nearly equal.
-BORDER = 3
+BORDER = 3  # pixels from a border of the model's mask, counted apart: two classes are nearly equal there
 
 Predict = Callable[[np.ndarray], np.ndarray]
 
