@@ -117,6 +117,11 @@ def dilated(model: keras.Model) -> Path:
     assert_type(report, dilation.Report)
     assert_type(report.passes, bool)
     assert_type(dilation.suggest((2, 4, 8)), tuple[int, ...])
+    sequence = dilation.check_sequence((1, 2, 4), kernel=2)
+    assert_type(sequence, dilation.SequenceReport)
+    assert_type(sequence.milliseconds(8000), float)
+    assert_type(dilation.sequence_coverage((1, 2), causal=False, kernel=3), np.ndarray)
+    assert_type(dilation.plot_sequence([(1, 2)], path="a.png"), Path)
     stack = [dilation.Layer(kernel=3, rate=2)]
     assert_type(dilation.coverage(stack), np.ndarray)
     assert_type(dilation.holes(stack), np.ndarray)

@@ -7,7 +7,7 @@ import inspect
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from zoo.cli import options
+from zoo.cli import dilation_sequence, options
 from zoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,15 +23,20 @@ _CHECK = """\
 examples:
   zoo dilation check 1 2 5
   zoo dilation check 1 2 9 --kernel 5 --json -
+  zoo dilation check --causal --kernel 2 --sample-rate 16000 1 2 4 8
 
 The rates are those of layers that follow one another, first layer first; the rule says nothing about
 parallel branches. The exact count of pixels that are reached stands beside it. Exits with 0 when they pass
 the rule and reach every pixel of their receptive field, 1 when either fails, 2 on bad input.
+
+With --causal or --symmetric the layers are those of a sequence, in one dimension: any kernel if causal, and
+the rule is that each rate, by size, is at most 1 more than what the smaller ones reach.
 """
 
 _PLOT = """\
 examples:
   zoo dilation plot 2 2 2 --output gridding.png
+  zoo dilation plot --causal --kernel 2 1 2 4 8 16 --output samples.png
   zoo dilation plot --model deeplabv3_aspp --output coverage.png
   zoo dilation plot --model duc_hdc_resnet101 --uniform --output gridding.png
 
@@ -78,10 +83,13 @@ def _parser(subparsers, name: str, text: str, epilog: str) -> argparse.ArgumentP
 
 def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", metavar="K", help="odd kernel size of the layers (default: 3)")
+    dilation_sequence.add_options(parser)
     options.add_json(parser)
 
 
 def _check(args: argparse.Namespace) -> int:
+    if dilation_sequence.is_meant(args):
+        return dilation_sequence.check(args)
     facts = _stack_facts(args)
     options.write_json(args, facts)
     if options.prints_text(args):
@@ -94,7 +102,10 @@ def _plot(args: argparse.Namespace) -> int:
 
     if bool(args.rates) == (args.model is not None):
         raise InputError("give either rates or --model NAME to draw")
+    is_sequence = dilation_sequence.is_meant(args)
     dilation.check_path(args.output)  # before any model is built
+    if is_sequence:
+        return dilation_sequence.plot(args)
     facts = _plot_stack(args) if args.rates else _plot_model(args)
     options.write_json(args, facts)
     if options.prints_text(args):

@@ -52,7 +52,7 @@ def plot(rates: Iterable[int], *, kernel: int = 3, path: str | os.PathLike) -> P
     panels = [_stack_panel(rates, kernel, "")]
     if repaired != rates:
         panels.append(_stack_panel(repaired, kernel, "suggested: "))
-    return _save(_figure([panels]), path)
+    return save(_figure([panels]), path)
 
 
 def plot_model(
@@ -85,7 +85,7 @@ def plot_model(
         for item in models
     ]
     rows = [[_model_panel(item) for item in found], [_zoom_panel(item) for item in found]]
-    return _save(_figure(rows), path)
+    return save(_figure(rows), path)
 
 
 def check_path(path: str | os.PathLike) -> Path:
@@ -123,7 +123,7 @@ def _stack_panel(rates: tuple[int, ...], kernel: int, prefix: str) -> _Panel:
     elif report.m2 is not None:
         verdict = f"passes the HDC rule: M₂ = {report.m2} ≤ {kernel}"
     return _Panel(
-        title=f"{prefix}{'rate' if len(rates) == 1 else 'rates'} {_runs(rates)}, kernel {kernel}",
+        title=f"{prefix}{'rate' if len(rates) == 1 else 'rates'} {runs(rates)}, kernel {kernel}",
         lines=(_extent(counts), verdict),
         levels=_levels(counts),
         origin=(-(len(counts) // 2),) * 2,
@@ -172,10 +172,10 @@ def _stride_and_rates(found: ModelCoverage) -> tuple[str, ...]:
     if not found.rates:
         return lines
     others = f", and {len(found.rates) - 1} parallel" if len(found.rates) > 1 else ""
-    return *lines, f"rates {_runs(found.rates[0])}{others}"
+    return *lines, f"rates {runs(found.rates[0])}{others}"
 
 
-def _runs(rates: tuple[int, ...]) -> str:
+def runs(rates: tuple[int, ...]) -> str:
     """``1-2-5``, with long runs of one rate as ``2 (×7)``."""
     parts = []
     for rate, run in groupby(rates):
@@ -278,7 +278,8 @@ def _draw(ax: Any, panel: _Panel, colours: Any, norm: Any) -> Any:
     return image
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save(figure: Any, path: Path) -> Path:
+    """Writes a figure in the format of the path's suffix, whole or not at all."""
     with written_whole(path) as part:
         figure.savefig(part, format=path.suffix.lower().lstrip("."), dpi=150)
     return path
