@@ -120,7 +120,7 @@ def dilated(model: keras.Model) -> Path:
     sequence = dilation.check_sequence((1, 2, 4), kernel=2)
     assert_type(sequence, dilation.SequenceReport)
     assert_type(sequence.milliseconds(8000), float)
-    assert_type(dilation.sequence_coverage((1, 2), causal=False, kernel=3), np.ndarray)
+    assert_type(dilation.sequence_coverage((1, 2), kernel=3), np.ndarray)
     assert_type(dilation.plot_sequence([(1, 2)], path="a.png"), Path)
     stack = [dilation.Layer(kernel=3, rate=2)]
     assert_type(dilation.coverage(stack), np.ndarray)

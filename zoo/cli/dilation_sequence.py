@@ -13,7 +13,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds what makes a stack one of a sequence."""
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
-        "--causal", action="store_true", help="1-D layers that read the past (any --kernel, also 6,15,...)"
+        "--causal",
+        action="store_true",
+        help="1-D layers that read the past (any --kernel, also one per layer: 6,15)",
     )
     kind.add_argument("--symmetric", action="store_true", help="1-D layers that read both sides")
     parser.add_argument(

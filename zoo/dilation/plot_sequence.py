@@ -45,7 +45,7 @@ def plot_sequence(
     rows = []
     for rates in map(tuple, stacks):
         report = check_sequence(rates, kernel=kernel, causal=causal)
-        rows.append((report, sequence_coverage(rates, kernel=kernel, causal=causal)))
+        rows.append((report, sequence_coverage(rates, kernel=kernel)))
     return save(_figure(rows, sample_rate), path)
 
 

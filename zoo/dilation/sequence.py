@@ -1,8 +1,9 @@
 """Which samples of a sequence reach one output sample of stacked 1-D convolutions, causal or not.
 
 A causal layer of kernel k at rate r reads the offsets ``0, -r, ..., -(k - 1) r``; a symmetric one reads as
-many around its own place. The samples that a stack reaches are the same ones but for a shift, and the
-kernels may be even, as WaveNet's are (van den Oord et al. 2016, figure 3).
+many around its own place, and where their span is odd the longer part ahead. The samples that a stack
+reaches are the same ones but for a shift, and the kernels may be even, as WaveNet's are (van den Oord et
+al. 2016, figure 3).
 
 A stack leaves no hole if and only if, with its layers by rising rate, ``r_i ≤ 1 + Σ_{j<i} (k_j − 1) r_j``.
 The order of the layers does not matter. The rule of hybrid dilated convolution (`zoo.dilation.check`) is one
@@ -63,8 +64,7 @@ def check_sequence(
 
     Args:
         rates: One whole number from 1 to 1024 per layer, first layer first; 1 to 512 layers.
-        kernel: Taps of every layer, 1 to 31, or one number per layer. Even ones only where the stack is
-            causal: a symmetric layer has a middle tap.
+        kernel: Taps of every layer, 1 to 31, or one number per layer; even ones too.
         causal: Whether each layer reads its own sample and earlier ones.
 
     Returns:
@@ -73,12 +73,13 @@ def check_sequence(
     Raises:
         InputError: A rate or a kernel is no whole number or out of its range.
     """
-    layers = sequence_layers(rates, kernel=kernel, causal=causal)
+    layers = sequence_layers(rates, kernel=kernel)
     counts = coverage(layers, dims=1)
     field = receptive_field(layers)
     found, samples = reached(layers, dims=1)
     taps = tuple(layer.kernel for layer in layers)
-    last = 0 if causal else field // 2
+    spans = [(layer.kernel - 1) * layer.rate for layer in layers]
+    last = 0 if causal else sum(span - span // 2 for span in spans)
     return SequenceReport(
         rates=tuple(layer.rate for layer in layers),
         kernels=taps,
@@ -93,26 +94,19 @@ def check_sequence(
     )
 
 
-def sequence_coverage(
-    rates: Iterable[int], *, kernel: int | Iterable[int] = 2, causal: bool = True
-) -> np.ndarray:
+def sequence_coverage(rates: Iterable[int], *, kernel: int | Iterable[int] = 2) -> np.ndarray:
     """Counts the paths from each sample to one output sample, earliest sample first.
 
     Arguments and errors as for `check_sequence`; returns an array of ``receptive_field`` counts as
-    `zoo.dilation.coverage` does.
+    `zoo.dilation.coverage` does, the same for causal and symmetric layers.
     """
-    return coverage(sequence_layers(rates, kernel=kernel, causal=causal), dims=1)
+    return coverage(sequence_layers(rates, kernel=kernel), dims=1)
 
 
-def sequence_layers(rates: Iterable[int], *, kernel: int | Iterable[int], causal: bool) -> tuple[Layer, ...]:
+def sequence_layers(rates: Iterable[int], *, kernel: int | Iterable[int]) -> tuple[Layer, ...]:
     """The layers of a stack, checked as `check_sequence` says."""
     rates = check_rates(rates)
     kernels = _kernels(kernel, len(rates))
-    even = [taps for taps in kernels if taps % 2 == 0]
-    if even and not causal:
-        raise InputError(
-            f"a symmetric layer has an odd kernel, with a middle tap; got {even[0]} (causal ones may be even)"
-        )
     return tuple(Layer(taps, rate) for taps, rate in zip(kernels, rates, strict=True))
 
 

@@ -1,0 +1,1 @@
+"""Dilated convolutions in one dimension: models of sequences, whole and block by block."""
