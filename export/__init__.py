@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zoo.export.blocks.artifact import BlockArtifact, open_blocks
+    from zoo.export.blocks.publish import BlockReport, to_blocks
     from zoo.export.core.artifact import Artifact, Port
     from zoo.export.core.operation_times import OperationTable, OperationTime
     from zoo.export.core.quantization import FloatOperation, Quantization
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "Artifact": "zoo.export.core.artifact",
     "Bench": "zoo.export.timing.measurement",
+    "BlockArtifact": "zoo.export.blocks.artifact",
+    "BlockReport": "zoo.export.blocks.publish",
     "ExportReport": "zoo.export.report",
     "FirstDifference": "zoo.export.proof.layer_search",
     "FloatOperation": "zoo.export.core.quantization",
@@ -44,6 +48,8 @@ _HOMES = {
     "bench": "zoo.export.timing.bench",
     "find_difference": "zoo.export.verification",
     "open_artifact": "zoo.export.opening",
+    "open_blocks": "zoo.export.blocks.artifact",
+    "to_blocks": "zoo.export.blocks.publish",
     "to_format": "zoo.export.exports",
     "to_onnx": "zoo.export.exports",
     "to_saved_model": "zoo.export.exports",
@@ -54,6 +60,8 @@ _HOMES = {
 __all__ = [
     "Artifact",
     "Bench",
+    "BlockArtifact",
+    "BlockReport",
     "ExportReport",
     "FirstDifference",
     "FloatOperation",
@@ -70,6 +78,8 @@ __all__ = [
     "bench",
     "find_difference",
     "open_artifact",
+    "open_blocks",
+    "to_blocks",
     "to_format",
     "to_onnx",
     "to_saved_model",

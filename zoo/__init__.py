@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         layers,
         metrics,
         models,
+        sequence,
         training,
         weights,
     )
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from zoo.inference import segment
     from zoo.models.loading import load
     from zoo.models.registry import ModelInfo, info, list_models
+    from zoo.sequence.processing import process
     from zoo.training.recipe import Recipe
     from zoo.training.runs import train
 
@@ -50,6 +52,7 @@ _HOMES = {
     "list_models": "zoo.models.registry",
     "info": "zoo.models.registry",
     "ModelInfo": "zoo.models.registry",
+    "process": "zoo.sequence.processing",
     "Recipe": "zoo.training.recipe",
     "train": "zoo.training.runs",
 }
@@ -68,13 +71,17 @@ _PACKAGES = (
     "layers",
     "metrics",
     "models",
+    "sequence",
     "training",
     "weights",
 )
 
 # What imports Keras.
 _NEED_KERAS = frozenset(
-    {"load", "segment", "evaluate", "train", "ablation", "compression", "inference", "layers", "training"}
+    {
+        *("load", "segment", "evaluate", "process", "train"),
+        *("ablation", "compression", "inference", "layers", "training"),
+    }
 )
 
 __all__ = [
@@ -98,7 +105,9 @@ __all__ = [
     "load",
     "metrics",
     "models",
+    "process",
     "segment",
+    "sequence",
     "train",
     "training",
     "weights",

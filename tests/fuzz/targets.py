@@ -101,6 +101,7 @@ TARGETS: dict[str, Target] = {
     "caffe": Target(file="m.caffemodel", reader="zoo.weights.readers.caffe_file:read_caffe"),
     "h5": Target(file="m.weights.h5", reader="zoo.weights.readers.hdf5:check_h5"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
+    "nam": Target(file="m.nam", reader="zoo.sequence.nam.reader:read_nam"),
     "image": Target(file="m.png", reader="zoo.images:read_image"),
     "mask": Target(file="m.png", reader="zoo.images:read_mask"),
     "recipe_json": Target(

@@ -46,9 +46,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.backbones",
         "models.heads",
     ),
+    # Networks in one dimension, with their own files of weights.
+    "sequence": (*_GROUND, "layers"),
     # The registry, loading and surgery.
     "models": (
         *_GROUND,
+        "sequence",
         "layers",
         "graph",
         "weights",
@@ -133,7 +136,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "evaluation",
     ),
     # Registers with Keras whatever a saved model may hold.
-    "serializable": ("layers", "models", "training"),
+    "serializable": ("layers", "models", "sequence", "training"),
+    # Sequences block by block; no format of images.
+    "export.blocks": (
+        *_GROUND,
+        "_version",
+        "layers",
+        "sequence",
+        "export.core",
+        "export.tflite",
+        "export.onnx",
+    ),
     "export.timing": (*_GROUND, "layers", "models", "export.core", "export.formats", "export.opening"),
     "export.report": (
         *_GROUND,
@@ -184,6 +197,7 @@ _LIBRARY = (
     "metrics",
     "weights",
     "dilation",
+    "sequence",
     "models",
     "datasets",
     "inference",

@@ -18,12 +18,14 @@ from zoo import (
     dilation,
     errors,
     evaluation,
+    export,
     files,
     images,
     inference,
     labels,
     layers,
     metrics,
+    sequence,
 )
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
 from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
@@ -57,6 +59,23 @@ def segmented(model: keras.Model) -> Path:
     assert_type(found.labels, LabelSet)
     assert_type(found.shares(), list[tuple[str, float]])
     return images.write_png("overlay.png", found.overlay(opacity=0.5))
+
+
+def sounds(samples: np.ndarray) -> np.ndarray:
+    for spec in sequence.SEQUENCE_MODELS.values():
+        assert_type(spec, sequence.SequenceSpec)
+    amplifier = zoo.load("wavenet_nam", "amp.nam")
+    assert_type(sequence.read_nam("amp.nam", submodel=0), sequence.NamModel)
+    assert_type(sequence.in_blocks(amplifier, block=64), keras.Model)
+    assert_type(sequence.initial_state(amplifier), np.ndarray)
+    report = export.to_blocks(amplifier, "amp.tflite", block=64)
+    assert_type(report, export.BlockReport)
+    artifact = export.open_blocks("amp.tflite")
+    assert_type(artifact, export.BlockArtifact)
+    zoo.process(artifact, samples)
+    zoo.process(sequence.KerasStream(amplifier, block=64), samples)
+    keras.Sequential([sequence.DilatedConv1D(4, kernel_size=2, rate=8)])
+    return sequence.process(amplifier, samples, block=480)
 
 
 def pictures(mask: np.ndarray, label_set: LabelSet) -> np.ndarray:

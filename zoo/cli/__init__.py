@@ -27,6 +27,7 @@ COMMANDS = (
     "evaluate",
     "ablate",
     "compress",
+    "process",
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import opening, options
+from zoo.cli import blocks, opening, options
 from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
 from zoo.export import formats
@@ -24,6 +24,7 @@ example:
     --max-drop 0.01 --output m.tflite
   zoo export deeplabv3_aspp --format onnx --input-size 360x480 --quantize int8 --calibration photos/ \\
     --layout nchw --output m.onnx
+  zoo export wavenet_nam --weights amp.nam --format tflite --block-samples 64 --output amp.tflite
 """
 
 
@@ -53,6 +54,7 @@ def add_parser(subparsers) -> None:
     _add_own_options(parser)
     add_rewrite_option(parser)
     add_quantization_options(parser)
+    blocks.add_option(parser)
     parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="file or folder to write")
     parser.set_defaults(run=run)
 
@@ -141,6 +143,8 @@ def tell(text: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export and print the report."""
+    if blocks.is_meant(args):
+        return blocks.export(args)
     from zoo.export.core.metadata import check_head
 
     size, row = args.input_size, formats.find(args.format)

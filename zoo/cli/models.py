@@ -8,6 +8,7 @@ import re
 
 from zoo.cli import options
 from zoo.models import registry
+from zoo.sequence.table import SEQUENCE_MODELS, SequenceSpec
 from zoo.weights.entry import WeightsEntry
 
 
@@ -38,7 +39,8 @@ def add_parser(subparsers) -> None:
 def _plain(info: registry.ModelInfo) -> dict:
     """An info as JSON data; `dataclasses.asdict` cannot copy its read-only mappings."""
     values = {f.name: getattr(info, f.name) for f in dataclasses.fields(info)}
-    return {k: dict(v) if hasattr(v, "keys") else v for k, v in values.items()}
+    found = {k: dict(v) if hasattr(v, "keys") else v for k, v in values.items()}
+    return {"task": "segmentation", **found}
 
 
 def _score(entry: WeightsEntry) -> str:
@@ -76,19 +78,28 @@ def _rows(names: list[str]) -> list[tuple[str, ...]]:
 def run_list(args: argparse.Namespace) -> int:
     """Print one line for each model and tag."""
     names = registry.list_models(args.architecture)
+    # Models of sequences have no architecture that images know.
+    sequences = list(SEQUENCE_MODELS.values()) if args.architecture is None else []
     if args.json is not None:
-        options.write_json(args, [_plain(registry.info(name)) for name in names])
+        rows = [_plain(registry.info(name)) for name in names]
+        options.write_json(args, [*rows, *map(dataclasses.asdict, sequences)])
     if not options.prints_text(args):
         return 0
     print(_table(_rows(names)))
     aliases = ", ".join(f"{a} = {n}" for a, n in registry.ALIASES.items() if n in names)
     print("\n* default weights. mult-adds: convolutions at 513x513. field: receptive field in pixels.")
     print(f"Short names: {aliases}")
+    if sequences:
+        rows = [("model of sequences", "task", "weights", "use")]
+        rows += [(row.name, row.task, "a file: " + " ".join(row.files), row.command) for row in sequences]
+        print(f"\n{_table(rows)}")
     return 0
 
 
 def run_info(args: argparse.Namespace) -> int:
     """Print everything about one model."""
+    if args.model in SEQUENCE_MODELS:
+        return _sequence_info(args, SEQUENCE_MODELS[args.model])
     info = registry.info(args.model)
     options.write_json(args, _plain(info))
     if not options.prints_text(args):
@@ -104,4 +115,13 @@ def run_info(args: argparse.Namespace) -> int:
         print(f"    licence  {entry.licence}\n    source   {entry.source}\n    file     {entry.file}")
         start = f"{entry.sha256_start}…, the rest never published" if entry.sha256_start else None
         print(f"    sha256   {entry.sha256 or start or 'never published'}")
+    return 0
+
+
+def _sequence_info(args: argparse.Namespace, spec: SequenceSpec) -> int:
+    options.write_json(args, dataclasses.asdict(spec))
+    if options.prints_text(args):
+        print(f"{spec.name}\n  task          {spec.task}\n  paper         {spec.paper}")
+        print(f"  takes         {spec.takes}\n  files         {' '.join(spec.files)}")
+        print(f"  use           {spec.command}")
     return 0

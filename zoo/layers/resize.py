@@ -216,6 +216,11 @@ def logits_layer_of(model: keras.Model) -> SegmentationLogits:
     for layer in reversed(model.layers):
         if isinstance(layer, SegmentationLogits):
             return layer
+    task = getattr(model.layers[-1], "task", None) if model.layers else None
+    if task is not None:
+        raise InputError(
+            f"model {model.name!r} is a model of sequences ({task}), not one that segments images"
+        )
     raise InputError(f"model {model.name!r} has no SegmentationLogits layer: not a zoo model")
 
 

@@ -22,6 +22,7 @@ from zoo.models.keras_files import (
     settings_of,
 )
 from zoo.models.registry import ModelSpec
+from zoo.sequence.table import SEQUENCE_MODELS
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
 
@@ -43,7 +44,8 @@ def load(
     """Build a model and give it weights.
 
     Args:
-        name: A name of `zoo.list_models`, or the bare name of an architecture.
+        name: A name of `zoo.list_models`, or the bare name of an architecture; or one of
+            `zoo.sequence.SEQUENCE_MODELS`, which take `weights` and `settings` alone (see `zoo.process`).
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
             one that ``zoo.info(name).files`` lists, or ``.keras`` of another one on the same backbone, whose
             head is then fresh. `zoo.weights.register_container` adds kinds of file.
@@ -72,6 +74,9 @@ def load(
         FormatError: A file that is damaged, refused or not understood, or weights that are not finite.
         MismatchError: Weights that do not fit the model, with the difference, or that fit several settings.
     """
+    if name in SEQUENCE_MODELS:
+        usual = (classes, fresh_classifier, output_stride) == (None,) * 3 and input_shape == ANY_SIZE
+        return _sequence(name, weights, settings, is_plain=usual and not auxiliary)
     spec = registry.resolve(name)
     wishes = wishes_for(
         spec,
@@ -94,6 +99,27 @@ def load(
     entry = catalog.find(spec.name, str(weights))
     model = assemble(spec, of_entry(entry, allow_unverified=allow_unverified), wishes)
     return _remember(model, spec, entry.tag)
+
+
+def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool) -> keras.Model:
+    """A model of sequences; see `zoo.sequence.loading`."""
+    from zoo.sequence.loading import load_sequence
+    from zoo.sequence.nam.network import network_of
+
+    if not is_plain:
+        raise InputError(
+            f"{name} is a model of sequences: it takes weights and settings, and nothing of images"
+        )
+    if weights is None or Path(weights).suffix.lower() != ".keras":
+        return load_sequence(name, weights, settings=settings)
+    if settings:
+        raise InputError(f"{weights} is a saved model with settings of its own: it takes no others")
+    path = check_local(weights).expanduser()
+    if not path.is_file():
+        raise InputError(f"no such weights file: {path}")
+    model = read_keras(path)
+    network_of(model)
+    return model
 
 
 def _as_path(weights: str | Path) -> Path | None:

@@ -15,6 +15,7 @@ from zoo.models.architectures.table import ARCHITECTURES
 from zoo.models.backbones.table import BACKBONES, Backbone, backbones
 from zoo.models.backbones.table import resolve as resolve_backbone
 from zoo.models.facts import FACTS, MEASURED, Facts, measure
+from zoo.sequence.table import refusal
 from zoo.weights import catalog
 from zoo.weights.entry import WeightsEntry
 
@@ -144,6 +145,8 @@ def resolve(name: str) -> ModelSpec:
     spec = by_name.get(ALIASES.get(name, name))
     if spec is not None:
         return spec
+    if reason := refusal(name):
+        raise InputError(reason)
     known = [*ALIASES, *by_name]
     near = get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -1,1 +1,47 @@
 """Dilated convolutions in one dimension: models of sequences, whole and block by block."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from zoo.sequence.table import SEQUENCE_MODELS, SequenceSpec
+
+if TYPE_CHECKING:
+    from zoo.sequence.convolution import DilatedConv1D
+    from zoo.sequence.keras_stream import KerasStream
+    from zoo.sequence.nam.network import in_blocks, initial_state
+    from zoo.sequence.nam.reader import NamModel, read_nam
+    from zoo.sequence.processing import process
+
+_HOMES = {
+    "DilatedConv1D": "zoo.sequence.convolution",
+    "KerasStream": "zoo.sequence.keras_stream",
+    "NamModel": "zoo.sequence.nam.reader",
+    "in_blocks": "zoo.sequence.nam.network",
+    "initial_state": "zoo.sequence.nam.network",
+    "process": "zoo.sequence.processing",
+    "read_nam": "zoo.sequence.nam.reader",
+}
+
+__all__ = [
+    "SEQUENCE_MODELS",
+    "DilatedConv1D",
+    "KerasStream",
+    "NamModel",
+    "SequenceSpec",
+    "in_blocks",
+    "initial_state",
+    "process",
+    "read_nam",
+]
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'zoo.sequence' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -92,7 +92,8 @@ class DilatedConv1D(keras.layers.Layer):
             x = tf.pad(x, [[0, 0], [front, behind], [0, 0]])
         kernel = tf.convert_to_tensor(self.kernel)
         # Samples as the columns of an image of one row, whose kernels are the ones with a native dilation.
-        x = dilated_valid_conv2d(x[:, None], kernel[None], rate=self.rate)[:, 0]
+        x = tf.expand_dims(x, 1)
+        x = tf.squeeze(dilated_valid_conv2d(x, tf.expand_dims(kernel, 0), rate=self.rate), 1)
         return shaped(x if self.bias is None else x + self.bias, shape)
 
     def compute_output_shape(self, input_shape):

@@ -1,6 +1,7 @@
 """Causal networks block by block: what each layer still needs of the past is an input and an output.
 
-A network is written once, as a function that asks a `Past` for the samples before its own. `Whole` has none
+A network is written once, as a function that asks a `Past` for the samples before its own, under names
+that make the layers' own (the same network, the same names). `Whole` has none
 to give: the samples come with enough before them, and each layer gives fewer than it gets. `Blocks` takes
 them from the state, one flat vector that a host hands back with the next block of samples.
 """
@@ -18,21 +19,21 @@ from zoo.layers.common import PACKAGE, shaped
 class Past(Protocol):
     """Where a layer's earlier samples come from."""
 
-    def before(self, x, samples: int):
+    def before(self, x, samples: int, *, name: str):
         """`x` with `samples` earlier ones in front; `x` itself where it brings them along."""
 
-    def last_of(self, x, like):
+    def last_of(self, x, like, *, name: str):
         """The last of the samples of `x`, as many as `like` has."""
 
 
 class Whole:
     """The whole sequence at once, as `Past`."""
 
-    def before(self, x, samples: int):
+    def before(self, x, samples: int, *, name: str):
         return x
 
-    def last_of(self, x, like):
-        return LastAs()([x, like])
+    def last_of(self, x, like, *, name: str):
+        return LastAs(name=f"{name}_last")([x, like])
 
 
 class Blocks:
@@ -48,22 +49,23 @@ class Blocks:
     def __init__(self, state):
         self._state, self.floats, self._parts = state, 0, []
 
-    def before(self, x, samples: int):
+    def before(self, x, samples: int, *, name: str):
         if not samples:
             return x
         channels = x.shape[-1]
-        earlier = TakeState(start=self.floats, samples=samples, channels=channels)(self._state)
-        x = keras.layers.Concatenate(axis=1)([earlier, x])
-        self._parts.append(Kept(samples=samples)(x))
+        take = TakeState(start=self.floats, samples=samples, channels=channels, name=f"{name}_earlier")
+        x = keras.layers.Concatenate(axis=1, name=f"{name}_samples")([take(self._state), x])
+        self._parts.append(Kept(samples=samples, name=f"{name}_kept")(x))
         self.floats += samples * channels
         return x
 
-    def last_of(self, x, like):
+    def last_of(self, x, like, *, name: str):
         return x
 
     def next_state(self):
         """The state for the next block."""
-        return keras.layers.Concatenate(axis=1)(self._parts) if len(self._parts) > 1 else self._parts[0]
+        joined = keras.layers.Concatenate(axis=1, name="next_state")
+        return joined(self._parts) if len(self._parts) > 1 else self._parts[0]
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

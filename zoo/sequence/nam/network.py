@@ -87,6 +87,11 @@ class Scaled(keras.layers.Layer):
         self.factor = float(factor)
         self.network, self.sample_rate, self.metadata = network, sample_rate, dict(metadata or {})
 
+    @property
+    def task(self) -> str | None:
+        """What the model does whose last layer this is."""
+        return None if self.network is None else "amplifier"
+
     def call(self, x):
         return x * self.factor
 
@@ -224,7 +229,7 @@ def _network(x, config: NetworkConfig, make: Convolution, past: Past, scales: Ma
     if config.condition is not None:
         condition = _network(x, config.condition, make, past, scales, scope="condition/")
         # Where the condition's own field ends, so do the samples that can be used.
-        x = past.last_of(x, condition)
+        x = past.last_of(x, condition, name=_layer_name(f"{scope}samples"))
     head = None
     for index, array in enumerate(config.arrays):
         is_last = index + 1 == len(config.arrays)
@@ -239,20 +244,37 @@ def _array(
     x = make(f"{scope}/rechannel", filters=array.channels, use_bias=False)(x)
     for index, layer in enumerate(array.layers):
         name = f"{scope}/layer{index}"
-        wide = array.channels * (1 if layer.gate is None else 2)
-        conv = make(f"{name}/conv", filters=wide, kernel_size=layer.kernel, rate=layer.rate, use_bias=True)
-        z = conv(past.before(x, layer.span))
-        z = z + make(f"{name}/mixer", filters=wide, use_bias=False)(past.last_of(condition, z))
-        gate = None if layer.gate is None else dataclasses.astuple(layer.gate)
-        z = GatedActivation(activation=dataclasses.astuple(layer.activation), gate=gate)(z)
-        head = z if head is None else past.last_of(head, z) + z
+        z = _activated(x, condition, layer, array.channels, make, past, name)
+        head = (
+            z
+            if head is None
+            else _sum(past.last_of(head, z, name=_layer_name(f"{name}/head")), z, f"{name}/skip")
+        )
         if is_last and index + 1 == len(array.layers):
             break  # what follows would feed nothing
-        x = past.last_of(x, z) + make(f"{name}/out", filters=array.channels, use_bias=True)(z)
-    head = make(
-        f"{scope}/head", filters=array.head_channels, kernel_size=array.head_kernel, use_bias=array.head_bias
-    )(past.before(head, array.head_kernel - 1))
-    return past.last_of(x, head), head
+        out = make(f"{name}/out", filters=array.channels, use_bias=True)(z)
+        x = _sum(past.last_of(x, z, name=_layer_name(f"{name}/residual")), out, f"{name}/sum")
+    name = f"{scope}/head"
+    padded = past.before(head, array.head_kernel - 1, name=_layer_name(name))
+    conv = make(name, filters=array.head_channels, kernel_size=array.head_kernel, use_bias=array.head_bias)
+    head = conv(padded)
+    return past.last_of(x, head, name=_layer_name(f"{scope}/residual")), head
+
+
+def _activated(x, condition, layer: LayerConfig, channels: int, make: Convolution, past: Past, name: str):
+    """The dilated convolution and the condition, through the activation."""
+    wide = channels * (1 if layer.gate is None else 2)
+    conv = make(f"{name}/conv", filters=wide, kernel_size=layer.kernel, rate=layer.rate, use_bias=True)
+    z = conv(past.before(x, layer.span, name=_layer_name(name)))
+    mixer = make(f"{name}/mixer", filters=wide, use_bias=False)
+    z = _sum(z, mixer(past.last_of(condition, z, name=_layer_name(f"{name}/condition"))), f"{name}/mixed")
+    gate = None if layer.gate is None else dataclasses.astuple(layer.gate)
+    chosen = {"activation": dataclasses.astuple(layer.activation), "gate": gate}
+    return GatedActivation(**chosen, name=_layer_name(f"{name}/activation"))(z)
+
+
+def _sum(a, b, name: str):
+    return keras.layers.Add(name=_layer_name(name))([a, b])
 
 
 def _assign(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

@@ -147,7 +147,8 @@ def _tensors(weights: object, network: NetworkConfig, where: str) -> dict[str, n
         raise FormatError(f"{where}: its layers have {expected} weights, the file holds {found}")
     if not all(map(_is_number, weights)):
         raise FormatError(f"{where}: weights that are no finite numbers")
-    flat = np.asarray(weights, np.float32)
+    with np.errstate(over="ignore"):  # said below
+        flat = np.asarray(weights, np.float32)
     if not np.isfinite(flat).all():
         raise FormatError(f"{where}: weights beyond the range of 32 bits")
     arrays, start = {}, 0

@@ -1,0 +1,162 @@
+"""`to_blocks`: write the block form, run it over many blocks, compare, and only then keep it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from zoo._version import __version__
+from zoo.errors import InputError, ParityError
+from zoo.export.blocks.artifact import BlockArtifact, open_blocks
+from zoo.export.blocks.description import BlockDescription
+from zoo.export.core.staging import report_path
+from zoo.files import check_local
+
+HOPS = 200
+# Of the loudest sample, for float32; the rest is rounding in another order.
+MAX_ERROR = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockReport:
+    """What was written, and how far it is from its model.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        sha256: Its digest.
+        description: What it says of itself.
+        operations: How many of each kind it holds.
+        hops: Blocks in a row that were compared with the whole model.
+        max_error: Largest difference between samples, relative to the loudest one.
+        esr: Error-to-signal ratio, the squared error over the squared signal.
+        version: Of the package that wrote it.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+    description: BlockDescription
+    operations: dict[str, int]
+    hops: int
+    max_error: float
+    esr: float
+    version: str
+
+    def to_dict(self) -> dict:
+        """As plain values, with the path's name alone."""
+        return {**dataclasses.asdict(self), "path": Path(self.path).name}
+
+    def to_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(self.to_dict(), indent=1, sort_keys=True)
+
+
+def to_blocks(model: keras.Model, path: str | os.PathLike, *, block: int = 64) -> BlockReport:
+    """Write a causal model for a host that hands it sound block by block.
+
+    The file takes ``samples (1, block, 1)`` and ``state (1, floats)``, and gives ``output`` and
+    ``next_state``, which the host hands back with the next block. A stream begins with zeros and as much
+    silence as the receptive field. The file is run over 200 blocks in a row and compared with the whole
+    model; nothing is left where they differ.
+
+    Args:
+        model: An amplifier model of ``zoo.load("wavenet_nam", …)``.
+        path: File named ``*.tflite`` or ``*.onnx``; the report stands beside it as ``<path>.json``.
+        block: Samples of a block, which add to the delay: 64 are 1.3 ms at 48 kHz.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: Another model, suffix or block, or a file that cannot be written.
+        ParityError: The file does not compute what the model computes.
+    """
+    from zoo.export.blocks.writer import to_onnx, to_tflite
+    from zoo.sequence.nam.network import in_blocks
+    from zoo.sequence.processing import checked_block
+
+    path, block = check_local(path), checked_block(block)
+    writers = {".tflite": to_tflite, ".onnx": to_onnx}
+    _check(path, tuple(writers))
+    description = _described(model, block)
+    content = writers[path.suffix](in_blocks(model, block=block), description)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".blocks-") as folder:
+        work = Path(folder, path.name)
+        work.write_bytes(content)
+        artifact = open_blocks(work)
+        report = _measured(artifact, model, path, content)
+        _require(report)
+        report_path(work).write_text(report.to_json(), encoding="utf-8")
+        os.replace(report_path(work), report_path(path))
+        os.replace(work, path)
+    return report
+
+
+def _check(path: Path, suffixes: tuple[str, ...]) -> None:
+    if path.suffix not in suffixes:
+        raise InputError(f"blocks are written to files named {' or '.join(suffixes)}, not {path.name!r}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: it is a folder, or its folder is missing or read-only")
+
+
+def _described(model: keras.Model, block: int) -> BlockDescription:
+    from zoo.sequence.nam.network import network_of, sample_rate_of
+
+    network = network_of(model)
+    return BlockDescription(
+        model="wavenet_nam",
+        task="amplifier",
+        block=block,
+        state=network.state,
+        receptive_field=network.receptive_field,
+        sample_rate=sample_rate_of(model),
+        source=dict(model.layers[-1].metadata),
+    )
+
+
+def probe_sound(samples: int) -> np.ndarray:
+    """A rising tone under noise, with loud and silent stretches, ``(samples,)`` float32 in −1…1."""
+    time = np.arange(samples) / max(samples, 1)
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, samples)
+    found = (
+        0.8 * np.sin(2 * np.pi * samples * (0.001 + 0.03 * time) * time) * np.abs(np.sin(9 * time)) + noise
+    )
+    found[samples // 2 : samples // 2 + samples // 10] = 0
+    return found.astype(np.float32)
+
+
+def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: bytes) -> BlockReport:
+    from zoo.sequence.processing import process
+
+    sound = probe_sound(HOPS * artifact.block)
+    expected, found = process(model, sound), process(artifact, sound)
+    difference = found.astype(np.float64) - expected
+    signal = float(np.square(expected, dtype=np.float64).sum()) or 1.0
+    return BlockReport(
+        path=str(path),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        description=artifact.description,
+        operations=artifact.operations(),
+        hops=HOPS,
+        max_error=float(np.abs(difference).max() / (np.abs(expected).max() or 1.0)),
+        esr=float(np.square(difference).sum() / signal),
+        version=__version__,
+    )
+
+
+def _require(report: BlockReport) -> None:
+    name = Path(report.path).name
+    if not report.max_error <= MAX_ERROR:
+        raise ParityError(
+            f"{name} is off by {report.max_error:.2g} of the loudest sample; at most {MAX_ERROR:g}"
+        )

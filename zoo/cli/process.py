@@ -1,0 +1,116 @@
+"""``zoo process``: sound through an amplifier model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from zoo.cli import import_tensorflow, options
+from zoo.errors import InputError
+
+_DESCRIPTION = """\
+Run a sound file through an amplifier model: a .nam file of Neural Amp Modeler, a .keras file of the same, or
+a .tflite or .onnx file of `zoo export --block-samples`, which needs no TensorFlow. The result is a WAV file of the
+same length and sample rate, stored as the input was.
+"""
+_EPILOG = """\
+examples:
+  zoo process amp.nam in.wav --output out.wav
+  zoo process amp.tflite guitar.wav --channel mix --output out.wav
+"""
+_ARTIFACTS = (".tflite", ".onnx")
+
+
+def add_parser(subparsers) -> None:
+    """Add the parser of ``process``."""
+    parser = subparsers.add_parser(
+        "process",
+        help="run sound through an amplifier model",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", help=".nam, .keras, .tflite or .onnx file, or a name with --weights")
+    add("sound", metavar="SOUND", type=Path, help="WAV, FLAC or AIFF file")
+    add("--weights", metavar="PATH", help="file of weights of a model that is named")
+    add("--submodel", type=int, metavar="N", help="size of a .nam file that holds several, 0 the smallest")
+    add("--channel", metavar="N|mix", help="channel of a file that has several, or their mean")
+    add("--any-rate", action="store_true", help="process sound of another sample rate as it is")
+    add("--float", action="store_true", help="write 32-bit floats, which are never cut at full scale")
+    add("--output", required=True, type=Path, metavar="FILE", help="*.wav to write")
+    options.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Process, write, and tell of samples that were cut."""
+    from zoo.sequence.sound import read_sound, stored_as, write_sound
+
+    options.check_target(args.output)
+    sound = read_sound(args.sound)
+    samples = sound.channel(_channel(args.channel), name=args.sound.name)
+    model, rate = _opened(args)
+    if rate != sound.rate and not args.any_rate:
+        raise InputError(
+            f"{args.sound.name} has {sound.rate} samples per second, the model takes {rate:g}: resample it, "
+            "or pass --any-rate to process it as it is, which shifts what the amplifier does to frequencies"
+        )
+    found = _processed(model, samples)
+    subtype = "FLOAT" if args.float else stored_as(sound.subtype)
+    cut = write_sound(args.output, found, rate=sound.rate, subtype=subtype)
+    if cut:
+        print(f"{cut} samples were beyond full scale and were cut: --float keeps them", file=sys.stderr)
+    seconds, peak = len(found) / sound.rate, float(abs(found).max())
+    if options.prints_text(args):
+        print(f"{args.output}  {seconds:.2f} s, {sound.rate} Hz, {subtype}, peak {peak:.3f}")
+    document = {"output": str(args.output), "seconds": seconds, "rate": sound.rate, "peak": peak, "cut": cut}
+    options.write_json(args, document)
+    return 0
+
+
+def _channel(text: str | None) -> int | str | None:
+    if text is None or text == "mix":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"--channel takes a number or mix, not {text!r}") from None
+
+
+def _opened(args: argparse.Namespace):
+    """The model, and the sample rate that it takes."""
+    suffix = Path(args.model).suffix
+    if suffix in _ARTIFACTS:
+        from zoo.export.blocks.artifact import open_blocks
+
+        if args.weights is not None or args.submodel is not None:
+            raise InputError(
+                f"{args.model} has weights of its own: --weights and --submodel belong to a name"
+            )
+        artifact = open_blocks(args.model)
+        return artifact, artifact.sample_rate
+    import_tensorflow()
+    from zoo.models.loading import load
+    from zoo.sequence.nam.network import sample_rate_of
+    from zoo.sequence.table import SEQUENCE_MODELS
+
+    is_name = args.model in SEQUENCE_MODELS
+    if not is_name and suffix not in (".nam", ".keras"):
+        known = ", ".join(SEQUENCE_MODELS)
+        raise InputError(
+            f"no model of sound: {args.model}; a name ({known}) or a .nam, .keras, .tflite, .onnx file"
+        )
+    if not is_name and args.weights is not None:
+        raise InputError(f"{args.model} has weights of its own: --weights belongs to a name")
+    weights = args.weights if is_name else args.model
+    settings = {} if args.submodel is None else {"submodel": args.submodel}
+    model = load(args.model if is_name else "wavenet_nam", weights or "default", settings=settings)
+    return model, sample_rate_of(model)
+
+
+def _processed(model, samples):
+    from zoo.sequence.processing import process
+
+    return process(model, samples)

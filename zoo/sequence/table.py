@@ -1,0 +1,49 @@
+"""The models of sequences by name; reading this table imports no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceSpec:
+    """One named model of sequences.
+
+    Attributes:
+        name: What `zoo.load` takes.
+        task: What it does, in the singular: ``"amplifier"``.
+        paper: Citation.
+        takes: What goes in and what comes out, in a few words.
+        files: Suffixes of the files that hold its weights.
+        command: How to use it on the command line.
+    """
+
+    name: str
+    task: str
+    paper: str
+    takes: str
+    files: tuple[str, ...]
+    command: str
+
+
+SEQUENCE_MODELS: dict[str, SequenceSpec] = {
+    row.name: row
+    for row in (
+        SequenceSpec(
+            name="wavenet_nam",
+            task="amplifier",
+            paper="van den Oord et al. 2016, WaveNet; as Neural Amp Modeler (Atkinson) uses it",
+            takes="sound (batch, samples, 1) in −1…1 at the file's sample rate → as much",
+            files=(".nam", ".keras"),
+            command="zoo process amp.nam in.wav --output out.wav",
+        ),
+    )
+}
+
+
+def refusal(name: str) -> str | None:
+    """Why a name is none of a segmentation model, if it is one of a model of sequences."""
+    spec = SEQUENCE_MODELS.get(name) if isinstance(name, str) else None
+    if spec is None:
+        return None
+    return f"{name} is a model of sequences ({spec.task}), not of images: {spec.command}"
