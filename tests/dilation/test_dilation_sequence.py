@@ -91,7 +91,7 @@ def test_command_line(capsys):
     assert "1-2-4-8, causal, with kernel 2: pass" in out
     assert "16 samples, 2.00 ms at 8000 Hz, from -15 to 0" in out
     assert "1 to 1 from each sample" in out
-    assert run("check --symmetric 4 4 --json -") == 1
+    assert run("check --centered 4 4 --json -") == 1
     facts = json.loads(capsys.readouterr().out)
     assert (facts["holes"], facts["receptive_field"], facts["offsets"]) == (12, 17, [-8, 8])
     assert run("check --causal --kernel 2,3 1 2") == 0
@@ -100,9 +100,9 @@ def test_command_line(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("check --sample-rate 8000 1 2", "--sample-rate belongs to --causal or --symmetric"),
+        ("check --sample-rate 8000 1 2", "--sample-rate belongs to --causal or --centered"),
         ("check --causal --kernel x 1", "kernel size must be a whole number; got 'x'"),
-        ("check --symmetric --kernel 2,3 1 2 3", "got 2 for 3 rates"),
+        ("check --centered --kernel 2,3 1 2 3", "got 2 for 3 rates"),
         ("check --causal --sample-rate -1 1", "above 0, in hertz; got -1.0"),
         ("plot --causal --model duc_hdc --output a.png", "a model has its own layers"),
         ("plot --causal --output a.png", "either rates or --model"),

@@ -41,8 +41,8 @@ def test_a_file_is_processed(folder, capsys):
     assert json.loads((folder / "a.json").read_text())["cut"] == 0
 
 
-def test_names_and_saved_models(folder):
-    assert run("wavenet_nam", "in.wav", "--weights", "amp.nam", "--output", "a.wav") == 0
+def test_saved_models(folder):
+    assert run("amp.nam", "in.wav", "--output", "a.wav") == 0
     zoo.load("wavenet_nam", "amp.nam").save("amp.keras")
     assert run("amp.keras", "in.wav", "--output", "b.wav") == 0
     assert (folder / "a.wav").read_bytes() == (folder / "b.wav").read_bytes()
@@ -154,8 +154,7 @@ def test_the_standard_library_agrees(tmp_path):
         (["amp.onnx", "in.wav"], "no such file: amp.onnx"),
         (["lraspp", "in.wav"], "no model of sound: lraspp"),
         (["amp.nam", "none.wav"], "no such file: none.wav"),
-        (["amp.nam", "in.wav", "--weights", "amp.nam"], "weights of its own"),
-        (["wavenet_nam", "in.wav"], "no published weights: give the path of a .nam file"),
+        (["amp.keras", "in.wav"], "no such weights file: amp.keras"),
         (["amp.nam", "in.wav", "--submodel", "1"], "holds 1 sizes: submodel must be 0 to 0"),
     ],
 )
@@ -189,6 +188,8 @@ def test_calls_of_images_refuse_models_of_sequences(folder):
         zoo.info("wavenet_nam")
     with pytest.raises(InputError, match="nothing of images"):
         zoo.load("wavenet_nam", "amp.nam", classes=3)
+    with pytest.raises(InputError, match="no published weights: give the path of a .nam file"):
+        zoo.load("wavenet_nam")
     with pytest.raises(InputError, match="no setting speed; it has submodel"):
         zoo.load("wavenet_nam", "amp.nam", settings={"speed": 2})
 

@@ -29,7 +29,7 @@ The rates are those of layers that follow one another, first layer first; the ru
 parallel branches. The exact count of pixels that are reached stands beside it. Exits with 0 when they pass
 the rule and reach every pixel of their receptive field, 1 when either fails, 2 on bad input.
 
-With --causal or --symmetric the layers are those of a sequence, in one dimension: any kernel if causal, and
+With --causal or --centered the layers are those of a sequence, in one dimension: any kernel if causal, and
 the rule is that each rate, by size, is at most 1 more than what the smaller ones reach.
 """
 

@@ -1,4 +1,4 @@
-"""``zoo dilation`` for stacks of 1-D convolutions: ``--causal`` and ``--symmetric``."""
+"""``zoo dilation`` for stacks of 1-D convolutions: ``--causal`` and ``--centered``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="1-D layers that read the past (any --kernel, also one per layer: 6,15)",
     )
-    kind.add_argument("--symmetric", action="store_true", help="1-D layers that read both sides")
+    kind.add_argument("--centered", action="store_true", help="1-D layers that read both sides")
     parser.add_argument(
         "--sample-rate", metavar="HZ", help="samples per second, for the field in milliseconds"
     )
@@ -25,11 +25,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def is_meant(args: argparse.Namespace) -> bool:
     """Whether the layers are those of a sequence."""
-    meant = args.causal or args.symmetric
+    meant = args.causal or args.centered
     if args.sample_rate is not None and not meant:
-        raise InputError("--sample-rate belongs to --causal or --symmetric: pixels have none")
+        raise InputError("--sample-rate belongs to --causal or --centered: pixels have none")
     if meant and getattr(args, "model", None) is not None:
-        raise InputError("--causal and --symmetric belong to rates; a model has its own layers")
+        raise InputError("--causal and --centered belong to rates; a model has its own layers")
     return meant
 
 

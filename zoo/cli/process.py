@@ -11,8 +11,8 @@ from zoo.errors import InputError
 
 _DESCRIPTION = """\
 Run a sound file through an amplifier model: a .nam file of Neural Amp Modeler, a .keras file of the same, or
-a .tflite or .onnx file of `zoo export --block-samples`, which needs no TensorFlow. The result is a WAV file of the
-same length and sample rate, stored as the input was.
+a .tflite or .onnx file of `zoo export --block-samples`, which needs no TensorFlow. The result is a WAV file
+of the same length and sample rate, stored as the input was.
 """
 _EPILOG = """\
 examples:
@@ -32,9 +32,8 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", help=".nam, .keras, .tflite or .onnx file, or a name with --weights")
+    add("model", metavar="MODEL", help=".nam, .keras, .tflite or .onnx file")
     add("sound", metavar="SOUND", type=Path, help="WAV, FLAC or AIFF file")
-    add("--weights", metavar="PATH", help="file of weights of a model that is named")
     add("--submodel", type=int, metavar="N", help="size of a .nam file that holds several, 0 the smallest")
     add("--channel", metavar="N|mix", help="channel of a file that has several, or their mean")
     add("--any-rate", action="store_true", help="process sound of another sample rate as it is")
@@ -82,31 +81,21 @@ def _channel(text: str | None) -> int | str | None:
 def _opened(args: argparse.Namespace):
     """The model, and the sample rate that it takes."""
     suffix = Path(args.model).suffix
+    if suffix not in (*_ARTIFACTS, ".nam", ".keras"):
+        raise InputError(f"no model of sound: {args.model}; a .nam, .keras, .tflite or .onnx file is one")
     if suffix in _ARTIFACTS:
         from zoo.export.blocks.artifact import open_blocks
 
-        if args.weights is not None or args.submodel is not None:
-            raise InputError(
-                f"{args.model} has weights of its own: --weights and --submodel belong to a name"
-            )
+        if args.submodel is not None:
+            raise InputError(f"{args.model} holds one size: --submodel is for .nam files of several")
         artifact = open_blocks(args.model)
         return artifact, artifact.sample_rate
     import_tensorflow()
     from zoo.models.loading import load
     from zoo.sequence.nam.network import sample_rate_of
-    from zoo.sequence.table import SEQUENCE_MODELS
 
-    is_name = args.model in SEQUENCE_MODELS
-    if not is_name and suffix not in (".nam", ".keras"):
-        known = ", ".join(SEQUENCE_MODELS)
-        raise InputError(
-            f"no model of sound: {args.model}; a name ({known}) or a .nam, .keras, .tflite, .onnx file"
-        )
-    if not is_name and args.weights is not None:
-        raise InputError(f"{args.model} has weights of its own: --weights belongs to a name")
-    weights = args.weights if is_name else args.model
     settings = {} if args.submodel is None else {"submodel": args.submodel}
-    model = load(args.model if is_name else "wavenet_nam", weights or "default", settings=settings)
+    model = load("wavenet_nam", Path(args.model), settings=settings)
     return model, sample_rate_of(model)
 
 
