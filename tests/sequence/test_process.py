@@ -188,7 +188,7 @@ def test_calls_of_images_refuse_models_of_sequences(folder):
         zoo.info("wavenet_nam")
     with pytest.raises(InputError, match="nothing of images"):
         zoo.load("wavenet_nam", "amp.nam", classes=3)
-    with pytest.raises(InputError, match="no published weights: give the path of a .nam file"):
+    with pytest.raises(InputError, match=r"no published weights: give the path of a \.nam file"):
         zoo.load("wavenet_nam")
     with pytest.raises(InputError, match="no setting speed; it has submodel"):
         zoo.load("wavenet_nam", "amp.nam", settings={"speed": 2})
