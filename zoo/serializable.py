@@ -6,6 +6,7 @@ imports this module first, because ``import zoo`` alone is light and imports no 
 
 import zoo.layers
 import zoo.models.heads.context
+import zoo.models.segmentation_model
 import zoo.sequence.nam.network
 import zoo.training.losses
 import zoo.training.schedule  # noqa: F401 (imported for what it registers)

@@ -20,7 +20,9 @@ from zoo.layers import (
     operations,
 )
 from zoo.models.heads.classifier import classify
+from zoo.models.segmentation_model import SegmentationModel
 from zoo.training.engine import fit
+from zoo.training.losses import SparseCrossEntropy
 
 SIZE = 33
 
@@ -29,7 +31,7 @@ def dilated_model() -> keras.Model:
     """A network of one dilated depthwise convolution and a classifier."""
     image = keras.Input((None, None, 3), name="image")
     x = DilatedDepthwiseConv2D(kernel_size=3, rate=2, name="backbone.depthwise.conv")(image)
-    return keras.Model(
+    return SegmentationModel(
         image, classify(x, image, label_set=numbered(3), convention="half_pixel"), name="small"
     )
 
@@ -46,6 +48,11 @@ def train(model, folder):
     fit(model, make_batches(size=SIZE, batch=2), loss=pixel_loss, settings=tiny_settings(2, epoch_steps=2))
 
 
+def train_by_keras(model, folder):
+    model.compile("adam", SparseCrossEntropy())
+    model.fit(np.zeros((2, SIZE, SIZE, 3), np.float32), np.zeros((2, SIZE, SIZE), np.uint8), verbose=0)
+
+
 def export_it(model, folder):
     export.to_saved_model(model, folder / "saved", input_size=(SIZE, SIZE))
 
@@ -57,7 +64,7 @@ def graphs() -> int:
     return len([graph for graph in alive if not getattr(graph, "name", "").startswith("Dataset_")])
 
 
-@pytest.mark.parametrize("use", [segment, predict, train, export_it])
+@pytest.mark.parametrize("use", [segment, predict, train, train_by_keras, export_it])
 def test_no_graph_outlives_its_model(tmp_path, use):
     before = None
     for index in range(2):

@@ -14,6 +14,7 @@ import zoo.layers
 import zoo.models.heads.context  # noqa: F401 (like the layers, what a file refers to by name)
 from zoo import labels, provenance
 from zoo.errors import FormatError, InputError, MismatchError
+from zoo.graph import is_functional
 from zoo.labels import LabelSet
 from zoo.layers.resize import label_set_of, logits_layer_of
 from zoo.models import registry
@@ -23,6 +24,7 @@ from zoo.models.candidates import at_all_strides, full_settings, known_settings,
 from zoo.models.heads.classifier import is_classifier
 from zoo.models.keras_guard import check_size
 from zoo.models.registry import ModelSpec
+from zoo.models.segmentation_model import SegmentationModel
 from zoo.models.surgery import renamed, with_classes, without_auxiliary
 from zoo.models.variable_files import Variables, read_variables
 from zoo.provenance import as_tuples
@@ -43,6 +45,9 @@ def read_keras(path: Path) -> keras.Model:
     except (*archive.DAMAGE, AttributeError) as error:
         raise FormatError(f"{path.name}: not a readable .keras file: {_first_line(error)}") from error
     check_values(arrays_of(model), subject=path.name)
+    # Files of earlier versions say `keras.Model`.
+    if is_functional(model) and not isinstance(model, SegmentationModel):
+        return SegmentationModel(model.input, model.output, name=model.name, trainable=model.trainable)
     return model
 
 

@@ -11,6 +11,7 @@ from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers.resize import SegmentationLogits, label_set_of, logits_layer_of
 from zoo.models.heads.classifier import CLASSIFIER, LOGITS, is_classifier
+from zoo.models.segmentation_model import SegmentationModel
 
 log = logging.getLogger("zoo")
 
@@ -19,7 +20,7 @@ def without_auxiliary(model: keras.Model) -> keras.Model:
     """The model with its logits as the only output; layers are shared. A model with one output is itself."""
     if len(model.outputs) == 1:
         return model
-    return keras.Model(model.input, model.get_layer(LOGITS).output, name=model.name)
+    return SegmentationModel(model.input, model.get_layer(LOGITS).output, name=model.name)
 
 
 def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
@@ -47,7 +48,7 @@ def with_classes(model: keras.Model, label_set: LabelSet) -> keras.Model:
     fresh = [v.path for v in model.variables if v.path.split("/")[0] in renewed]
     kept = [v.path for v in model.variables if v.path.split("/")[0] not in renewed]
     log.warning("%s: kept %d variables; fresh: %s", model.name, len(kept), describe_parts(fresh, kept))
-    return keras.Model(model.input, outputs, name=model.name)
+    return SegmentationModel(model.input, outputs, name=model.name)
 
 
 def renamed(model: keras.Model, label_set: LabelSet) -> keras.Model:

@@ -21,6 +21,7 @@ from zoo.models.blocks import normalized_image
 from zoo.models.conventions import Convention, resolve
 from zoo.models.heads.classifier import LOGITS
 from zoo.models.heads.context import RATES, context_module, front_scores
+from zoo.models.segmentation_model import SegmentationModel
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def context_aggregation(
         authors = {"variant": (variant, "pascal_voc"), "dropout": (dropout, 0.5), "tiled": (tiled, False)}
         _refuse(backbone, authors)
         last = _on_features(backbone, image, x, module=module, **common)
-    return keras.Model(image, last, name=name or f"context_aggregation_{backbone.name}")
+    return SegmentationModel(image, last, name=name or f"context_aggregation_{backbone.name}")
 
 
 def _refuse(backbone: Backbone, settings: Mapping[str, tuple]) -> None:

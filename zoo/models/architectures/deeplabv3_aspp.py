@@ -21,6 +21,7 @@ from zoo.models.blocks import Norm, conv_bn_act, image_on_grid
 from zoo.models.conventions import resolve
 from zoo.models.heads.aspp import aspp
 from zoo.models.heads.classifier import outputs
+from zoo.models.segmentation_model import SegmentationModel
 
 # Section 3.3: at output stride 16; doubled at 8, since a cell is then half as wide.
 RATES_AT_16 = (6, 12, 18)
@@ -118,4 +119,4 @@ def deeplabv3_aspp(
     common = {"label_set": label_set, "convention": source.resize, "norm": norm}
     extended = padded if source.whole_cells else None
     ends = outputs(x, image, **common, grid=grid, extended=extended, **second)
-    return keras.Model(image, ends, name=name or f"deeplabv3_aspp_{backbone.name}")
+    return SegmentationModel(image, ends, name=name or f"deeplabv3_aspp_{backbone.name}")

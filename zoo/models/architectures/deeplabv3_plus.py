@@ -25,6 +25,7 @@ from zoo.models.conventions import resolve
 from zoo.models.heads.aspp import aspp
 from zoo.models.heads.classifier import outputs
 from zoo.models.heads.decoder import CONVOLUTIONS, LOW_LEVEL_CHANNELS, decoder
+from zoo.models.segmentation_model import SegmentationModel
 
 LOW_LEVEL_STRIDE = 4
 CHANNELS = 256
@@ -123,4 +124,4 @@ def deeplabv3_plus(
     common = {"label_set": label_set, "convention": source.resize, "norm": norm}
     places = {"stride": LOW_LEVEL_STRIDE, "grid": grid, "extended": padded if source.whole_cells else None}
     ends = outputs(x, image, **common, **places, **second)
-    return keras.Model(image, ends, name=name or f"deeplabv3_plus_{backbone.name}")
+    return SegmentationModel(image, ends, name=name or f"deeplabv3_plus_{backbone.name}")

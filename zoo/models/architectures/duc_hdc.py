@@ -39,6 +39,7 @@ from zoo.models.backbones import Backbone
 from zoo.models.blocks import normalized_image
 from zoo.models.conventions import Convention, resolve
 from zoo.models.heads.duc import BRANCH_RATES, dense_upsampling
+from zoo.models.segmentation_model import SegmentationModel
 
 OUTPUT_STRIDE = 8
 # The group that the first dilated stage repeats after one block at rate 2 (TuSimple-DUC, networks/resnet.py).
@@ -203,4 +204,4 @@ def duc_hdc(
         rates=tuple(branch_rates),
         separable=backbone.light if separable is None else separable,
     )
-    return keras.Model(image, logits, name=name or f"duc_hdc_{backbone.name}")
+    return SegmentationModel(image, logits, name=name or f"duc_hdc_{backbone.name}")

@@ -17,6 +17,7 @@ from zoo.models.blocks import Norm, image_on_grid
 from zoo.models.conventions import resolve
 from zoo.models.heads.classifier import logits
 from zoo.models.heads.lite_aspp import lite_aspp
+from zoo.models.segmentation_model import SegmentationModel
 
 LOW_LEVEL_STRIDE = 8
 
@@ -70,4 +71,4 @@ def lraspp(
     ends = {"convention": source.resize, "label_set": label_set}
     ends["factor"] = None if grid is None else LOW_LEVEL_STRIDE
     ends["extended"] = padded if source.whole_cells else None
-    return keras.Model(image, logits(x, image, **ends), name=name or f"lraspp_{backbone.name}")
+    return SegmentationModel(image, logits(x, image, **ends), name=name or f"lraspp_{backbone.name}")

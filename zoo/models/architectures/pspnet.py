@@ -21,6 +21,7 @@ from zoo.models.blocks import Norm, normalized_image
 from zoo.models.conventions import resolve
 from zoo.models.heads.classifier import outputs
 from zoo.models.heads.pyramid_pooling import BINS, pyramid_pooling
+from zoo.models.segmentation_model import SegmentationModel
 
 
 def pspnet(
@@ -91,4 +92,4 @@ def pspnet(
     common = {"label_set": label_set, "convention": source.resize, "norm": norm}
     extended = padded if source.whole_cells else None
     ends = outputs(x, image, **common, kernel_size=classifier_kernel, extended=extended, **second)
-    return keras.Model(image, ends, name=name or f"pspnet_{backbone.name}")
+    return SegmentationModel(image, ends, name=name or f"pspnet_{backbone.name}")
