@@ -70,6 +70,11 @@ def outputs_of(source: Mapping[str, np.ndarray], kernel: str) -> int:
     return int(shape[0])
 
 
+def outputs_where(source: Mapping[str, np.ndarray], kernels: Mapping[str, str]) -> dict[str, int]:
+    """Output channels of torch kernels by what they are called here, of those that a file has."""
+    return {name: outputs_of(source, kernel) for name, kernel in kernels.items() if kernel in source}
+
+
 def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
     """PyTorch: kernels are (out, in, rows, columns), depthwise (channels, 1, rows, columns)."""
     if layer.endswith(".bn"):

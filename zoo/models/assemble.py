@@ -152,6 +152,7 @@ def assemble(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.M
     name_map, source = checkpoint.name_map, checkpoint.source
     variables = variables_of(model)
     skip = _one_sided(variables, checkpoint)
+    skip += [path for path in variables if path.split("/")[0] in checkpoint.absent]
     ignored = [path for path in skip if path in checkpoint.arrays]
     if ignored:
         named = ", ".join(ignored)

@@ -50,7 +50,7 @@ def load(
         classes: Number of classes, or the label set; `None` keeps those of the weights. As many as the
             weights have keep their classifier, under the given names where the weights have none of their
             own. Another number, or other names than the weights', make a fresh one; what was kept is logged
-            in one line.
+            in one line. A file without its classifier, or without all of its head, needs them.
         fresh_classifier: `True` makes a fresh classifier in any case; `False` keeps the weights', under the
             names of `classes`, or raises.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
@@ -122,7 +122,8 @@ def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     if container.holds == containers.VARIABLES:
         return from_variables(spec, path, wishes)
     failures = []
-    forms = of_file(path, model=spec.name, entries=spec.weights)
+    partial = wishes.classes is not None and wishes.fresh is not False
+    forms = of_file(path, model=spec.name, entries=spec.weights, partial=partial)
     for checkpoint in sorted(forms, key=lambda form: not form.is_published):
         if checkpoint.model not in (None, spec.name):
             raise InputError(f"{path.name} holds weights of {checkpoint.model!r}, not of {spec.name!r}")
