@@ -18,7 +18,7 @@ from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
 from zoo.weights.fitting import fits_of
-from zoo.weights.layouts import LAYOUTS, Layout
+from zoo.weights.layouts import Layout, layouts_of
 from zoo.weights.name_maps import NameMap
 from zoo.weights.name_maps.conversion import convert, fit
 from zoo.weights.name_maps.own import ZOO
@@ -117,7 +117,7 @@ def of_file(
     entries = tuple(entries)
     same = next((entry for entry in entries if _is_published(path, entry)), None)
     published = [e for e in entries if _is_foreign(name_maps.resolve(e.name_map), container)]
-    usual = [x for x in LAYOUTS.get(model, ()) if _is_foreign(name_maps.resolve(x.name_map), container)]
+    usual = [x for x in layouts_of(model) if _is_foreign(name_maps.resolve(x.name_map), container)]
     maps = {row.name_map: name_maps.resolve(row.name_map) for row in (*published, *usual)}
     if ZOO.layout in container.layouts:
         maps[ZOO.key] = ZOO

@@ -28,8 +28,9 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        layout: ``"torch"``, ``"tflite"``, ``"onnx"``, ``"caffe"`` or ``"zoo"`` (our variables' own): how the
-            tensors of a layer are named and their axes ordered, whatever container they are in.
+        layout: ``"torch"``, ``"tflite"``, ``"tensorflow"`` (TF-slim's variables), ``"onnx"``, ``"caffe"`` or
+            ``"zoo"`` (our variables' own): how the tensors of a layer are named and their axes ordered,
+            whatever container they are in.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
             head: converted where the file has any of it, dropped where the model has none.
@@ -96,6 +97,18 @@ def tflite_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rul
         yield Rule(f"{layer}/bias", f"{prefix}/bias")
 
 
+def tensorflow_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """TF-slim's variables, whose axes are in TensorFlow's order."""
+    if layer.endswith(".bn"):
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            yield Rule(f"{layer}/{name}", f"{prefix}/{name}")
+        return
+    kernel = "depthwise_weights" if layer.endswith("depthwise.conv") else "weights"
+    yield Rule(f"{layer}/kernel", f"{prefix}/{kernel}")
+    if f"{prefix}/biases" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}/biases")
+
+
 def onnx_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
     """ONNX from MXNet's exporter: kernels are (out, in, rows, columns)."""
     if layer.endswith(".bn"):
@@ -126,6 +139,7 @@ def own_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
 RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "torch": torch_rules,
     "tflite": tflite_rules,
+    "tensorflow": tensorflow_rules,
     "onnx": onnx_rules,
     "caffe": caffe_rules,
     "zoo": own_rules,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+
+from zoo.errors import MismatchError
 from zoo.weights.name_maps.base import Layers, NameMap
 
 BLOCKS = 17
+# Of the last block at width 1.
+LAST_CHANNELS = 320
 
 
 def torchvision_layers(*, prefix: str = "") -> Layers:
@@ -32,6 +39,23 @@ def slim_layers() -> Layers:
     return table
 
 
+def _with_norms(convolutions: Layers) -> Layers:
+    """The same with the batch norms of TF-slim's checkpoints, which stand beneath their convolutions."""
+    table = {}
+    for ours, theirs in convolutions.items():
+        table |= {ours: theirs, f"{ours.removesuffix('.conv')}.bn": f"{theirs}/BatchNorm"}
+    return table
+
+
+def _slim_settings(source: Mapping[str, np.ndarray]) -> dict[str, float | int]:
+    """The width of the backbone, and the classes."""
+    last = np.shape(source[f"MobilenetV2/expanded_conv_{BLOCKS - 1}/project/weights"])
+    classifier = np.shape(source.get("logits/semantic/weights", ()))
+    if len(last) != 4 or len(classifier) not in (0, 4):
+        raise MismatchError(f"kernels of the shapes {last} and {classifier} are none of a convolution")
+    return {"width": last[-1] / LAST_CHANNELS, **({"classes": int(classifier[-1])} if classifier else {})}
+
+
 TORCHVISION_MOBILENET_V2 = NameMap(
     key="torchvision_mobilenet_v2",
     layout="torch",
@@ -41,14 +65,31 @@ TORCHVISION_MOBILENET_V2 = NameMap(
     scope=("backbone.",),
 )
 
+_TF_DEEPLAB_HEAD = {
+    "aspp.conv0.conv": "aspp0",
+    "aspp.pool.conv": "image_pooling",
+    "aspp.project.conv": "concat_projection",
+}
+
 TF_DEEPLAB_MOBILENET_V2 = NameMap(
     key="tf_deeplab_mobilenet_v2",
     layout="tflite",
-    layers={
-        **slim_layers(),
-        "aspp.conv0.conv": "aspp0",
-        "aspp.pool.conv": "image_pooling",
-        "aspp.project.conv": "concat_projection",
-        "classifier": "logits/semantic",
-    },
+    layers={**slim_layers(), **_TF_DEEPLAB_HEAD, "classifier": "logits/semantic"},
+)
+
+# The same networks as checkpoints and frozen graphs, whose batch norms are not folded.
+TF_DEEPLAB_MOBILENET_V2_FLOAT = NameMap(
+    key="tf_deeplab_mobilenet_v2_float",
+    layout="tensorflow",
+    layers={**_with_norms(slim_layers() | _TF_DEEPLAB_HEAD), "classifier": "logits/semantic"},
+    settings=_slim_settings,
+)
+
+TF_SLIM_MOBILENET_V2 = NameMap(
+    key="tf_slim_mobilenet_v2",
+    layout="tensorflow",
+    layers=_with_norms(slim_layers()),
+    ignored=("MobilenetV2/Conv_1/*", "MobilenetV2/Logits/*"),
+    scope=("backbone.",),
+    settings=_slim_settings,
 )
