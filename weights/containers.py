@@ -113,6 +113,25 @@ _ROWS = (
         layouts=("caffe",),
         reader="zoo.weights.readers.caffe_file:read_caffe",
     ),
+    # Of TensorFlow 1: a checkpoint is several files, of which any is given.
+    Container(
+        name="tf_checkpoint",
+        suffixes=(".index", ".data-00000-of-00001", ".meta"),
+        layouts=("tensorflow",),
+        reader="zoo.weights.readers.tf_checkpoint:read_checkpoint",
+    ),
+    Container(
+        name="tf_graph",
+        suffixes=(".pb",),
+        layouts=("tensorflow",),
+        reader="zoo.weights.readers.tf_graph:read_graph",
+    ),
+    Container(
+        name="tf_archive",
+        suffixes=(".tar.gz", ".tgz", ".tar"),
+        layouts=("tensorflow",),
+        reader="zoo.weights.readers.tf_archive:read_archive",
+    ),
 )
 CONTAINERS: Mapping[str, Container] = MappingProxyType({row.name: row for row in _ROWS})
 """The zoo's own containers by name."""

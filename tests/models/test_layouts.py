@@ -91,6 +91,13 @@ NETWORKS = {
         {**MOBILE, "project": "aspp.project.relu"},
         None,
     ),
+    "tf_deeplab_mobilenet_v2": (
+        "deeplabv3_aspp_mobilenet_v2",
+        "hugging_face_deeplabv3_mobilenet_v2",
+        {"convention": "tf_deeplab_float", "output_stride": 16},
+        {**MOBILE, "project": "aspp.project.relu"},
+        None,
+    ),
 }
 
 

@@ -50,10 +50,11 @@ def _with_norms(convolutions: Layers) -> Layers:
 def _slim_settings(source: Mapping[str, np.ndarray]) -> dict[str, float | int]:
     """The width of the backbone, and the classes."""
     last = np.shape(source[f"MobilenetV2/expanded_conv_{BLOCKS - 1}/project/weights"])
-    classifier = np.shape(source.get("logits/semantic/weights", ()))
-    if len(last) != 4 or len(classifier) not in (0, 4):
-        raise MismatchError(f"kernels of the shapes {last} and {classifier} are none of a convolution")
-    return {"width": last[-1] / LAST_CHANNELS, **({"classes": int(classifier[-1])} if classifier else {})}
+    kernel = source.get("logits/semantic/weights")
+    classes = {} if kernel is None else {"classes": np.shape(kernel)[-1] if np.ndim(kernel) else 0}
+    if len(last) != 4 or not min(*last, *classes.values()):
+        raise MismatchError(f"kernels of the shapes {last} and {np.shape(kernel)} are none of a convolution")
+    return {"width": last[-1] / LAST_CHANNELS, **classes}
 
 
 TORCHVISION_MOBILENET_V2 = NameMap(

@@ -104,6 +104,9 @@ def _as_path(weights: str | Path) -> Path | None:
     if not is_path:
         return None
     path = check_local(weights).expanduser()
+    index = path.with_name(f"{path.name}.index")
+    if not path.exists() and index.is_file():  # TensorFlow calls a checkpoint by what its files share
+        return index
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     return path
