@@ -90,6 +90,14 @@ _ROWS = (
     # Whole files of Keras: it reads them itself, together with the model.
     Container(name="keras", suffixes=(".keras",), holds=MODEL),
     Container(name="keras_weights", suffixes=(".weights.h5",), holds=VARIABLES),
+    Container(name="keras_shards", suffixes=(".weights.json",), holds=VARIABLES),
+    # Keras 2: a whole model or its weights.
+    Container(
+        name="keras2",
+        suffixes=(".h5", ".hdf5"),
+        layouts=("zoo", "keras"),
+        reader="zoo.weights.readers.keras2_file:read_keras2",
+    ),
     Container(name="npz", suffixes=(".npz",), layouts=("zoo",), reader="zoo.weights.npz:read_npz"),
     # Both of torch's containers, the zip and the older one; the first bytes tell which.
     Container(

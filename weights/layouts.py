@@ -109,6 +109,7 @@ def _vainf(backbone: str) -> dict[str, tuple[Layout, ...]]:
     }
 
 
+# keras.applications computes its MobileNetV2 as transformers does, at any width.
 _TF_FLOAT = {"convention": "tf_deeplab_float"}
 _HUGGING_FACE = {"convention": "hugging_face"}
 # The head without 3×3 branches. Transformers' published network runs at stride 8, its original in TF-DeepLab
@@ -132,6 +133,7 @@ _MOBILE = (
     {
         "mobilenet_v2": (
             Layout(name_map="tf_slim_mobilenet_v2", settings=_TF_FLOAT),
+            Layout(name_map="keras_mobilenet_v2", settings=_HUGGING_FACE),
             Layout(name_map=hugging_face.BACKBONE, settings=_HUGGING_FACE),
             Layout(name_map=hugging_face.BARE, settings=_HUGGING_FACE),
         )

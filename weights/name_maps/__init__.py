@@ -11,6 +11,7 @@ from zoo.weights.name_maps.duc_hdc import TUSIMPLE_DUC_RESNET101
 from zoo.weights.name_maps.hugging_face import HUGGING_FACE
 from zoo.weights.name_maps.mmseg import MMSEG
 from zoo.weights.name_maps.mobilenet_v2 import (
+    KERAS_MOBILENET_V2,
     TF_DEEPLAB_MOBILENET_V2,
     TF_DEEPLAB_MOBILENET_V2_FLOAT,
     TF_SLIM_MOBILENET_V2,
@@ -28,6 +29,7 @@ _ROWS = (
     TF_DEEPLAB_MOBILENET_V2,
     TF_DEEPLAB_MOBILENET_V2_FLOAT,
     TF_SLIM_MOBILENET_V2,
+    KERAS_MOBILENET_V2,
     TUSIMPLE_DUC_RESNET101,
     TORCHVISION_VGG16,
     *CAFFE_DILATION,

@@ -28,9 +28,9 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        layout: ``"torch"``, ``"tflite"``, ``"tensorflow"`` (TF-slim's variables), ``"onnx"``, ``"caffe"`` or
-            ``"zoo"`` (our variables' own): how the tensors of a layer are named and their axes ordered,
-            whatever container they are in.
+        layout: ``"torch"``, ``"tflite"``, ``"tensorflow"`` (TF-slim's variables), ``"keras"``, ``"onnx"``,
+            ``"caffe"`` or ``"zoo"`` (our variables' own): how the tensors of a layer are named and their axes
+            ordered, whatever container they are in.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
             head: converted where the file has any of it, dropped where the model has none.
@@ -109,6 +109,17 @@ def tensorflow_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator
         yield Rule(f"{layer}/bias", f"{prefix}/biases")
 
 
+def keras_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """Keras 2, as our reader returns it: a variable is in its layer, its axes in TensorFlow's order."""
+    if layer.endswith(".bn"):
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            yield Rule(f"{layer}/{name}", f"{prefix}/{name}")
+        return
+    yield Rule(f"{layer}/kernel", f"{prefix}/kernel")
+    if f"{prefix}/bias" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}/bias")
+
+
 def onnx_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
     """ONNX from MXNet's exporter: kernels are (out, in, rows, columns)."""
     if layer.endswith(".bn"):
@@ -140,6 +151,7 @@ RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "torch": torch_rules,
     "tflite": tflite_rules,
     "tensorflow": tensorflow_rules,
+    "keras": keras_rules,
     "onnx": onnx_rules,
     "caffe": caffe_rules,
     "zoo": own_rules,

@@ -1,4 +1,4 @@
-"""MobileNetV2 by its two publishers: torchvision (features.*) and TF-slim (expanded_conv*)."""
+"""MobileNetV2 by its publishers: torchvision (features.*), TF-slim (expanded_conv*) and Keras (block_*)."""
 
 from __future__ import annotations
 
@@ -57,6 +57,25 @@ def _slim_settings(source: Mapping[str, np.ndarray]) -> dict[str, float | int]:
     return {"width": last[-1] / LAST_CHANNELS, **classes}
 
 
+def keras_layers() -> Layers:
+    """Our layers → those of ``keras.applications``."""
+    table = {"backbone.stem.conv": "Conv1", "backbone.stem.bn": "bn_Conv1"}
+    for block in range(BLOCKS):
+        theirs = f"block_{block}" if block else "expanded_conv"
+        for part in ("depthwise", "project") if block == 0 else ("expand", "depthwise", "project"):
+            ours = f"backbone.block{block}.{part}"
+            table |= {f"{ours}.conv": f"{theirs}_{part}", f"{ours}.bn": f"{theirs}_{part}_BN"}
+    return table
+
+
+def _keras_settings(source: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The width of the backbone."""
+    last = np.shape(source[f"block_{BLOCKS - 1}_project/kernel"])
+    if len(last) != 4 or not min(last):
+        raise MismatchError(f"a kernel of the shape {last} is none of a convolution")
+    return {"width": last[-1] / LAST_CHANNELS}
+
+
 TORCHVISION_MOBILENET_V2 = NameMap(
     key="torchvision_mobilenet_v2",
     layout="torch",
@@ -64,6 +83,15 @@ TORCHVISION_MOBILENET_V2 = NameMap(
     # The 1280-channel convolution and the ImageNet classifier: segmentation ends before them.
     ignored=("features.18.*", "classifier.1.*", "*.num_batches_tracked"),
     scope=("backbone.",),
+)
+
+KERAS_MOBILENET_V2 = NameMap(
+    key="keras_mobilenet_v2",
+    layout="keras",
+    layers=keras_layers(),
+    ignored=("Conv_1/*", "Conv_1_bn/*", "predictions/*", "Logits/*"),
+    scope=("backbone.",),
+    settings=_keras_settings,
 )
 
 _TF_DEEPLAB_HEAD = {

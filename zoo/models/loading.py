@@ -24,6 +24,7 @@ from zoo.models.keras_files import (
 from zoo.models.registry import ModelSpec
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
+from zoo.weights.readers.keras_shards import whole_of
 
 __all__ = ["arrays_of", "load", "read_keras", "settings_of"]
 
@@ -123,7 +124,7 @@ def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     if container.holds == containers.MODEL:
         return from_model(spec, path, wishes)
     if container.holds == containers.VARIABLES:
-        return from_variables(spec, path, wishes)
+        return from_variables(spec, whole_of(path), wishes)
     failures = []
     partial = wishes.classes is not None and wishes.fresh is not False
     forms = of_file(path, model=spec.name, entries=spec.weights, partial=partial)
