@@ -10,16 +10,17 @@ from types import MappingProxyType
 import numpy as np
 
 from zoo import labels, provenance
-from zoo.errors import InputError, MismatchError
+from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.weights import containers, name_maps
 from zoo.weights.cache import converted_path, load_converted, store_converted
 from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
-from zoo.weights.layouts import LAYOUTS, Layout
+from zoo.weights.fitting import fits_of
+from zoo.weights.layouts import Layout, layouts_of
 from zoo.weights.name_maps import NameMap
-from zoo.weights.name_maps.conversion import convert, fit, known_names
+from zoo.weights.name_maps.conversion import convert, fit
 from zoo.weights.name_maps.own import ZOO
 from zoo.weights.one_channel import two_channels
 from zoo.weights.transfer import sha256_of
@@ -48,6 +49,7 @@ class Checkpoint:
         model: Name of the model that the weights are of, where the source says it.
         assumed: Settings that the source does not state, and that are taken for what is usual there.
         is_published: Whether it is an entry of the catalog, byte for byte.
+        absent: Layers of ours that the source has nothing of, and that stay fresh.
     """
 
     source: str
@@ -59,6 +61,7 @@ class Checkpoint:
     model: str | None = None
     assumed: tuple[str, ...] = ()
     is_published: bool = False
+    absent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arrays", MappingProxyType(self.arrays))
@@ -89,7 +92,9 @@ def of_entry(entry: WeightsEntry, *, allow_unverified: bool = False) -> Checkpoi
     )
 
 
-def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[Checkpoint]:
+def of_file(
+    path: Path, *, model: str, entries: Iterable[WeightsEntry], partial: bool = False
+) -> list[Checkpoint]:
     """What a user's file of tensors may be: one checkpoint for each published form that its names fit.
 
     The file is read once, and its tensors are let go when this returns. Checkpoints of one name map share
@@ -100,6 +105,8 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
         path: A file of a container that holds tensors.
         model: Name of the model, for messages.
         entries: Entries of the catalog whose conversions are tried, in this order.
+        partial: Whether a file may lack its classifier, its head, or some of an auxiliary head, where no
+            conversion fits as a whole.
 
     Raises:
         FormatError: The file is damaged, or not what its name says.
@@ -110,15 +117,27 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
     entries = tuple(entries)
     same = next((entry for entry in entries if _is_published(path, entry)), None)
     published = [e for e in entries if _is_foreign(name_maps.resolve(e.name_map), container)]
-    usual = [x for x in LAYOUTS.get(model, ()) if _is_foreign(name_maps.resolve(x.name_map), container)]
+    usual = [x for x in layouts_of(model) if _is_foreign(name_maps.resolve(x.name_map), container)]
     maps = {row.name_map: name_maps.resolve(row.name_map) for row in (*published, *usual)}
     if ZOO.layout in container.layouts:
         maps[ZOO.key] = ZOO
     if not maps:
         raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
-    converted = _convert_fitting(path, container, maps.values())
+    tensors = container.read(path)
+    fitted = fits_of(tensors, tuple(maps.values()), container, file=path.name, partial=partial)
+    converted = {
+        key: (convert(tensors, maps[key], found), dict(found.settings)) for key, found in fitted.items()
+    }
+    del tensors
     forms = [
-        _of_form(path, maps[row.name_map], converted[row.name_map], entry=row, is_published=row is same)
+        _of_form(
+            path,
+            maps[row.name_map],
+            converted[row.name_map],
+            entry=row,
+            is_published=row is same,
+            absent=fitted[row.name_map].absent,
+        )
         for row in (*published, *usual)
         if row.name_map in converted
     ]
@@ -175,24 +194,6 @@ def _is_foreign(name_map: NameMap, container: Container) -> bool:
     return name_map.layout in container.layouts and name_map.layout != ZOO.layout
 
 
-def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) -> dict[str, Converted]:
-    """The file's conversions by the maps that fit its names, by their keys."""
-    tensors = container.read(path)
-    fits, failures = {}, {}
-    for name_map in maps:
-        try:
-            fits[name_map.key] = (name_map, fit(tensors, name_map))
-        except MismatchError as error:
-            failures[name_map.key] = (known_names(tensors, name_map), str(error))
-    if not fits:
-        _, nearest = max(failures.values(), key=lambda failure: failure[0])
-        raise MismatchError(f"{path.name}: {nearest}")
-    return {
-        key: (convert(tensors, name_map, fitted), dict(fitted.settings))
-        for key, (name_map, fitted) in fits.items()
-    }
-
-
 def _of_form(
     path: Path,
     name_map: NameMap,
@@ -201,6 +202,7 @@ def _of_form(
     entry: WeightsEntry | Layout | None = None,
     is_published: bool = False,
     is_stated: bool = True,
+    absent: tuple[str, ...] = (),
 ) -> Checkpoint:
     """One form of a user's file: that of an entry or of a package, or the zoo's own."""
     arrays, stated = converted[0], dict(converted[1])
@@ -217,5 +219,5 @@ def _of_form(
         found = labels.resolve(entry.labels)
     settings = {} if entry is None else entry.settings
     assumed = entry.assumed if isinstance(entry, Layout) else ()
-    flags = {"is_stated": is_stated, "is_published": is_published, "assumed": assumed}
+    flags = {"is_stated": is_stated, "is_published": is_published, "assumed": assumed, "absent": absent}
     return Checkpoint(**common, settings={**settings, **stated}, labels=found, **flags)

@@ -90,6 +90,14 @@ _ROWS = (
     # Whole files of Keras: it reads them itself, together with the model.
     Container(name="keras", suffixes=(".keras",), holds=MODEL),
     Container(name="keras_weights", suffixes=(".weights.h5",), holds=VARIABLES),
+    Container(name="keras_shards", suffixes=(".weights.json",), holds=VARIABLES),
+    # Keras 2: a whole model or its weights.
+    Container(
+        name="keras2",
+        suffixes=(".h5", ".hdf5"),
+        layouts=("zoo", "keras"),
+        reader="zoo.weights.readers.keras2_file:read_keras2",
+    ),
     Container(name="npz", suffixes=(".npz",), layouts=("zoo",), reader="zoo.weights.npz:read_npz"),
     # Both of torch's containers, the zip and the older one; the first bytes tell which.
     Container(
@@ -112,6 +120,25 @@ _ROWS = (
         suffixes=(".caffemodel",),
         layouts=("caffe",),
         reader="zoo.weights.readers.caffe_file:read_caffe",
+    ),
+    # Of TensorFlow 1: a checkpoint is several files, of which any is given.
+    Container(
+        name="tf_checkpoint",
+        suffixes=(".index", ".data-00000-of-00001", ".meta"),
+        layouts=("tensorflow",),
+        reader="zoo.weights.readers.tf_checkpoint:read_checkpoint",
+    ),
+    Container(
+        name="tf_graph",
+        suffixes=(".pb",),
+        layouts=("tensorflow",),
+        reader="zoo.weights.readers.tf_graph:read_graph",
+    ),
+    Container(
+        name="tf_archive",
+        suffixes=(".tar.gz", ".tgz", ".tar"),
+        layouts=("tensorflow",),
+        reader="zoo.weights.readers.tf_archive:read_archive",
     ),
 )
 CONTAINERS: Mapping[str, Container] = MappingProxyType({row.name: row for row in _ROWS})

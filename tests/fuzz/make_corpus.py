@@ -8,9 +8,11 @@ The same bytes each time. Files in the corpus that this does not write are input
 from __future__ import annotations
 
 import argparse
+import gzip
 import io
 import json
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -23,6 +25,7 @@ import yaml  # noqa: E402
 from fuzz.targets import archive  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 from PIL import Image  # noqa: E402
+from support.tf_tables import constant, entries_block, entry, header, table_around  # noqa: E402
 from support.tflite_files import quantized_graph  # noqa: E402
 from support.torch_files import pickled, simple, write_legacy  # noqa: E402
 
@@ -107,6 +110,23 @@ def _v1() -> bytes:
     return b"\x22\x01a" + b"\x32" + bytes([len(blob)]) + blob
 
 
+def tensorflow_files() -> dict[str, bytes]:
+    """The table of a checkpoint, the entries in it, a frozen graph, and archives with these."""
+    pairs = [header(), (b"a/weights", entry((2, 3))), (b"a/weights/Momentum", entry((2, 3), offset=24))]
+    entries = entries_block(pairs)
+    graph = constant("a/weights", (1, 2, 2, 2), WEIGHT.tobytes()) + constant("a/gamma", (9,), bytes(4), key=5)
+    found = {"tf_index/plain": table_around(entries), "tf_entries/plain": entries, "tf_graph/plain": graph}
+    members = {"./m.index": found["tf_index/plain"], "./m.data-00000-of-00001": bytes(48), "g.pb": graph}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as file:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    plain = stream.getvalue()
+    return {**found, "tf_archive/plain": plain, "tf_archive/packed": gzip.compress(plain, mtime=0)}
+
+
 def keras_files() -> dict[str, bytes]:
     """HDF5 files without times in them, and a ``.keras`` around one."""
     found = {}
@@ -179,6 +199,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
+        seeds |= tensorflow_files()
         seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
         path = output / name

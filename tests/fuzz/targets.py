@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from support.tf_tables import table_around
 
 SECONDS = 5.0  # of computing per input
 MEMORY = 1 << 30  # bytes that reading may add to the process
@@ -99,6 +100,11 @@ TARGETS: dict[str, Target] = {
     "onnx": Target(file="m.onnx", reader="zoo.weights.readers.onnx_file:read_onnx", imports=("onnx",)),
     "tflite": Target(file="m.tflite", reader="zoo.weights.readers.tflite_file:read_tflite"),
     "caffe": Target(file="m.caffemodel", reader="zoo.weights.readers.caffe_file:read_caffe"),
+    "tf_index": Target(file="m.index", reader="fuzz.targets:read_checkpoint"),
+    # Checksums would keep all damage out of the entries.
+    "tf_entries": Target(file="m.index", reader="fuzz.targets:read_checkpoint", wrap=table_around),
+    "tf_graph": Target(file="m.pb", reader="zoo.weights.readers.tf_graph:read_graph"),
+    "tf_archive": Target(file="m.tar.gz", reader="zoo.weights.readers.tf_archive:read_archive"),
     "h5": Target(file="m.weights.h5", reader="zoo.weights.readers.hdf5:check_h5"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
     "nam": Target(file="m.nam", reader="zoo.sequence.nam.reader:read_nam"),
@@ -120,6 +126,14 @@ TARGETS: dict[str, Target] = {
     ),
     "result": Target(file="result.json", reader="fuzz.targets:read_scores", imports=("zoo.ablation.runner",)),
 }
+
+
+def read_checkpoint(path: Path) -> object:
+    """A checkpoint whose values are there, whatever its index says."""
+    from zoo.weights.readers import tf_checkpoint
+
+    path.with_name("m.data-00000-of-00001").write_bytes(bytes(4096))
+    return tf_checkpoint.read_checkpoint(path)
 
 
 def read_list(path: Path) -> object:

@@ -15,11 +15,12 @@ SIZES = ("64x64", "65x65", "49x97")
 
 
 def seeded_source(model, name_map):
-    """Tensors by torch name, in torch's shapes, for every variable of the model that the map names."""
+    """Tensors by their source's names, in its shapes, for every variable of the model that the map names."""
     shapes = {v.path: tuple(v.shape) for v in model.variables}
     source = {}
     for layer, prefix in {**name_map.layers, **name_map.optional}.items():
-        names = frozenset([f"{prefix}.bias"] if f"{layer}/bias" in shapes else [])
+        biases = [f"{prefix}.bias", f"{prefix}/biases"]  # torch's and TensorFlow's
+        names = frozenset(biases if f"{layer}/bias" in shapes else [])
         for rule in RULES[name_map.layout](layer, prefix, names):
             if rule.variable not in shapes:
                 continue

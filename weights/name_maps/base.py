@@ -28,8 +28,9 @@ class NameMap:
 
     Attributes:
         key: Name that catalog entries refer to.
-        layout: ``"torch"``, ``"tflite"``, ``"onnx"``, ``"caffe"`` or ``"zoo"`` (our variables' own): how the
-            tensors of a layer are named and their axes ordered, whatever container they are in.
+        layout: ``"torch"``, ``"tflite"``, ``"tensorflow"`` (TF-slim's variables), ``"keras"``, ``"onnx"``,
+            ``"caffe"`` or ``"zoo"`` (our variables' own): how the tensors of a layer are named and their axes
+            ordered, whatever container they are in.
         layers: Table from our layers to the source's, or a function that makes it from the source's names.
         optional: The same for a part that a file may lack as a whole, and a model too, such as an auxiliary
             head: converted where the file has any of it, dropped where the model has none.
@@ -70,6 +71,11 @@ def outputs_of(source: Mapping[str, np.ndarray], kernel: str) -> int:
     return int(shape[0])
 
 
+def outputs_where(source: Mapping[str, np.ndarray], kernels: Mapping[str, str]) -> dict[str, int]:
+    """Output channels of torch kernels by what they are called here, of those that a file has."""
+    return {name: outputs_of(source, kernel) for name, kernel in kernels.items() if kernel in source}
+
+
 def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
     """PyTorch: kernels are (out, in, rows, columns), depthwise (channels, 1, rows, columns)."""
     if layer.endswith(".bn"):
@@ -86,6 +92,29 @@ def torch_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule
 
 def tflite_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
     """TFLite, as our reader returns it: kernels are in TensorFlow's order already."""
+    yield Rule(f"{layer}/kernel", f"{prefix}/kernel")
+    if f"{prefix}/bias" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}/bias")
+
+
+def tensorflow_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """TF-slim's variables, whose axes are in TensorFlow's order."""
+    if layer.endswith(".bn"):
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            yield Rule(f"{layer}/{name}", f"{prefix}/{name}")
+        return
+    kernel = "depthwise_weights" if layer.endswith("depthwise.conv") else "weights"
+    yield Rule(f"{layer}/kernel", f"{prefix}/{kernel}")
+    if f"{prefix}/biases" in names:
+        yield Rule(f"{layer}/bias", f"{prefix}/biases")
+
+
+def keras_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
+    """Keras 2, as our reader returns it: a variable is in its layer, its axes in TensorFlow's order."""
+    if layer.endswith(".bn"):
+        for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+            yield Rule(f"{layer}/{name}", f"{prefix}/{name}")
+        return
     yield Rule(f"{layer}/kernel", f"{prefix}/kernel")
     if f"{prefix}/bias" in names:
         yield Rule(f"{layer}/bias", f"{prefix}/bias")
@@ -121,6 +150,8 @@ def own_rules(layer: str, prefix: str, names: frozenset[str]) -> Iterator[Rule]:
 RULES: Mapping[str, Callable[[str, str, frozenset[str]], Iterator[Rule]]] = {
     "torch": torch_rules,
     "tflite": tflite_rules,
+    "tensorflow": tensorflow_rules,
+    "keras": keras_rules,
     "onnx": onnx_rules,
     "caffe": caffe_rules,
     "zoo": own_rules,

@@ -8,15 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from zoo.weights.name_maps.base import (
-    RULES,
-    NameMap,
-    Rule,
-    Settings,
-    arrays_of,
-    raise_mismatch,
-    summarize,
-)
+from zoo.weights.name_maps.base import NameMap, Rule, Settings, arrays_of, raise_mismatch, summarize
+from zoo.weights.name_maps.parts import absent_layers, rules_by_layer
 
 
 class Fit(NamedTuple):
@@ -25,23 +18,31 @@ class Fit(NamedTuple):
     Attributes:
         rules: One for each variable that the file has a tensor for.
         settings: What the file itself states for the builder.
+        absent: Our layers that the file has nothing of.
     """
 
     rules: list[Rule]
     settings: Settings
+    absent: tuple[str, ...] = ()
 
 
-def fit(source: Mapping[str, np.ndarray], name_map: NameMap) -> Fit:
+def fit(source: Mapping[str, np.ndarray], name_map: NameMap, *, partial: bool = False) -> Fit:
     """Match the tensors of a file with a map; nothing is converted yet.
+
+    Args:
+        source: The tensors of a file by name.
+        name_map: Which tensor is which variable.
+        partial: Whether a file without its classifier, without all of its head, or with a part of an
+            optional part fits too (`zoo.weights.name_maps.parts`).
 
     Raises:
         MismatchError: A tensor that the map names is absent, one of the source is left over, or the file
             states what contradicts itself.
     """
     names = frozenset(source)
-    to_rules = RULES[name_map.layout]
-    rules = [rule for layer, prefix in name_map.layers.items() for rule in to_rules(layer, prefix, names)]
-    extra = [rule for layer, prefix in name_map.optional.items() for rule in to_rules(layer, prefix, names)]
+    absent = absent_layers(name_map, names) if partial else ()
+    rules = _present(rules_by_layer(name_map, names), absent)
+    extra = _present(rules_by_layer(name_map, names, optional=True), absent)
     if any(rule.source in names for rule in extra):
         rules += extra
     used = [rule.source for rule in rules]
@@ -54,17 +55,13 @@ def fit(source: Mapping[str, np.ndarray], name_map: NameMap) -> Fit:
         summarize("used more than once", sorted(n for n in wanted if used.count(n) > 1)),
         summarize("of other values than the model computes", _unexpected(source, name_map)),
     )
-    wrong = [n for n, shape in name_map.reshaped.items() if source[n].size != np.prod(shape)]
+    wrong = [n for n, shape in name_map.reshaped.items() if n in names and source[n].size != np.prod(shape)]
     raise_mismatch(_subject(name_map), summarize("of other sizes", wrong))
-    return Fit(rules, name_map.settings(source) if name_map.settings else {})
+    return Fit(rules, name_map.settings(source) if name_map.settings else {}, absent)
 
 
-def known_names(source: Mapping[str, np.ndarray], name_map: NameMap) -> int:
-    """How many tensors of a file a map knows: by this the nearest map of a file that fits none is told."""
-    names = frozenset(source)
-    layers = {**name_map.layers, **name_map.optional}.items()
-    rules = (rule for ours, theirs in layers for rule in RULES[name_map.layout](ours, theirs, names))
-    return len(names & {rule.source for rule in rules})
+def _present(rules: Mapping[str, list[Rule]], absent: tuple[str, ...]) -> list[Rule]:
+    return [rule for layer, own in rules.items() if layer not in absent for rule in own]
 
 
 def convert(
@@ -80,8 +77,8 @@ def convert(
     Raises:
         MismatchError: The map does not fit, see `fit`.
     """
-    rules, settings = fitted or fit(source, name_map)
-    reshaped = {n: np.reshape(source[n], shape) for n, shape in name_map.reshaped.items()}
+    rules, settings, _ = fitted or fit(source, name_map)
+    reshaped = {n: np.reshape(source[n], shape) for n, shape in name_map.reshaped.items() if n in source}
     arrays = arrays_of({**source, **reshaped}, rules)
     for pattern, transform in name_map.transforms.items():
         for path in [p for p in arrays if fnmatchcase(p, pattern)]:

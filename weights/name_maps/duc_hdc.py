@@ -48,6 +48,9 @@ def settings_of(source: Mapping[str, np.ndarray]) -> dict[str, float | int]:
     epsilons = sorted({float(source[name]) for name in matching(source, f"*{EPSILON}")})
     if len(epsilons) != 1:
         raise MismatchError(f"the file's batch normalizations state {len(epsilons)} epsilons: {epsilons[:4]}")
+    epsilon = {"epsilon": float(f"{epsilons[0]:.6g}")}
+    if "fc1_cityscapes_c0_bias" not in source:
+        return epsilon
     channels = source["fc1_cityscapes_c0_bias"].size
     shapes = [source[name] for name in matching(source, f"*{SHAPE}")]
     stated = [int(shape[1]) for shape in shapes if shape.shape == (3,) and shape[0] == 0 and shape[2] == -1]
@@ -55,7 +58,7 @@ def settings_of(source: Mapping[str, np.ndarray]) -> dict[str, float | int]:
     cell = isqrt(channels // classes)
     if not cell or classes * cell**2 != channels:
         raise MismatchError(f"{channels} channels of the classifiers are no cells of {classes} classes")
-    return {"epsilon": float(f"{epsilons[0]:.6g}"), "cell": cell, "classes": classes}
+    return {**epsilon, "cell": cell, "classes": classes}
 
 
 def regroup(array: np.ndarray, settings: Mapping[str, int]) -> np.ndarray:

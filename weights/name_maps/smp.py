@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from zoo.weights.name_maps.base import Layers, NameMap, outputs_of
+from zoo.weights.name_maps.base import Layers, NameMap, outputs_where
 from zoo.weights.name_maps.mobilenet_v2 import torchvision_layers as mobilenet_v2_layers
 from zoo.weights.name_maps.torchvision import pairs, resnet_layers
 
@@ -84,7 +84,7 @@ def _pspnet() -> Layers:
 
 def _two_classes(array: np.ndarray, settings: Mapping[str, float | int]) -> np.ndarray:
     """A second class ahead of a single one, whose score is 0: softmax of both is the sigmoid of the one."""
-    if settings["classes"] == 2 and array.shape[-1] == 1:
+    if settings.get("classes") == 2 and array.shape[-1] == 1:
         return np.concatenate([np.zeros_like(array), array], axis=-1)
     return array
 
@@ -93,8 +93,8 @@ def _settings(**channels: str) -> Callable[[Mapping[str, np.ndarray]], dict[str,
     """From the builder's name of a width to the kernel that has it; and the classes, at least two."""
 
     def settings_of(source: Mapping[str, np.ndarray]) -> dict[str, int]:
-        widths = {name: outputs_of(source, kernel) for name, kernel in channels.items()}
-        return {**widths, "classes": max(2, outputs_of(source, "segmentation_head.0.weight"))}
+        found = outputs_where(source, {**channels, "classes": "segmentation_head.0.weight"})
+        return {**found, **({"classes": max(2, found["classes"])} if "classes" in found else {})}
 
     return settings_of
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from zoo.weights.name_maps.base import Layers, NameMap, outputs_of
+from zoo.weights.name_maps.base import Layers, NameMap, outputs_where
 
 RESNET_BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 # Those of which there is a file.
@@ -68,7 +68,7 @@ def _head() -> Layers:
 
 
 def _lraspp_settings(source: Mapping[str, np.ndarray]) -> dict[str, int]:
-    return {"classes": outputs_of(source, "classifier.low_classifier.weight")}
+    return outputs_where(source, {"classes": "classifier.low_classifier.weight"})
 
 
 LRASPP = NameMap(

@@ -30,6 +30,8 @@ def _torchvision() -> Normalization:
 TORCHVISION = _torchvision()
 # The input quantization of the published TFLite files: scale 1/128, zero point 128.
 TF_DEEPLAB = Normalization((128.0,) * 3, (128.0,) * 3)
+# TF-DeepLab's own preprocessing of float networks, 2 / 255 · x − 1.
+TF_FLOAT = Normalization((127.5,) * 3, (127.5,) * 3)
 # The ImageNet means of the Caffe models, whose networks see BGR.
 CAFFE = Normalization((123.68, 116.779, 103.939), (1.0,) * 3, order="bgr")
 # TuSimple-DUC subtracts these from RGB in 0…255 and leaves the scale.
@@ -38,6 +40,7 @@ TUSIMPLE_DUC = Normalization((122.675, 116.669, 104.008), (1.0,) * 3)
 NORMALIZATIONS = {
     "torchvision": TORCHVISION,
     "tf_deeplab": TF_DEEPLAB,
+    "tf_float": TF_FLOAT,
     "caffe": CAFFE,
     "tusimple_duc": TUSIMPLE_DUC,
 }

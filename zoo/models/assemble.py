@@ -18,10 +18,11 @@ from zoo.layers.common import standard_globals, whole
 from zoo.layers.resize import logits_layer_of, set_source
 from zoo.models.assignment import assign, variables_of
 from zoo.models.candidates import OWN, STRIDE, full_settings
-from zoo.models.heads.classifier import is_classifier
+from zoo.models.heads.classifier import AUXILIARY, is_classifier
 from zoo.models.registry import ModelSpec
 from zoo.models.surgery import describe_parts
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.name_maps.own import ZOO
 
 log = logging.getLogger("zoo")
 
@@ -152,6 +153,7 @@ def assemble(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.M
     name_map, source = checkpoint.name_map, checkpoint.source
     variables = variables_of(model)
     skip = _one_sided(variables, checkpoint)
+    skip += [path for path in variables if path.split("/")[0] in checkpoint.absent]
     ignored = [path for path in skip if path in checkpoint.arrays]
     if ignored:
         named = ", ".join(ignored)
@@ -171,9 +173,12 @@ def assemble(spec: ModelSpec, checkpoint: Checkpoint, wishes: Wishes) -> keras.M
 
 def _one_sided(variables: Mapping[str, object], checkpoint: Checkpoint) -> list[str]:
     """Paths of the map's optional part, where only the file or only the model has that part."""
+    name_map = checkpoint.name_map
 
     def optional(paths) -> set[str]:
-        return {p for p in paths if p.split("/")[0] in checkpoint.name_map.optional}
+        if name_map.layout == ZOO.layout:
+            return {p for p in paths if p.split(".")[0] == AUXILIARY}
+        return {p for p in paths if p.split("/")[0] in name_map.optional}
 
     in_file, in_model = optional(checkpoint.arrays), optional(variables)
     return [] if in_file and in_model else [*sorted(in_file), *sorted(in_model)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from zoo.errors import InputError
 from zoo.layers.preprocessing import CAFFE as CAFFE_INPUT
 from zoo.layers.preprocessing import TF_DEEPLAB as TF_DEEPLAB_INPUT
+from zoo.layers.preprocessing import TF_FLOAT as TF_FLOAT_INPUT
 from zoo.layers.preprocessing import TORCHVISION as TORCHVISION_INPUT
 from zoo.layers.preprocessing import TUSIMPLE_DUC as TUSIMPLE_DUC_INPUT
 from zoo.layers.preprocessing import Normalization
@@ -33,6 +34,7 @@ class Convention:
         stride_on_3x3: Where a ResNet bottleneck has its stride: on the 3×3 (v1.5) or the first 1×1 (v1).
         late_dilation: Whether the first block of a dilated stage keeps the rate before it.
         deep_stem: Whether a ResNet begins with three 3×3 convolutions instead of one 7×7.
+        stem_channels: Widths of those three.
         pool_padding: Of a ResNet's max pooling: ``"symmetric"`` or ``"valid"``.
         resize_domain: What is enlarged at the end: ``"logits"`` or ``"probabilities"``.
         whole_cells: Whether the image is extended to a multiple of the output stride, so that what is
@@ -40,6 +42,8 @@ class Convention:
         separable_norm: Whether a separable convolution of a head has batch norm and activation between its
             depthwise and its pointwise half.
         wide_last: Whether a MobileNetV2 ends with the 1280-channel convolution of its classifier.
+        pad_blocks: Whether a MobileNetV2 pads the input of each block, ahead of its expansion, so that zeros
+            are expanded too, and the image not at all.
         map_first: Whether pyramid pooling concatenates the map ahead of its levels.
         mean_norm: Whether the level of pyramid pooling that is a single mean has batch norm.
     """
@@ -56,11 +60,13 @@ class Convention:
     stride_on_3x3: bool = True
     late_dilation: bool = True
     deep_stem: bool = False
+    stem_channels: tuple[int, int, int] = (64, 64, 128)
     pool_padding: str = "symmetric"
     resize_domain: str = "logits"
     whole_cells: bool = False
     separable_norm: bool = True
     wide_last: bool = False
+    pad_blocks: bool = False
     map_first: bool = True
     mean_norm: bool = True
 
@@ -114,6 +120,26 @@ SMP = Convention(
         "mean_norm": False,
     }
 )
+# mmsegmentation: its ResNetV1c has a deep stem of half the width, and ASPP begins with the image pooling.
+# Most configurations resize by half-pixel centres, those for 769×769 crops of Cityscapes align the corners.
+MMSEG = Convention(
+    **{
+        **TORCHVISION.__dict__,
+        "name": "mmseg",
+        "pool_first": True,
+        "deep_stem": True,
+        "stem_channels": (32, 32, 64),
+    }
+)
+MMSEG_ALIGN_CORNERS = Convention(
+    **{**MMSEG.__dict__, "name": "mmseg_align_corners", "resize": "align_corners"}
+)
+# The same with torchvision's stem (ResNetV1b).
+MMSEG_PLAIN = Convention(**{**MMSEG.__dict__, "name": "mmseg_plain", "deep_stem": False})
+# VainF/DeepLabV3Plus-Pytorch: on ResNets torchvision's computation.
+VAINF = Convention(
+    **{**TORCHVISION.__dict__, "name": "vainf", "separable_norm": False, "pad_blocks": True},
+)
 TF_DEEPLAB = Convention(
     name="tf_deeplab",
     normalization=TF_DEEPLAB_INPUT,
@@ -127,6 +153,20 @@ TF_DEEPLAB = Convention(
     pool_first=True,
 )
 TF_DEEPLAB_FOLDED = Convention(**{**TF_DEEPLAB.__dict__, "name": "tf_deeplab_folded", "batch_norm": False})
+# The networks that TF-DeepLab and TF-slim publish as checkpoints and frozen graphs.
+TF_DEEPLAB_FLOAT = Convention(
+    **{**TF_DEEPLAB.__dict__, "name": "tf_deeplab_float", "normalization": TF_FLOAT_INPUT}
+)
+# transformers' MobileNetV2ForSemanticSegmentation: TF-DeepLab's network on the image as it is, whose scores
+# its post-processing enlarges by half-pixel centres.
+HUGGING_FACE = Convention(
+    **{
+        **TF_DEEPLAB_FLOAT.__dict__,
+        "name": "hugging_face",
+        "resize": "half_pixel",
+        "channel_divisor": 8,
+    }
+)
 TUSIMPLE_DUC = Convention(
     name="tusimple_duc",
     normalization=TUSIMPLE_DUC_INPUT,
@@ -181,8 +221,14 @@ CONVENTIONS = {
         TORCHVISION_MOBILENET_V3_DILATED,
         CAFFE_PSPNET,
         SMP,
+        MMSEG,
+        MMSEG_ALIGN_CORNERS,
+        MMSEG_PLAIN,
+        VAINF,
         TF_DEEPLAB,
         TF_DEEPLAB_FOLDED,
+        TF_DEEPLAB_FLOAT,
+        HUGGING_FACE,
         TUSIMPLE_DUC,
         *CAFFE_DILATION,
     )

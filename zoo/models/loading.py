@@ -25,6 +25,7 @@ from zoo.models.registry import ModelSpec
 from zoo.sequence.table import SEQUENCE_MODELS
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
+from zoo.weights.readers.keras_shards import whole_of
 
 __all__ = ["arrays_of", "load", "read_keras", "settings_of"]
 
@@ -52,7 +53,7 @@ def load(
         classes: Number of classes, or the label set; `None` keeps those of the weights. As many as the
             weights have keep their classifier, under the given names where the weights have none of their
             own. Another number, or other names than the weights', make a fresh one; what was kept is logged
-            in one line.
+            in one line. A file without its classifier, or without all of its head, needs them.
         fresh_classifier: `True` makes a fresh classifier in any case; `False` keeps the weights', under the
             names of `classes`, or raises.
         input_shape: ``(height, width, 3)``, `None` where any size may come.
@@ -130,6 +131,9 @@ def _as_path(weights: str | Path) -> Path | None:
     if not is_path:
         return None
     path = check_local(weights).expanduser()
+    index = path.with_name(f"{path.name}.index")
+    if not path.exists() and index.is_file():  # TensorFlow calls a checkpoint by what its files share
+        return index
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     return path
@@ -146,9 +150,10 @@ def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     if container.holds == containers.MODEL:
         return from_model(spec, path, wishes)
     if container.holds == containers.VARIABLES:
-        return from_variables(spec, path, wishes)
+        return from_variables(spec, whole_of(path), wishes)
     failures = []
-    forms = of_file(path, model=spec.name, entries=spec.weights)
+    partial = wishes.classes is not None and wishes.fresh is not False
+    forms = of_file(path, model=spec.name, entries=spec.weights, partial=partial)
     for checkpoint in sorted(forms, key=lambda form: not form.is_published):
         if checkpoint.model not in (None, spec.name):
             raise InputError(f"{path.name} holds weights of {checkpoint.model!r}, not of {spec.name!r}")

@@ -15,6 +15,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.labels import LabelSet
+from zoo.layers.common import whole
 from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import Norm, conv_bn_act, image_on_grid
@@ -57,6 +58,7 @@ def deeplabv3_aspp(
     rates: tuple[int, ...] | None = None,
     aspp_channels: int = 256,
     image_pooling: bool = True,
+    project_kernel: int = 1,
     separable: bool = False,
     head_conv: bool = False,
     dropout: float = 0.1,
@@ -81,6 +83,7 @@ def deeplabv3_aspp(
             TF-DeepLab's mobile head of a 1×1 branch and image pooling.
         aspp_channels: Width of the ASPP branches.
         image_pooling: Whether ASPP has its image-level branch.
+        project_kernel: Side of the convolution that projects ASPP's branches (mmsegmentation: 3).
         separable: Separable 3×3 branches.
         head_conv: A further 3×3 convolution between ASPP and classifier (torchvision).
         dropout: After ASPP.
@@ -109,6 +112,7 @@ def deeplabv3_aspp(
         channels=aspp_channels,
         pool=image_pooling,
         pool_first=source.pool_first,
+        project_kernel=whole(project_kernel, "project_kernel"),
         separable=separable,
         separable_norm=source.separable_norm,
         dropout=dropout,

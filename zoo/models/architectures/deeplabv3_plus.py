@@ -17,6 +17,7 @@ from __future__ import annotations
 import keras
 
 from zoo.labels import LabelSet
+from zoo.layers.common import whole
 from zoo.models.architectures.deeplabv3_aspp import RATES_AT_16, rates_at
 from zoo.models.architectures.table import backbone_for
 from zoo.models.backbones import Backbone
@@ -45,6 +46,7 @@ def deeplabv3_plus(
     rates: tuple[int, ...] | None = None,
     aspp_channels: int | None = None,
     image_pooling: bool = True,
+    project_kernel: int = 1,
     separable: bool = True,
     separable_decoder: bool = True,
     head_conv: bool = False,
@@ -71,6 +73,7 @@ def deeplabv3_plus(
         rates: Rates of these branches as they are, whatever the output stride.
         aspp_channels: Width of the ASPP branches; `None` for 256, or 64 on a mobile backbone.
         image_pooling: Whether ASPP has its image-level branch.
+        project_kernel: Side of the convolution that projects ASPP's branches (mmsegmentation: 3).
         separable: Separable 3×3 branches.
         separable_decoder: Separable 3×3 convolutions behind ASPP.
         head_conv: A further 3×3 convolution between ASPP and decoder (segmentation_models_pytorch).
@@ -104,6 +107,7 @@ def deeplabv3_plus(
         channels=channels if aspp_channels is None else aspp_channels,
         pool=image_pooling,
         pool_first=source.pool_first,
+        project_kernel=whole(project_kernel, "project_kernel"),
         separable=separable,
         dropout=dropout,
         **between,

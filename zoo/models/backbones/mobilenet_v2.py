@@ -12,7 +12,7 @@ from typing import NamedTuple
 import keras
 
 from zoo.errors import InputError
-from zoo.layers.common import wholes
+from zoo.layers.common import CHANNELS_LAST, wholes
 from zoo.models.blocks import Norm, StrideTracker, check_rates, conv_bn_act, depthwise_bn_act
 from zoo.models.conventions import Convention
 
@@ -54,10 +54,24 @@ def scaled(channels: int, *, width: float, divisor: int) -> int:
 
 
 def inverted_residual(
-    x, channels: int, *, expansion: int, stride: int, rate: int, padding: str, norm: Norm, name: str
+    x,
+    channels: int,
+    *,
+    expansion: int,
+    stride: int,
+    rate: int,
+    padding: str,
+    norm: Norm,
+    name: str,
+    pad_first: bool = False,
 ):
-    """Expand 1×1, depthwise 3×3, project 1×1 without activation; a shortcut where shapes allow."""
+    """Expand 1×1, depthwise 3×3, project 1×1 without activation; a shortcut where shapes allow.
+
+    With `pad_first` the input of the block is padded in place of that of its 3×3 convolution.
+    """
     shortcut, inputs = x, x.shape[-1]
+    if pad_first:
+        x, padding = keras.layers.ZeroPadding2D(rate, CHANNELS_LAST, name=f"{name}.pad")(x), "valid"
     if expansion != 1:
         x = conv_bn_act(x, expansion * inputs, norm=norm, act="relu6", name=f"{name}.expand")
     depthwise = {"strides": stride, "rate": rate, "padding": padding}
@@ -99,8 +113,8 @@ def mobilenet_v2(
 
     Args:
         x: ``(batch, height, width, 3)``, normalized as the convention says.
-        convention: Padding, batch norm, channel rounding and late dilation of the source of the weights, and
-            whether its ``c5`` lies behind the 1280-channel convolution.
+        convention: Padding and where it happens, batch norm, channel rounding and late dilation of the source
+            of the weights, and whether its ``c5`` lies behind the 1280-channel convolution.
         output_stride: 8, 16 or 32; strides beyond it become dilation.
         width: Multiplier of all channel counts.
         multi_grid: Factors of the rates of the three 160-channel blocks (DeepLabv3, section 3.2.1): each, the
@@ -130,8 +144,10 @@ def mobilenet_v2(
     common = {"padding": convention.padding, "norm": norm}
 
     stride, _ = tracker.take(2)
-    stem = scaled(STEM_CHANNELS, **size)
-    x = conv_bn_act(x, stem, 3, strides=stride, act="relu6", name=f"{name}.stem", **common)
+    first = {**common, **({"padding": "valid"} if convention.pad_blocks else {})}
+    x = conv_bn_act(
+        x, scaled(STEM_CHANNELS, **size), 3, strides=stride, act="relu6", name=f"{name}.stem", **first
+    )
     features, block = {}, 0
     for index, stage in enumerate(STAGES):
         grid = multi_grid if index == MULTI_GRID_STAGE else None
@@ -145,6 +161,7 @@ def mobilenet_v2(
                 stride=stride,
                 rate=rates[index][repeat] if index in rates else rate,
                 name=f"{name}.block{block}",
+                pad_first=convention.pad_blocks,
                 **common,
             )
             block += 1

@@ -31,9 +31,10 @@ def stem(x, *, convention: Convention, norm: Norm, name: str):
     common = {"padding": convention.padding, "norm": norm}
     if not convention.deep_stem:
         return conv_bn_act(x, 64, 7, strides=2, name=f"{name}.stem", **common)
-    x = conv_bn_act(x, 64, 3, strides=2, name=f"{name}.stem1", **common)
-    x = conv_bn_act(x, 64, 3, name=f"{name}.stem2", **common)
-    return conv_bn_act(x, 128, 3, name=f"{name}.stem3", **common)
+    first, second, third = convention.stem_channels
+    x = conv_bn_act(x, first, 3, strides=2, name=f"{name}.stem1", **common)
+    x = conv_bn_act(x, second, 3, name=f"{name}.stem2", **common)
+    return conv_bn_act(x, third, 3, name=f"{name}.stem3", **common)
 
 
 def bottleneck(

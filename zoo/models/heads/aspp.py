@@ -77,6 +77,7 @@ def aspp(
     pool_first: bool = False,
     separable: bool = False,
     separable_norm: bool = True,
+    project_kernel: int = 1,
     dropout: float = 0.0,
     name: str = "aspp",
 ):
@@ -94,6 +95,7 @@ def aspp(
         pool_first: Where image pooling stands in the concatenation (TF-DeepLab: first, torchvision: last).
         separable: Depthwise and pointwise convolutions instead of full 3×3 ones.
         separable_norm: Whether those have batch norm and ReLU in between.
+        project_kernel: Side of the convolution that projects (mmsegmentation: 3).
         dropout: Rate of dropout after the projection.
         name: Prefix of the layers' names.
 
@@ -115,5 +117,5 @@ def aspp(
         pooled = image_pooling(x, channels, norm=norm, name=f"{name}.pool")
         branches.insert(0 if pool_first else len(branches), pooled)
     x = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name=f"{name}.concat")(branches)
-    x = conv_bn_act(x, channels, norm=norm, name=f"{name}.project")
+    x = conv_bn_act(x, channels, project_kernel, norm=norm, name=f"{name}.project")
     return keras.layers.Dropout(dropout, name=f"{name}.dropout")(x) if dropout else x
