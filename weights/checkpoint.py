@@ -14,6 +14,7 @@ from zoo.errors import InputError, MismatchError
 from zoo.labels import LabelSet
 from zoo.weights import containers, name_maps
 from zoo.weights.cache import converted_path, load_converted, store_converted
+from zoo.weights.choosing import hint, read_weights
 from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
@@ -89,7 +90,9 @@ def of_entry(entry: WeightsEntry, *, allow_unverified: bool = False) -> Checkpoi
     )
 
 
-def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[Checkpoint]:
+def of_file(
+    path: Path, *, model: str, entries: Iterable[WeightsEntry], key: str | None = None
+) -> list[Checkpoint]:
     """What a user's file of tensors may be: one checkpoint for each published form that its names fit.
 
     The file is read once, and its tensors are let go when this returns. Checkpoints of one name map share
@@ -100,10 +103,11 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
         path: A file of a container that holds tensors.
         model: Name of the model, for messages.
         entries: Entries of the catalog whose conversions are tried, in this order.
+        key: Where in the file the weights are; `None` for the set of tensors that fits.
 
     Raises:
         FormatError: The file is damaged, or not what its name says.
-        InputError: No container of that name, or no conversion from it for the model.
+        InputError: No container of that name, no conversion from it for the model, or nothing at that key.
         MismatchError: The tensors' names fit none of the conversions.
     """
     container = containers.recognize(path)
@@ -115,8 +119,8 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
     if ZOO.layout in container.layouts:
         maps[ZOO.key] = ZOO
     if not maps:
-        raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
-    converted = _convert_fitting(path, container, maps.values())
+        raise InputError(f"{path.name}: {model} has no conversion from {_kind(path, container)} files")
+    converted = _convert_fitting(path, container, maps.values(), key)
     forms = [
         _of_form(path, maps[row.name_map], converted[row.name_map], entry=row, is_published=row is same)
         for row in (*published, *usual)
@@ -129,6 +133,11 @@ def of_file(path: Path, *, model: str, entries: Iterable[WeightsEntry]) -> list[
         options = {"entry": own, "is_published": own is not None, "is_stated": is_stated or own is not None}
         forms.append(_of_form(path, ZOO, converted[ZOO.key], **options))
     return forms
+
+
+def _kind(path: Path, container: Container) -> str:
+    """What a file is called: by its suffix, or by its content where the suffix says something else."""
+    return path.suffix if container.claim(path) else container.name
 
 
 def _is_published(path: Path, entry: WeightsEntry) -> bool:
@@ -165,7 +174,7 @@ def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) ->
 
 
 def _read_and_convert(path: Path, name_map: NameMap) -> Converted:
-    tensors = containers.recognize(path).read(path)
+    tensors = read_weights(path, containers.recognize(path), [name_map]).tensors
     fitted = fit(tensors, name_map)
     return convert(tensors, name_map, fitted), dict(fitted.settings)
 
@@ -175,9 +184,12 @@ def _is_foreign(name_map: NameMap, container: Container) -> bool:
     return name_map.layout in container.layouts and name_map.layout != ZOO.layout
 
 
-def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) -> dict[str, Converted]:
+def _convert_fitting(
+    path: Path, container: Container, maps: Iterable[NameMap], key: str | None
+) -> dict[str, Converted]:
     """The file's conversions by the maps that fit its names, by their keys."""
-    tensors = container.read(path)
+    weights = read_weights(path, container, tuple(maps), key=key)
+    tensors = weights.tensors
     fits, failures = {}, {}
     for name_map in maps:
         try:
@@ -186,7 +198,7 @@ def _convert_fitting(path: Path, container: Container, maps: Iterable[NameMap]) 
             failures[name_map.key] = (known_names(tensors, name_map), str(error))
     if not fits:
         _, nearest = max(failures.values(), key=lambda failure: failure[0])
-        raise MismatchError(f"{path.name}: {nearest}")
+        raise MismatchError(f"{path.name}: {nearest}{hint(weights)}")
     return {
         key: (convert(tensors, name_map, fitted), dict(fitted.settings))
         for key, (name_map, fitted) in fits.items()
