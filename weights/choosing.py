@@ -123,7 +123,7 @@ def _fitting(
     for candidate in parts(source, maps):
         if key in (None, candidate.key):
             tried.append(candidate)
-            if _fits(candidate, maps):
+            if candidate.key not in [other.key for other in found] and _fits(candidate, maps):
                 found.append(candidate)
     return found, tried
 
@@ -198,6 +198,6 @@ def hint(candidate: Candidate) -> str:
     if candidate.source.kind == STATE:
         return ""
     return (
-        f"; it is a whole {candidate.source.kind}: if it is of this architecture, save its tensors in "
+        f"; it is a whole {candidate.source.kind}: if it is of this architecture, save the tensors in "
         "PyTorch: torch.save(model.state_dict(), 'weights.pth')"
     )

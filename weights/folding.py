@@ -44,7 +44,7 @@ def folded(tensors: Tensors) -> tuple[Tensors, tuple[str, ...]]:
             result[_target(name)] = makers[name]
         elif name not in used:
             result[name] = partial(tensors.__getitem__, name)
-    notes = tuple(f"{kind} of {count} parameters is folded into them" for kind, count in counts.items())
+    notes = tuple(f"{kind}, folded into parameters: {count}" for kind, count in counts.items())
     return LazyTensors(result), notes
 
 

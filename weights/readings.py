@@ -62,13 +62,17 @@ def wholes(source: TensorSet, maps: Sequence[NameMap]) -> Iterator[Candidate]:
     Prefixes are taken off while no map knows any of the names: ``backbone.`` may be all that a file has.
     """
     yield Candidate(key=source.key, tensors=source.tensors, source=source, notes=source.notes)
-    tensors = _without_bookkeeping(source.tensors)
+    tensors, notes = source.tensors, list(source.notes)
+    if loose := _bookkeeping(tensors):
+        tensors = renamed(tensors, {name: name for name in tensors if name not in loose})
+        notes.append(f"{', '.join(map(repr, loose))} not used")
     clean = {_WRAPPERS.sub("", name): name for name in tensors}
-    wrapped = len(clean) == len(tensors) and any(new != old for new, old in clean.items())
-    if wrapped:
+    wrapped = sorted({word for name in tensors for word in _WRAPPERS.findall(name)})
+    if wrapped and len(clean) == len(tensors):
         tensors = renamed(tensors, clean)
-    whole, notes = folded(tensors)
-    prefix, notes = "", (*source.notes, *notes)
+        notes.append(f"names are read without {' and '.join(map(repr, wrapped))}")
+    whole, folds = folded(tensors)
+    prefix, notes = "", (*notes, *folds)
     for _ in range(_DEPTH):
         candidate = Candidate(key=source.key, tensors=whole, source=source, prefix=prefix, notes=notes)
         yield candidate
@@ -117,13 +121,11 @@ def group_key(source: TensorSet, prefix: str) -> str:
     return "/".join(filter(None, (source.key, prefix.replace(".", "/"))))
 
 
-def _without_bookkeeping(tensors: Tensors) -> Tensors:
-    """Without single numbers of no layer, such as the count of an average (``n_averaged``)."""
-    layers = {name for name in tensors if "." in name}
-    loose = [name for name in tensors if name not in layers]
-    if not layers or not loose or len(loose) > 8 or not all(_is_number(tensors, name) for name in loose):
-        return tensors
-    return renamed(tensors, {name: name for name in tensors if name in layers})
+def _bookkeeping(tensors: Tensors) -> list[str]:
+    """Single numbers of no layer, such as the count of an average (``n_averaged``)."""
+    loose = [name for name in tensors if "." not in name]
+    beside = 0 < len(loose) <= 8 and len(loose) < len(tensors)
+    return loose if beside and all(_is_number(tensors, name) for name in loose) else []
 
 
 def _is_number(tensors: Tensors, name: str) -> bool:

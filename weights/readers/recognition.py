@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -42,8 +43,8 @@ def _of_archive(path: Path) -> str | None:
             names = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error):
         return None
-    if any(name.endswith("/data.pkl") and name.count("/") == 1 for name in names):
-        return "torch"
+    if any(re.fullmatch(r"[^/]+/(data\.pkl|models/[^/]+\.json)", name) for name in names):
+        return "torch"  # of torch.save, torch.jit.save or torch.export.save
     if "config.json" in names and "metadata.json" in names:
         return "keras"
     if names and all(name.endswith(".npy") for name in names):

@@ -17,6 +17,7 @@ from zoo.weights.readers.torch_objects import Storage
 from zoo.weights.readers.torch_pickle import PickleMachine
 from zoo.weights.readers.torch_rebuild import expect
 
+SAVE = "save the tensors in PyTorch: torch.save(model.state_dict(), 'weights.pth')"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 # A pickle of tensors by `pickle.dump` holds a torch file for each of them.
@@ -145,7 +146,7 @@ def _read_zip(data: mmap.mmap) -> Contents:
     roots = [name for name in members if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(roots) != 1:
         if any("/models/" in name and name.endswith(".json") for name in members):
-            raise FormatError("is a program of torch.export: its tensors have lost their names")
+            raise FormatError(f"a program of torch.export, which is not read; {SAVE}")
         raise FormatError("not a torch checkpoint (the archive has no single data.pkl)")
     prefix = roots[0].removesuffix("data.pkl")
     content = partial(_content, data, members)

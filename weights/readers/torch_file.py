@@ -17,11 +17,9 @@ import numpy as np
 from zoo.errors import FormatError
 from zoo.weights.readers.tensor_sets import LazyTensors, TensorSet
 from zoo.weights.readers.torch_arrays import Arrays
-from zoo.weights.readers.torch_containers import Contents, open_torch
+from zoo.weights.readers.torch_containers import SAVE, Contents, open_torch
 from zoo.weights.readers.torch_objects import Placeholder, Quantized, Sparse, Storage
 from zoo.weights.readers.torch_sets import Place, find_places
-
-SAVE = "save its tensors in PyTorch: torch.save(model.state_dict(), 'weights.pth')"
 
 
 def read_torch_sets(path: str | Path) -> tuple[TensorSet, ...]:
@@ -85,10 +83,10 @@ def _set(path: Path, place: Place, arrays: Arrays) -> TensorSet:
 
     kinds = [type(record) for record in place.records.values()]
     notes = [
-        f"{count} {words}"
+        f"{words}: {count}"
         for words, count in (
-            ("quantized tensors are taken as the numbers that they stand for", kinds.count(Quantized)),
-            ("sparse tensors are filled up with zeros", kinds.count(Sparse)),
+            ("quantized tensors, taken as the numbers that they stand for", kinds.count(Quantized)),
+            ("sparse tensors, filled up with zeros", kinds.count(Sparse)),
         )
         if count
     ]

@@ -155,7 +155,7 @@ def _sparse(layout, data, *_):
 
 
 def _no_data(*_) -> Unreadable:
-    return Unreadable("is on the meta device: the file has its shape and not its numbers")
+    return Unreadable("is on the meta device, without numbers; save the state_dict of a model on a real one")
 
 
 def _on_device(data, *_):
@@ -173,6 +173,9 @@ _BUILDERS: dict[str, Callable[..., object]] = {
     "torch.device": _device,
     "torch.serialization._get_layout": _layout,
     "_codecs.encode": _encoded,
+    # Sets as lists: what is in them needs no hash.
+    "builtins.set": lambda items=(), *_: list(expect(items, list, tuple)),
+    "builtins.frozenset": lambda items=(), *_: list(expect(items, list, tuple)),
     f"{_TORCH}tensor": lambda storage, offset, sizes, strides, *_: _tensor(storage, offset, sizes, strides),
     f"{_TORCH}tensor_v2": _tensor_v2,
     f"{_TORCH}tensor_v3": _tensor_v3,

@@ -89,13 +89,13 @@ def load(
         weights = spec.default_weights
         if weights is None:
             raise InputError(f"{spec.name} has no published weights; weights=None gives random ones")
-    if weights is None:
-        return _remember(build(spec, wishes), spec, None)
-    path = _as_path(spec, weights)
+    path = None if weights is None else _as_path(spec, weights)
     if path is not None:
         return _remember(_from_path(spec, path, wishes, key=checkpoint_key), spec, path.name)
     if checkpoint_key is not None:
-        raise InputError(f"checkpoint_key is for files, not for the published weights {weights!r}")
+        raise InputError(f"checkpoint_key says where in a file weights are; weights={weights!r} is no file")
+    if weights is None:
+        return _remember(build(spec, wishes), spec, None)
     entry = catalog.find(spec.name, str(weights))
     model = assemble(spec, of_entry(entry, allow_unverified=allow_unverified), wishes)
     return _remember(model, spec, entry.tag)
