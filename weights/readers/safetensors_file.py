@@ -89,9 +89,9 @@ def read_shards(path: Path) -> tuple[TensorSet, ...]:
         raise FormatError(f"{path.name}: not an index of shards (its 'weight_map' is missing)")
     places = json.loads(path.read_bytes())["weight_map"]
     files = {file for file in places.values() if isinstance(file, str)}
-    bad = next((f for f in places.values() if not isinstance(f, str) or Path(f).name != f or "\\" in f), None)
-    if bad is not None:
-        raise FormatError(f"{path.name}: refused: it names the part {str(bad)[:80]!r}")
+    bad = [f for f in places.values() if not isinstance(f, str) or Path(f).name != f or "\\" in f]
+    if bad:
+        raise FormatError(f"{path.name}: refused: it names the part {str(bad[0])[:80]!r}")
     if not files or len(files) > _MOST_SHARDS:
         raise FormatError(f"{path.name}: names {len(files)} parts; 1 to {_MOST_SHARDS} are read")
     parts = {file: _shard(path, path.parent / file) for file in sorted(files)}
