@@ -23,7 +23,7 @@ import numpy as np
 
 from zoo.errors import InputError
 from zoo.weights.name_maps.base import RULES
-from zoo.weights.readers.recognition import kind_of
+from zoo.weights.readers.recognition import kind_of, likely_kind
 from zoo.weights.readers.tensor_sets import TensorSet
 
 TENSORS, MODEL, VARIABLES = "tensors", "model", "variables"
@@ -134,6 +134,9 @@ _ROWS = (
 CONTAINERS: Mapping[str, Container] = MappingProxyType({row.name: row for row in _ROWS})
 """The zoo's own containers by name."""
 
+# Those whose files are known by their first bytes: others that are called like them may be anything.
+_MARKED = ("torch", "safetensors", "npz", "keras", "tflite")
+
 _REGISTERED: dict[str, Container] = {}
 
 
@@ -187,6 +190,8 @@ def recognize(path: Path) -> Container:
     if claiming.claim(path) and claiming.name in _REGISTERED:
         return claiming
     kind = kind_of(path)
+    if kind is None and (not claiming.claim(path) or claiming.name in _MARKED):
+        kind = likely_kind(path)
     if kind is not None:
         return CONTAINERS[kind]
     if not claiming.claim(path):

@@ -1,4 +1,4 @@
-"""Of several sets of tensors in a file the weights are taken, or the file is refused; and a line says which."""
+"""Of several sets of tensors in a file the weights are taken, or none; and a line says which."""
 
 import numpy as np
 import pytest

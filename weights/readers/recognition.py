@@ -14,14 +14,9 @@ _INDEX = 64 << 20  # most bytes of an index of shards
 
 
 def kind_of(path: Path) -> str | None:
-    """Name of the container that a file is by its first bytes; `None` where they do not tell.
-
-    Protocol buffers (ONNX, Caffe) have no mark of their own, so their names have to tell.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_START)
-    except OSError:
+    """Name of the container that a file is by its first bytes; `None` where they do not tell."""
+    start = _start(path)
+    if not start:
         return None
     if start[:4] == b"PK\x03\x04":
         return _of_archive(path)
@@ -34,6 +29,33 @@ def kind_of(path: Path) -> str | None:
     if start.lstrip()[:1] == b"{" and is_index(path):
         return "shards"
     return None
+
+
+def likely_kind(path: Path) -> str | None:
+    """The same for a file whose name does not tell: by marks that files of other kinds could have as well.
+
+    Protocol buffers have only the numbers of their first fields; and HDF5 holds many things.
+    """
+    start = _start(path)
+    if start[:8] == b"\x89HDF\r\n\x1a\n":
+        return "keras_weights"
+    if len(start) < 3:
+        return None
+    if start[0] == 8 and 3 <= start[1] <= 20 and start[2] in b"\x12\x1a\x3a\x42":
+        return "onnx"  # the version of the format, then a text or the graph
+    name = start[2 : 2 + start[1]] if start[0] == 10 else b""
+    behind = start[2 + len(name) :] if name else start
+    if name.isascii() and (behind[:2] == b"\xa2\x06" or (name and behind[:1] == b"\x12")):
+        return "caffe"  # the name of the network, if it has one, then its layers
+    return None
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_START)
+    except OSError:
+        return b""
 
 
 def _of_archive(path: Path) -> str | None:
