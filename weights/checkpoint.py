@@ -10,10 +10,11 @@ from types import MappingProxyType
 import numpy as np
 
 from zoo import labels, provenance
-from zoo.errors import InputError
+from zoo.errors import InputError, MismatchError
 from zoo.labels import LabelSet
 from zoo.weights import containers, name_maps
 from zoo.weights.cache import converted_path, load_converted, store_converted
+from zoo.weights.choosing import hint, read_weights
 from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
@@ -93,7 +94,12 @@ def of_entry(entry: WeightsEntry, *, allow_unverified: bool = False) -> Checkpoi
 
 
 def of_file(
-    path: Path, *, model: str, entries: Iterable[WeightsEntry], partial: bool = False
+    path: Path,
+    *,
+    model: str,
+    entries: Iterable[WeightsEntry],
+    partial: bool = False,
+    key: str | None = None,
 ) -> list[Checkpoint]:
     """What a user's file of tensors may be: one checkpoint for each published form that its names fit.
 
@@ -107,10 +113,11 @@ def of_file(
         entries: Entries of the catalog whose conversions are tried, in this order.
         partial: Whether a file may lack its classifier, its head, or some of an auxiliary head, where no
             conversion fits as a whole.
+        key: Where in the file the weights are; `None` for the set of tensors that fits.
 
     Raises:
         FormatError: The file is damaged, or not what its name says.
-        InputError: No container of that name, or no conversion from it for the model.
+        InputError: No container of that name, no conversion from it for the model, or nothing at that key.
         MismatchError: The tensors' names fit none of the conversions.
     """
     container = containers.recognize(path)
@@ -122,13 +129,17 @@ def of_file(
     if ZOO.layout in container.layouts:
         maps[ZOO.key] = ZOO
     if not maps:
-        raise InputError(f"{path.name}: {model} has no conversion from {path.suffix} files")
-    tensors = container.read(path)
-    fitted = fits_of(tensors, tuple(maps.values()), container, file=path.name, partial=partial)
+        raise InputError(f"{path.name}: {model} has no conversion from {_kind(path, container)} files")
+    weights = read_weights(path, container, tuple(maps.values()), key=key)
+    tensors = weights.tensors
+    try:
+        fitted = fits_of(tensors, tuple(maps.values()), container, file=path.name, partial=partial)
+    except MismatchError as error:
+        raise MismatchError(f"{error}{hint(weights)}") from None
     converted = {
         key: (convert(tensors, maps[key], found), dict(found.settings)) for key, found in fitted.items()
     }
-    del tensors
+    del weights, tensors
     forms = [
         _of_form(
             path,
@@ -148,6 +159,11 @@ def of_file(
         options = {"entry": own, "is_published": own is not None, "is_stated": is_stated or own is not None}
         forms.append(_of_form(path, ZOO, converted[ZOO.key], **options))
     return forms
+
+
+def _kind(path: Path, container: Container) -> str:
+    """What a file is called: by its suffix, or by its content where the suffix says something else."""
+    return path.suffix if container.claim(path) else container.name
 
 
 def _is_published(path: Path, entry: WeightsEntry) -> bool:
@@ -184,7 +200,7 @@ def convert_file(path: Path, *, name_map: NameMap, sha256: str | None = None) ->
 
 
 def _read_and_convert(path: Path, name_map: NameMap) -> Converted:
-    tensors = containers.recognize(path).read(path)
+    tensors = read_weights(path, containers.recognize(path), [name_map]).tensors
     fitted = fit(tensors, name_map)
     return convert(tensors, name_map, fitted), dict(fitted.settings)
 

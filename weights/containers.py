@@ -23,6 +23,8 @@ import numpy as np
 
 from zoo.errors import InputError
 from zoo.weights.name_maps.base import RULES
+from zoo.weights.readers.recognition import kind_of, likely_kind
+from zoo.weights.readers.tensor_sets import TensorSet
 
 TENSORS, MODEL, VARIABLES = "tensors", "model", "variables"
 
@@ -39,9 +41,9 @@ class Container:
         layouts: Layouts of names that the tensors may have, of `zoo.weights.name_maps.base.RULES`.
             ``"zoo"`` are the variables' own paths, with the number of classes as the integer ``classes``,
             which a file with a ``classifier/bias`` of that length may leave out.
-        reader: ``"module:function"``, or the function itself: from the path to float arrays by name. It must
-            raise `FormatError` for a file that is damaged and execute nothing of what is in it. `None`
-            exactly where the file does not hold tensors by name.
+        reader: ``"module:function"``, or the function itself: from the path to float arrays by name, or to
+            several `TensorSet`. It must raise `FormatError` for a file that is damaged and execute nothing of
+            what is in it. `None` exactly where the file does not hold tensors by name.
 
     Raises:
         InputError: A row that contradicts itself.
@@ -51,7 +53,7 @@ class Container:
     suffixes: tuple[str, ...]
     holds: str = TENSORS
     layouts: tuple[str, ...] = ()
-    reader: str | Callable[[Path], Mapping[str, np.ndarray]] | None = None
+    reader: str | Callable[[Path], Mapping[str, np.ndarray] | tuple[TensorSet, ...]] | None = None
 
     def __post_init__(self) -> None:
         wrong = [s for s in self.suffixes if not s.startswith(".") or s != s.lower()]
@@ -74,16 +76,18 @@ class Container:
         name = path.name.lower()
         return max((len(suffix) for suffix in self.suffixes if name.endswith(suffix)), default=0)
 
-    def read(self, path: Path) -> Mapping[str, np.ndarray]:
-        """The tensors of a file by name; no code in the file is executed.
+    def read(self, path: Path) -> tuple[TensorSet, ...]:
+        """The tensors of a file by name, in as many sets as it holds; no code in the file is executed.
 
         Raises:
             FormatError: A file that is damaged, or not of this kind.
         """
-        if callable(self.reader):
-            return self.reader(path)
-        module, function = self.reader.split(":")
-        return getattr(importlib.import_module(module), function)(path)
+        reader = self.reader
+        if not callable(reader):
+            module, function = reader.split(":")
+            reader = getattr(importlib.import_module(module), function)
+        found = reader(path)
+        return found if isinstance(found, tuple) else (TensorSet(key="", tensors=found),)
 
 
 _ROWS = (
@@ -99,12 +103,25 @@ _ROWS = (
         reader="zoo.weights.readers.keras2_file:read_keras2",
     ),
     Container(name="npz", suffixes=(".npz",), layouts=("zoo",), reader="zoo.weights.npz:read_npz"),
-    # Both of torch's containers, the zip and the older one; the first bytes tell which.
+    # Torch's containers, the zip and the older one, and plain pickles; the first bytes tell which.
     Container(
         name="torch",
-        suffixes=(".pth", ".pt"),
+        suffixes=(".pth", ".pt", ".pth.tar", ".pt.tar", ".ckpt", ".bin", ".pkl"),
         layouts=("torch",),
-        reader="zoo.weights.readers.torch_file:read_torch",
+        reader="zoo.weights.readers.torch_file:read_torch_sets",
+    ),
+    Container(
+        name="safetensors",
+        suffixes=(".safetensors",),
+        layouts=("torch",),
+        reader="zoo.weights.readers.safetensors_file:read_safetensors",
+    ),
+    # What says which of several files of the two kinds above has which tensor.
+    Container(
+        name="shards",
+        suffixes=(".index.json",),
+        layouts=("torch",),
+        reader="zoo.weights.readers.safetensors_file:read_shards",
     ),
     Container(
         name="tflite",
@@ -143,6 +160,9 @@ _ROWS = (
 )
 CONTAINERS: Mapping[str, Container] = MappingProxyType({row.name: row for row in _ROWS})
 """The zoo's own containers by name."""
+
+# Those whose files are known by their first bytes: others that are called like them may be anything.
+_MARKED = ("torch", "safetensors", "npz", "keras", "tflite")
 
 _REGISTERED: dict[str, Container] = {}
 
@@ -186,8 +206,21 @@ def suffixes() -> tuple[str, ...]:
 
 
 def recognize(path: Path) -> Container:
-    """The container with the strongest claim to a file; `InputError` lists the known suffixes otherwise."""
-    found = max(containers(), key=lambda row: row.claim(path))
-    if not found.claim(path):
+    """The container of a file: by its content where that tells, else by its name.
+
+    A registered container has all files of its suffixes.
+
+    Raises:
+        InputError: Neither tells; lists the known suffixes.
+    """
+    claiming = max(containers(), key=lambda row: row.claim(path))
+    if claiming.claim(path) and claiming.name in _REGISTERED:
+        return claiming
+    kind = kind_of(path)
+    if kind is None and (not claiming.claim(path) or claiming.name in _MARKED):
+        kind = likely_kind(path)
+    if kind is not None:
+        return CONTAINERS[kind]
+    if not claiming.claim(path):
         raise InputError(f"{path.name}: unknown kind of weights file; allowed: {', '.join(suffixes())}")
-    return found
+    return claiming

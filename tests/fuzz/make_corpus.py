@@ -11,6 +11,7 @@ import argparse
 import gzip
 import io
 import json
+import pickle
 import sys
 import tarfile
 import tempfile
@@ -27,7 +28,7 @@ from onnx import TensorProto, helper  # noqa: E402
 from PIL import Image  # noqa: E402
 from support.tf_tables import constant, entries_block, entry, header, table_around  # noqa: E402
 from support.tflite_files import quantized_graph  # noqa: E402
-from support.torch_files import pickled, simple, write_legacy  # noqa: E402
+from support.torch_files import Call, Name, Storage, pickled, simple, tensor, write_legacy  # noqa: E402
 
 from zoo.training.recipe import Recipe  # noqa: E402
 
@@ -66,7 +67,43 @@ def torch_files(folder: Path) -> dict[str, bytes]:
         found[f"torch_pickle/protocol{protocol}"] = pickled(root, protocol=protocol)
     found["torch_pickle/wrapped"] = pickled({"state_dict": root, "epoch": 3})
     found["torch_pickle/runs_code"] = b"cos\nsystem\n(S'true'\ntR."
-    return found
+    found["torch/plain_pickle"] = pickle.dumps({"model": {"conv.weight": WEIGHT, "n": np.float32(1)}}, 2)
+    header = json.dumps({"conv.weight": {"dtype": "F32", "shape": [1, 2, 2, 2], "data_offsets": [0, 32]}})
+    found["safetensors/plain"] = len(header).to_bytes(8, "little") + header.encode() + WEIGHT.tobytes()
+    small = json.dumps({"b": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}})
+    found["safetensors/bfloat16"] = len(small).to_bytes(8, "little") + small.encode() + bytes(4)
+    return found | {f"torch_pickle/{name}": pickled(value) for name, value in torch_objects().items()}
+
+
+def torch_objects() -> dict[str, object]:
+    """What is in torch's pickles besides plain dictionaries of tensors."""
+    weight, _ = simple("0", WEIGHT)
+    ones, _ = simple("1", np.ones(2, np.int64))
+    state = {"_parameters": {"weight": weight, "bias": None}, "_buffers": {}, "training": False}
+    layer = Call(Name("copyreg", "__newobj__"), Name("nets", "Conv"), state={**state, "_modules": {}})
+    inner = {"_parameters": {}, "_buffers": {}, "_modules": {"conv": layer, "same": layer}}
+    affine = (Name("torch", "per_tensor_affine"), 0.5, 3)
+    integers = Storage("0", "i1", bytes(8))
+    quantized = (integers, 0, (2, 2, 2, 1), (4, 2, 1, 1), affine, False, None)
+    layout = Call(Name("torch.serialization", "_get_layout"), "torch.sparse_coo")
+    places = tensor(Storage("1", "i8", bytes(64)), 0, (1, 2), (2, 1))
+    values = tensor(Storage("0", "f4", bytes(32)), 0, (2,), (1,))
+    bytes_, rest = Storage("0", "u1", bytes(64)), (False, None, Name("torch", "float8_e4m3fn"))
+    utils = "torch._utils"
+    return {
+        "network": Call(Name("copyreg", "__newobj__"), Name("nets", "Net"), state=inner),
+        "namespace": {
+            "model": {"conv.weight": weight},
+            "args": Call(Name("argparse", "Namespace"), state={}),
+        },
+        "average": {"n_averaged": ones, "module.conv.weight": weight, "module.conv.bias": weight},
+        "several": {"model": {"conv.weight": weight}, "model_ema": {"conv.weight": weight}},
+        "quantized": {"conv.weight": Call(Name(utils, "_rebuild_qtensor"), *quantized)},
+        "sparse": {"w": Call(Name(utils, "_rebuild_sparse_tensor"), layout, (places, values, (4,), True))},
+        "float8": {"w": Call(Name(utils, "_rebuild_tensor_v3"), bytes_, 0, (2, 2), (2, 1), *rest)},
+        "weight_norm": {"conv.weight_g": weight, "conv.weight_v": weight, "bn.weight": weight},
+        "array": {"w": np.arange(4.0), "history": [np.float64(3), {"deep": (1, (2, (3,)))}]},
+    }
 
 
 def messages() -> dict[str, bytes]:

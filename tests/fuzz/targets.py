@@ -82,7 +82,23 @@ def read_scores(path: Path) -> object:
     return runner._read(path, {})
 
 
-_VALUES = bytes(range(64))
+def read_weights_of(path: Path) -> object:
+    """Every set of tensors in a file with all its numbers, and the one of them that is most like a model."""
+    from zoo.errors import MismatchError
+    from zoo.weights import choosing, containers
+    from zoo.weights.name_maps.base import NameMap
+
+    layers = {"conv": "conv", "conv.bn": "bn", "classifier": "classifier"}
+    name_map = NameMap(key="tiny", layout="torch", layers=layers)
+    found = containers.recognize(path).read(path)
+    try:
+        return dict(choosing.choose(found, [name_map], key=None, file=path.name)[0].tensors)
+    except MismatchError:  # of several that fit
+        return [dict(tensors.tensors) for tensors in found[:3]]
+
+
+_READERS = ("zoo.weights.choosing", "zoo.weights.readers.torch_file", "zoo.weights.readers.safetensors_file")
+_VALUES = bytes(range(64)) + bytes(64)
 
 TARGETS: dict[str, Target] = {
     "npz": Target(file="m.npz", reader="zoo.weights.npz:read_npz"),
@@ -91,12 +107,18 @@ TARGETS: dict[str, Target] = {
         reader="zoo.weights.npz:read_npz",
         wrap=archive(("w.npy", None), ("classes.npy", _npy(np.int64(2)))),
     ),
-    "torch": Target(file="m.pth", reader="zoo.weights.readers.torch_file:read_torch"),
+    "torch": Target(file="m.pth", reader="fuzz.targets:read_weights_of", imports=_READERS),
     "torch_pickle": Target(
         file="m.pth",
-        reader="zoo.weights.readers.torch_file:read_torch",
-        wrap=archive(("archive/data.pkl", None), ("archive/data/0", _VALUES), ("archive/version", b"3\n")),
+        reader="fuzz.targets:read_weights_of",
+        imports=_READERS,
+        wrap=archive(
+            ("archive/data.pkl", None),
+            *((f"archive/data/{key}", _VALUES[32 * key :]) for key in range(3)),
+            ("archive/version", b"3\n"),
+        ),
     ),
+    "safetensors": Target(file="m", reader="fuzz.targets:read_weights_of", imports=_READERS),
     "onnx": Target(file="m.onnx", reader="zoo.weights.readers.onnx_file:read_onnx", imports=("onnx",)),
     "tflite": Target(file="m.tflite", reader="zoo.weights.readers.tflite_file:read_tflite"),
     "caffe": Target(file="m.caffemodel", reader="zoo.weights.readers.caffe_file:read_caffe"),

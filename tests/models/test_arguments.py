@@ -122,8 +122,9 @@ def test_models_by_name_are_loaded_once(monkeypatch):
 
 def test_the_files_of_a_model_are_those_that_have_a_conversion(tmp_path):
     own = {".keras", ".weights.h5", ".npz"}
-    assert set(zoo.info(MODEL).files) == own | {".pth", ".pt", ".tflite"}
-    assert set(zoo.info("context_aggregation_vgg16").files) == own | {".pth", ".pt", ".caffemodel"}
+    torch = {".pth", ".pt", ".pth.tar", ".pt.tar", ".ckpt", ".bin", ".pkl", ".safetensors", ".index.json"}
+    assert set(zoo.info(MODEL).files) == own | torch | {".tflite"}
+    assert set(zoo.info("context_aggregation_vgg16").files) == own | torch | {".caffemodel"}
     assert set(zoo.info("pspnet_resnet152").files) == own
     (tmp_path / "m.onnx").write_bytes(b"")
     with pytest.raises(

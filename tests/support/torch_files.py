@@ -40,6 +40,13 @@ class Call:
         self.function, self.arguments, self.state = function, arguments, state
 
 
+class Raw:
+    """Instructions of a pickle that leave one value."""
+
+    def __init__(self, content):
+        self.content = content
+
+
 class Writer(pickle._Pickler):
     """Writes `Name`, `Call` and `Storage` as torch writes globals, calls and storages."""
 
@@ -53,6 +60,8 @@ class Writer(pickle._Pickler):
     def save(self, value, save_persistent_id=True):
         if isinstance(value, Name):
             self.save_name(value)
+        elif isinstance(value, Raw):
+            self.write(value.content)
         elif isinstance(value, Call):
             self.save(value.function)
             self.save(value.arguments)

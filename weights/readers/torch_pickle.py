@@ -1,71 +1,28 @@
 """The pickles in torch checkpoints, read as data.
 
-`PickleMachine` interprets the few opcodes that a description of tensors needs and yields plain dictionaries
-and tensor records. There is no ``pickle.Unpickler``, no import and no call: a global is only ever a name on
-a short list, so whatever else a file asks for is refused with that name.
+`PickleMachine` interprets pickle instructions and yields plain values, tensor records and placeholders. There
+is no ``pickle.Unpickler``, no import and no call: a global is only ever a name. `torch_rebuild` knows the few
+names that describe tensors; every other one, and whatever would be made of it, is a `Placeholder`.
 """
 
-import math
+from __future__ import annotations
+
 import pickletools
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
-
-import numpy as np
 
 from zoo.errors import FormatError
+from zoo.weights.readers.torch_objects import DTYPES, Placeholder, Storage, key_of
+from zoo.weights.readers.torch_rebuild import construct, expect, is_count
 
 _MAX_OPCODES = 2_000_000
-BFLOAT16 = "bfloat16"
-_DTYPES = {
-    "DoubleStorage": "f8",
-    "FloatStorage": "f4",
-    "HalfStorage": "f2",
-    "BFloat16Storage": BFLOAT16,
-    "LongStorage": "i8",
-    "IntStorage": "i4",
-    "ShortStorage": "i2",
-    "CharStorage": "i1",
-    "ByteStorage": "u1",
-    "BoolStorage": "?",
+# Names that only a file has which wants to run something. They would be placeholders like all others, but the
+# person who got such a file should know.
+_ATTACKS = {
+    *("os", "posix", "nt", "subprocess", "pty", "socket", "runpy", "ctypes", "webbrowser"),
+    *(f"builtins.{name}" for name in ("eval", "exec", "execfile", "compile", "open", "__import__", "input")),
+    *("builtins.breakpoint", "shutil.rmtree", "shutil.move", "importlib.import_module", "sys.modules"),
+    *("torch.hub", "torch.utils.cpp_extension", "pip", "timeit.timeit", "code.interact", "pickle.loads"),
 }
-_CALLABLE = {
-    "collections.OrderedDict",
-    "torch.Size",
-    "torch.device",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_parameter",
-}
-_ALLOWED = _CALLABLE | {f"torch.{name}" for name in _DTYPES}
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Global:
-    name: str
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Storage:
-    """A run of numbers in the file: its name there, the type of NumPy or `BFLOAT16`, and how many."""
-
-    key: str
-    dtype: str
-    count: int
-
-    @property
-    def itemsize(self) -> int:
-        return 2 if self.dtype == BFLOAT16 else np.dtype(self.dtype).itemsize
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Tensor:
-    """A view of a storage; offset and strides count numbers, not bytes."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
 
 
 class _Mark:
@@ -80,22 +37,31 @@ _CONSTANTS = {
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
+    # Sets as lists: what is in them needs no hash.
+    "EMPTY_SET": list,
     "MARK": lambda: _MARK,
 }
 _LITERALS = {
     *("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BYTEARRAY8"),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
 }
 
 
 class PickleMachine:
-    """Interprets one pickle as data. Opcodes that it does not know are refused."""
+    """Interprets one pickle as data. Instructions that no checkpoint needs are refused.
 
-    def __init__(self) -> None:
+    Args:
+        size: Bytes of the file: how much may be copied for what the pickle says depends on it.
+        nested: Reads a torch file within the pickle, as ``pickle.dump`` of a tensor writes it.
+    """
+
+    def __init__(self, *, size: int = 0, nested=None) -> None:
         self.stack: list = []
         self.memo: dict[int, object] = {}
         self.storages: dict[str, Storage] = {}
+        self.room = _MAX_OPCODES + 4 * size
+        self.nested = nested
 
     def run(self, stream) -> object:
         """The object of the pickle at the position of `stream`, which is left behind it.
@@ -134,6 +100,8 @@ class PickleMachine:
                 return items
         raise FormatError("the pickle is damaged (no mark)")
 
+    # --- the stack and the memo -------------------------------------------------------------------
+
     def _op_proto(self, version) -> None:
         if version > 5:
             raise FormatError(f"pickle protocol {version} is unknown")
@@ -147,6 +115,12 @@ class PickleMachine:
     def _op_pop(self, _) -> None:
         self.stack.pop()
 
+    def _op_pop_mark(self, _) -> None:
+        self._since_mark()
+
+    def _op_dup(self, _) -> None:
+        self.stack.append(self.stack[-1])
+
     def _op_put(self, index) -> None:
         self.memo[index] = self.stack[-1]
 
@@ -159,6 +133,8 @@ class PickleMachine:
         self.stack.append(self.memo[index])
 
     _op_binget = _op_long_binget = _op_get
+
+    # --- collections ------------------------------------------------------------------------------
 
     def _op_tuple(self, _) -> None:
         self.stack.append(tuple(self._since_mark()))
@@ -179,13 +155,21 @@ class PickleMachine:
     def _op_list(self, _) -> None:
         self.stack.append(self._since_mark())
 
+    _op_frozenset = _op_list
+
     def _op_append(self, _) -> None:
         item = self.stack.pop()
-        expect(self.stack[-1], list).append(item)
+        self._elements().append(item)
 
     def _op_appends(self, _) -> None:
         items = self._since_mark()
-        expect(self.stack[-1], list).extend(items)
+        self._elements().extend(items)
+
+    _op_additems = _op_appends
+
+    def _elements(self) -> list:
+        target = expect(self.stack[-1], list, Placeholder)
+        return target.elements if isinstance(target, Placeholder) else target
 
     def _op_dict(self, _) -> None:
         items = self._since_mark()
@@ -200,9 +184,12 @@ class PickleMachine:
         self._set(self._since_mark())
 
     def _set(self, items: list) -> None:
-        target = expect(self.stack[-1], dict)
+        target = expect(self.stack[-1], dict, Placeholder)
+        target = target.items if isinstance(target, Placeholder) else target
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[expect(key, str, int, float)] = value
+            target[key_of(key)] = value
+
+    # --- globals and objects ----------------------------------------------------------------------
 
     def _op_global(self, argument) -> None:
         self._push_global(argument.replace(" ", ".", 1))
@@ -212,85 +199,75 @@ class PickleMachine:
         self._push_global(f"{module}.{name}")
 
     def _push_global(self, name: str) -> None:
-        if name not in _ALLOWED:
+        # Python 2 had other names for two modules that many pickles need.
+        name = name.replace("__builtin__.", "builtins.", 1).replace("copy_reg.", "copyreg.", 1)
+        parts = name.split(".")
+        starts = {".".join(parts[: count + 1]) for count in range(min(len(parts), 4))}
+        if starts & _ATTACKS or {"os", "posix", "subprocess"} & set(parts):
             raise FormatError(f"refused: the pickle wants {name[:120]!r}; a checkpoint is data only")
-        self.stack.append(_Global(name))
+        self.stack.append(Placeholder(name))
 
     def _op_inst(self, argument) -> None:
-        raise FormatError(f"refused: the pickle wants an instance of {argument[:120]!r}")
+        arguments = tuple(self._since_mark())
+        self._op_global(argument)
+        self._construct(self.stack.pop(), arguments)
+
+    def _op_obj(self, _) -> None:
+        function, *arguments = self._since_mark()
+        self._construct(function, tuple(arguments))
+
+    def _op_newobj(self, _) -> None:
+        arguments, function = expect(self.stack.pop(), tuple), self.stack.pop()
+        self._construct(function, arguments)
+
+    _op_reduce = _op_newobj
+
+    def _op_newobj_ex(self, _) -> None:
+        named, arguments = expect(self.stack.pop(), dict), expect(self.stack.pop(), tuple)
+        self._construct(self.stack.pop(), (*arguments, named))
+
+    def _construct(self, function: object, arguments: tuple) -> None:
+        """What calling `function` would give, as plain data or as a placeholder."""
+        expect(function, Placeholder)
+        # The same long list, named once and used a thousand times, must not be copied a thousand times.
+        self.room -= sum(len(a) for a in arguments if isinstance(a, (str, bytes, list, tuple, dict)))
+        if self.room < 0:
+            raise FormatError("refused: the pickle copies much more than is in the file")
+        if function.name == "torch.storage._load_from_bytes" and self.nested is not None:
+            self.stack.append(self.nested(expect(arguments[0], bytes, bytearray, str)))
+        elif function.is_object:
+            self.stack.append(Placeholder(function.name, True, arguments))
+        else:
+            self.stack.append(construct(function.name, arguments))
+
+    def _op_build(self, _) -> None:
+        """The state of an object. That of a dictionary is dropped: ``_metadata`` says nothing of tensors."""
+        state = self.stack.pop()
+        target = expect(self.stack[-1], dict, Placeholder)
+        if isinstance(target, Placeholder):
+            target.state = state
 
     def _op_binpersid(self, _) -> None:
-        storage = _storage(self.stack.pop())
+        identity = expect(self.stack.pop(), tuple)
+        if len(identity) == 4 and identity[0] == "module" and isinstance(identity[1], Placeholder):
+            self.stack.append(identity[1])  # a class, with its source, which is not needed
+            return
+        storage = _storage(identity)
         first = self.storages.setdefault(storage.key, storage)
         if (first.dtype, first.count) != (storage.dtype, storage.count):
             raise FormatError(f"storage {storage.key[:40]!r} is described in two ways")
         self.stack.append(first)
 
-    def _op_reduce(self, _) -> None:
-        arguments, function = expect(self.stack.pop(), tuple), self.stack.pop()
-        self.stack.append(_rebuild(expect(function, _Global).name, arguments))
 
-    def _op_build(self, _) -> None:
-        """State is dropped: the only one expected is ``_metadata`` of an OrderedDict."""
-        expect(self.stack.pop(), dict)
-        expect(self.stack[-1], dict)
-
-
-def expect(value, *types: type):
-    """The value, if it has one of the types; `FormatError` otherwise."""
-    if not isinstance(value, types):
-        wanted = " or ".join(kind.__name__.strip("_") for kind in types)
-        raise FormatError(f"the pickle has {type(value).__name__.strip('_')} in place of {wanted}")
-    return value
-
-
-def _is_count(value) -> bool:
-    return type(value) is int and 0 <= value < 1 << 62
-
-
-def _storage(identity) -> Storage:
+def _storage(fields: tuple) -> Storage:
     """Storage of ``("storage", type, key, location, count[, view])``."""
-    fields = expect(identity, tuple)
     if len(fields) not in (5, 6) or fields[0] != "storage":
         raise FormatError("the pickle refers to something that is not a storage")
     if len(fields) == 6 and fields[5] is not None:
         raise FormatError("views of storages are not supported")
-    kind = expect(fields[1], _Global).name.removeprefix("torch.")
-    if kind not in _DTYPES or not isinstance(fields[2], str) or not _is_count(fields[4]):
+    kind = expect(fields[1], Placeholder).name.rpartition(".")[2]
+    if not isinstance(fields[2], str) or not is_count(fields[4]):
         raise FormatError("the pickle describes a malformed storage")
-    return Storage(fields[2], _DTYPES[kind], fields[4])
-
-
-def _rebuild(name: str, arguments: tuple) -> object:
-    """What torch would build, as plain data."""
-    if name == "collections.OrderedDict":
-        return dict(_pairs(arguments[0])) if arguments else {}
-    if name == "torch.Size":
-        return tuple(expect(arguments[0], tuple, list))
-    if name == "torch.device":
-        return ":".join(str(expect(part, str, int)) for part in arguments)
-    if name == "torch._utils._rebuild_parameter":
-        return expect(arguments[0], Tensor)
-    if name in _CALLABLE:
-        return _tensor(*arguments[:4])
-    raise FormatError(f"refused: the pickle calls {name!r}")
-
-
-def _pairs(items) -> Iterator[tuple]:
-    for pair in expect(items, list, tuple):
-        key, value = expect(pair, list, tuple)
-        yield expect(key, str, int, float), value
-
-
-def _tensor(storage, offset, shape, strides) -> Tensor:
-    expect(storage, Storage)
-    shape, strides = tuple(expect(shape, tuple)), tuple(expect(strides, tuple))
-    if len(shape) != len(strides) or len(shape) > 32:
-        raise FormatError("a tensor has more strides than dimensions or too many of them")
-    if not all(map(_is_count, (offset, *shape, *strides))):
-        raise FormatError("a tensor has a negative or malformed offset, shape or stride")
-    size = math.prod(shape)
-    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if size > storage.count or (size and last >= storage.count):
-        raise FormatError(f"a tensor of shape {shape} reaches outside its storage")
-    return Tensor(storage, offset, shape, strides)
+    if kind not in DTYPES or not kind.endswith("Storage"):
+        raise FormatError(f"tensors in a {kind[:40]} are not read")
+    return Storage(fields[2], DTYPES[kind], fields[4])

@@ -88,7 +88,7 @@ def _keras_model(args: argparse.Namespace):
     artifact = open_artifact(args.artifacts[0])
     name, weights = opening.origin_of(artifact, model=args.model, weights=args.weights)
     tell(f"loading {name}")
-    return opening.load_model(name, weights, allow_unverified=args.allow_unverified)
+    return opening.load_model(name, weights, **opening.weights_of(args))
 
 
 def _show_progress(done: int, total: int) -> None:

@@ -85,6 +85,7 @@ def _add_teacher_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("distillation").add_argument
     add("--teacher", metavar="MODEL", help="model to learn from, with the same classes")
     add("--teacher-weights", metavar="TAG|PATH", default="default", help="its weights")
+    add("--teacher-checkpoint-key", metavar="KEY", help="where in that file its weights are")
     add("--temperature", type=float, default=2.0, metavar="T", help="of both models' probabilities (2)")
     add("--teacher-weight", type=float, default=0.5, metavar="W", help="share of the teacher's loss (0.5)")
 
@@ -169,7 +170,7 @@ def _loaded(name: str, weights: str, args: argparse.Namespace, training):
 
     if weights == "none":
         raise InputError("--weights none are random ones: compression starts from trained weights")
-    model = load(name, weights, allow_unverified=args.allow_unverified)
+    model = load(name, weights, **opening.weights_of(args))
     order = class_order(label_set_of(model), training.label_set)
     if list(order) != list(range(len(order))):
         raise InputError(f"{name} has the classes of the data in another order; train it on the data first")
@@ -184,7 +185,8 @@ def _teacher(args: argparse.Namespace):
 
     if args.teacher_weights == "none":
         raise InputError("--teacher-weights none are random ones: a teacher has been trained")
-    known = load(args.teacher, args.teacher_weights, allow_unverified=args.allow_unverified)
+    wanted = {"allow_unverified": args.allow_unverified, "checkpoint_key": args.teacher_checkpoint_key}
+    known = load(args.teacher, args.teacher_weights, **wanted)
     return Distillation(known, temperature=args.temperature, weight=args.teacher_weight)
 
 

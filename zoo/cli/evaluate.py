@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from zoo.evaluation.scoring import evaluate
     from zoo.layers.resize import source_of
 
-    model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
+    model = opening.open_model(args.model, weights=args.weights, **opening.weights_of(args))
     evaluation = evaluate(
         model,
         dataset,

@@ -166,8 +166,8 @@ def run(args: argparse.Namespace) -> int:
         quantization.check(settings["quantize"], **wanted, **has)
     images = read_images(args.images, size=size)
     tell(f"loading {args.model}")
-    consent = {"allow_unverified": args.allow_unverified}
-    model = opening.load_model(args.model, args.weights or "default", classes=classes, **consent)
+    wanted = opening.weights_of(args)
+    model = opening.load_model(args.model, args.weights or "default", classes=classes, **wanted)
     tell(f"exporting to {args.format} and comparing with the model")
     settings["rewrites"] = _rewrites(args.no_rewrite)
     with native_output_hidden():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 from pathlib import Path
@@ -10,13 +11,26 @@ from zoo.cli import import_tensorflow
 from zoo.errors import InputError
 
 
-def open_model(name: str, *, weights: str | None, allow_unverified: bool, classes: int | str | None = None):
+def weights_of(args: argparse.Namespace) -> dict[str, object]:
+    """What the options of `zoo.cli.options.add_weights` say besides the weights, as `zoo.load` takes it."""
+    return {"allow_unverified": args.allow_unverified, "checkpoint_key": args.checkpoint_key}
+
+
+def open_model(
+    name: str,
+    *,
+    weights: str | None,
+    allow_unverified: bool,
+    checkpoint_key: str | None = None,
+    classes: int | str | None = None,
+):
     """The named model with its weights; or an artifact in the form of a model, which brings its own along.
 
     Args:
         name: A model of the registry, or the path of an artifact.
         weights: Tag or path; `None` for the model's own, ``"none"`` for random ones.
         allow_unverified: Accept weights whose digest was never published.
+        checkpoint_key: Where in a file the weights are.
         classes: What ``--classes`` asks for: names for the classes that a weights file was trained on.
 
     Raises:
@@ -29,11 +43,13 @@ def open_model(name: str, *, weights: str | None, allow_unverified: bool, classe
 
     if not is_artifact(name):
         named = {} if classes is None else {"classes": classes_of(classes), "fresh_classifier": False}
-        return load_model(name, weights or "default", allow_unverified=allow_unverified, **named)
+        options = {"allow_unverified": allow_unverified, "checkpoint_key": checkpoint_key}
+        return load_model(name, weights or "default", **options, **named)
     if classes is not None:
         raise InputError(f"{name} is an artifact with classes of its own: --classes cannot change them")
-    if weights is not None:
-        raise InputError(f"{name} is an artifact with weights of its own: --weights cannot change them")
+    if weights is not None or checkpoint_key is not None:
+        option = "--checkpoint-key" if weights is None else "--weights"
+        raise InputError(f"{name} is an artifact with weights of its own: {option} cannot change them")
     return as_model(open_artifact(name))
 
 

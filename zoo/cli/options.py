@@ -11,6 +11,7 @@ option                     in Python             meaning
 ``--weights TAG|PATH``     ``weights``           tag of the catalog, a file, or none for random weights;
                                                  in ``zoo weights`` a TAG that selects entries, in
                                                  ``zoo ablate`` imagenet or none
+``--checkpoint-key KEY``   ``checkpoint_key``    where in a file of several sets of tensors the weights are
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
 ``--output-stride N``      ``output_stride``     8, 16 or 32
@@ -134,10 +135,10 @@ def add_model(parser: argparse.ArgumentParser, *, usual: str) -> None:
 
 
 def add_weights(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
-    """``--weights`` and the consent that those without a published digest need."""
-    parser.add_argument(
-        "--weights", metavar="TAG|PATH", default=default, help="tag, a file, or none for random weights"
-    )
+    """``--weights``, where in a file they are, and the consent that those without a published digest need."""
+    add = parser.add_argument
+    add("--weights", metavar="TAG|PATH", default=default, help="tag, a file, or none for random weights")
+    add("--checkpoint-key", metavar="KEY", help="where in that file the weights are, such as model_ema")
     add_unverified(parser)
 
 

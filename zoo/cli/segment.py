@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from zoo.images import read_image
     from zoo.inference import segment
 
-    wanted = {"weights": args.weights, "allow_unverified": args.allow_unverified, "classes": args.classes}
-    model = opening.open_model(args.model, **wanted)
+    wanted = opening.weights_of(args)
+    model = opening.open_model(args.model, weights=args.weights, classes=args.classes, **wanted)
     names = _names(paths, args.output)
     _make_folder(args.output)
     done = []

@@ -93,7 +93,7 @@ def _model(args: argparse.Namespace, training, chosen):
     import keras
 
     keras.utils.set_random_seed(chosen.seed)  # fresh variables; on every worker the same
-    wishes = {"allow_unverified": args.allow_unverified, "classes": training.label_set}
+    wishes = {**opening.weights_of(args), "classes": training.label_set}
     if args.set:
         wishes["settings"] = dict(args.set)
     if chosen.auxiliary:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     name, weights = opening.origin_of(artifact, model=args.model, weights=args.weights)
     images = read_images(args.images, size=artifact.input_size)
     tell(f"loading {name}")
-    model = opening.load_model(name, weights, allow_unverified=args.allow_unverified)
+    model = opening.load_model(name, weights, **opening.weights_of(args))
     tell(f"comparing {args.artifact} with {name} ({weights})")
     try:
         parity = export.verify(args.artifact, model, images=images)

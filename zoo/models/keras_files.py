@@ -21,6 +21,7 @@ from zoo.models import registry
 from zoo.models.assemble import Wishes, assemble, build
 from zoo.models.assignment import check_values, variables_of
 from zoo.models.candidates import at_all_strides, full_settings, known_settings, the_only
+from zoo.models.file_names import called
 from zoo.models.heads.classifier import is_classifier
 from zoo.models.keras_guard import check_size
 from zoo.models.registry import ModelSpec
@@ -39,7 +40,8 @@ def read_keras(path: Path) -> keras.Model:
         raise FormatError(f"{path.name}: not a readable .keras file: {_what_is_wrong(path)}")
     try:
         check_size(path)
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        with called(path, ".keras") as named:
+            model = keras.models.load_model(named, compile=False, safe_mode=True)
     except FormatError:
         raise
     except (*archive.DAMAGE, AttributeError) as error:
@@ -150,7 +152,8 @@ def from_variables(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     else:
         label_set, wanted = None, None
     model = _fitting(spec, content, wishes, path=path, stated=wanted, label_set=label_set)
-    model.load_weights(path)
+    with called(path, ".weights.h5") as named:
+        model.load_weights(named)
     check_values(arrays_of(model), subject=f"weights {path.name!r} for {spec.name}")
     if not wishes.arguments.get("auxiliary"):
         model = without_auxiliary(model)

@@ -41,6 +41,7 @@ def load(
     auxiliary: bool = False,
     settings: Mapping[str, object] | None = None,
     allow_unverified: bool = False,
+    checkpoint_key: str | None = None,
 ) -> keras.Model:
     """Build a model and give it weights.
 
@@ -64,6 +65,8 @@ def load(
         settings: Arguments of the model's builder instead of the weights' own, such as
             ``{"separable": True}``; the weights must fit the model that they make.
         allow_unverified: Accept a download whose SHA-256 was never published; the digest is recorded.
+        checkpoint_key: Where in a file the weights are, such as ``"model_ema"`` or ``"state/model"``; `None`
+            for the one set of tensors that fits, or of several the plain one.
 
     Returns:
         A model from RGB images ``(batch, height, width, 3)`` in 0…255 to float32 logits
@@ -92,11 +95,13 @@ def load(
         weights = spec.default_weights
         if weights is None:
             raise InputError(f"{spec.name} has no published weights; weights=None gives random ones")
+    path = None if weights is None else _as_path(spec, weights)
+    if path is not None:
+        return _remember(_from_path(spec, path, wishes, key=checkpoint_key), spec, path.name)
+    if checkpoint_key is not None:
+        raise InputError(f"checkpoint_key says where in a file weights are; weights={weights!r} is no file")
     if weights is None:
         return _remember(build(spec, wishes), spec, None)
-    path = _as_path(weights)
-    if path is not None:
-        return _remember(_from_path(spec, path, wishes), spec, path.name)
     entry = catalog.find(spec.name, str(weights))
     model = assemble(spec, of_entry(entry, allow_unverified=allow_unverified), wishes)
     return _remember(model, spec, entry.tag)
@@ -123,12 +128,13 @@ def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool
     return model
 
 
-def _as_path(weights: str | Path) -> Path | None:
-    """`weights` as a path when it is one: a Path, or text with a separator or a known suffix."""
+def _as_path(spec: ModelSpec, weights: str | Path) -> Path | None:
+    """`weights` as a path when it is one: a Path, text with a separator or a known suffix, or a file."""
     text = str(weights)
     known = containers.suffixes()
     is_path = isinstance(weights, Path) or "/" in text or "\\" in text or text.lower().endswith(known)
-    if not is_path:
+    is_tag = text in [entry.tag for entry in spec.weights]
+    if not is_path and (is_tag or not Path(text).is_file()):
         return None
     path = check_local(weights).expanduser()
     index = path.with_name(f"{path.name}.index")
@@ -144,16 +150,18 @@ def _remember(model: keras.Model, spec: ModelSpec, weights: str | None) -> keras
     return set_source(model, name=spec.name, weights=weights)
 
 
-def _from_path(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
+def _from_path(spec: ModelSpec, path: Path, wishes: Wishes, *, key: str | None) -> keras.Model:
     """A file of the user's own: of the forms that its names fit, the first whose shapes fit too."""
     container = containers.recognize(path)
+    if key is not None and container.holds != containers.TENSORS:
+        raise InputError(f"{path.name}: checkpoint_key is for files of several sets of tensors")
     if container.holds == containers.MODEL:
         return from_model(spec, path, wishes)
     if container.holds == containers.VARIABLES:
         return from_variables(spec, whole_of(path), wishes)
     failures = []
     partial = wishes.classes is not None and wishes.fresh is not False
-    forms = of_file(path, model=spec.name, entries=spec.weights, partial=partial)
+    forms = of_file(path, model=spec.name, entries=spec.weights, partial=partial, key=key)
     for checkpoint in sorted(forms, key=lambda form: not form.is_published):
         if checkpoint.model not in (None, spec.name):
             raise InputError(f"{path.name} holds weights of {checkpoint.model!r}, not of {spec.name!r}")
