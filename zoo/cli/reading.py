@@ -9,7 +9,7 @@ _TITLE = "files that can be read in more than one way"
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """``--map``, ``--binary`` and the options of `add_photo_reading`; see `reading_of`."""
+    """``--map``, ``--binary``, ``--arrangement`` and the options of `add_photo_reading`; see `reading_of`."""
     add = parser.add_argument_group(_TITLE).add_argument
     add(
         "--map",
@@ -20,6 +20,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="a value of the masks and its class, by number or name, or ignore; repeatable, as in 255=1",
     )
     add("--binary", action="store_true", help="black and white masks: 0 and 255 are two classes")
+    add("--arrangement", metavar="NAME", help="kind folder: how it is arranged, where two layouts fit")
     _add_photo_options(add)
 
 
@@ -39,7 +40,12 @@ def reading_of(args: argparse.Namespace) -> dict[str, object]:
     from zoo.datasets import Reading
 
     reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits)
-    return {"mapping": dict(args.map), "binary": args.binary, "reading": reading}
+    return {
+        "mapping": dict(args.map),
+        "binary": args.binary,
+        "reading": reading,
+        "arrangement": args.arrangement,
+    }
 
 
 def photo_reading_of(args: argparse.Namespace) -> dict[str, object]:
