@@ -180,7 +180,7 @@ def test_lists_and_folders_of_splits(tmp_path):
     ("paths", "parts"),
     [
         (["train/images/a.jpg"], ["train/ (images/)", "is outside", "no folder masks/"]),
-        (["images/a.jpg", "images/b.jpg"], ["images/ (2 .jpg)", "flat", "images/ has no folder masks/ beside"]),
+        (["images/a.jpg", "images/b.jpg"], ["images/ (2 .jpg)", "flat", "images/ has no folder masks/"]),
         (["masks/a.png"], ["masks/ (1 .png)", "masks/ has no folder images/ beside it"]),
         (["photos/train/a.jpg"], ["inside", "photos/ has no folder masks/"]),
         (["a.jpg", "b.jpg"], ["2 .jpg", "suffix: a.jpg and a_mask.png", "--masks DIR"]),

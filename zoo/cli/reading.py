@@ -25,7 +25,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def add_photo_reading(parser: argparse.ArgumentParser) -> None:
-    """``--exif``, ``--alpha`` and ``--bits``; see `photo_reading_of`."""
+    """``--exif``, ``--alpha``, ``--bits`` and ``--max-pixels``; see `photo_reading_of`."""
     _add_photo_options(parser.add_argument_group(_TITLE).add_argument)
 
 
@@ -33,13 +33,14 @@ def _add_photo_options(add: Callable) -> None:
     add("--exif", choices=("apply", "raw"), help="turn images by their EXIF orientation, or not")
     add("--alpha", choices=("white", "ignore"), help="fourth band: transparency onto white, or left out")
     add("--bits", type=int, metavar="N", help="depth of grey images in files of 16 bits, such as 12")
+    add("--max-pixels", type=int, metavar="N", help="decode images of up to N pixels (179 million)")
 
 
 def reading_of(args: argparse.Namespace) -> dict[str, object]:
     """Options of `zoo.datasets.open_dataset` and `zoo.datasets.check` from those of `add_reading`."""
     from zoo.datasets import Reading
 
-    reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits)
+    reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits, max_pixels=args.max_pixels)
     return {
         "mapping": dict(args.map),
         "binary": args.binary,
@@ -50,7 +51,12 @@ def reading_of(args: argparse.Namespace) -> dict[str, object]:
 
 def photo_reading_of(args: argparse.Namespace) -> dict[str, object]:
     """Options of `zoo.images.read_image` from those of `add_photo_reading`."""
-    return {"exif": args.exif or "apply", "alpha": args.alpha, "bits": args.bits}
+    return {
+        "exif": args.exif or "apply",
+        "alpha": args.alpha,
+        "bits": args.bits,
+        "max_pixels": args.max_pixels,
+    }
 
 
 def parse_mapping(text: str) -> tuple[int, int | str]:
