@@ -12,7 +12,7 @@ from zoo.cli import main
 from zoo.datasets import Reading, check, open_dataset
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
-from zoo.images.read import _QUIET
+from zoo.images.read import _HUSH
 
 RNG = np.random.default_rng(0)
 COLOR = RNG.integers(0, 140, (20, 24, 3), dtype=np.uint8)
@@ -197,7 +197,7 @@ def test_reading_in_threads_leaves_the_warnings_of_others_alone(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         before = list(warnings.filters)
-        with _QUIET, pytest.warns(UserWarning, match="of another"):
+        with _HUSH.limited(None), pytest.warns(UserWarning, match="of another"):
             warnings.warn("of another", stacklevel=1)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(read_image, [tmp_path / "a.png"] * 200))

@@ -174,13 +174,13 @@ def test_tiles_leave_no_seams(local):
 
 @pytest.mark.parametrize(("length", "window"), [(100, 30), (31, 30), (30, 30), (5, 30), (64, 3), (9, 1)])
 def test_windows_cover_an_axis_with_weights_that_sum_to_one(length, window):
-    positions = windows.positions(length, window)
+    spans = windows.spans(length, window, most=100)
     total = np.zeros(length)
-    for start, weights in positions:
-        assert (weights > 0).all()
-        total[start : start + len(weights)] += weights
+    for span in spans:
+        assert (span.weights > 0).all()
+        total[span.first : span.first + len(span.weights)] += span.weights
     np.testing.assert_allclose(total, 1, atol=1e-6)
-    starts = [start for start, _ in positions]
+    starts = [span.start for span in spans]
     assert starts == sorted(set(starts))
     for first, second in itertools.pairwise(starts):
         assert first + window - second >= window // 4

@@ -66,7 +66,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.architectures",
     ),
     "datasets": (*_GROUND, "images"),
-    "inference": (*_GROUND, "images", "layers", "graph", "models"),
+    "inference": (*_GROUND, "images", "layers", "graph", "dilation", "models"),
     # Exact rewrites, and what all formats share; then a folder for each format; then the table of formats.
     "export.deploy": (*_GROUND, "layers", "graph"),
     "export.core": (

@@ -22,7 +22,8 @@ kinds (told from the folders unless --dataset says it):
   camvid_original  images and labels *_L.png in 32 colours; train.txt and so on if there are any
   voc2012          VOCdevkit; with SegmentationClassAug/ also the split train_aug
   cityscapes       leftImg8bit/ and gtFine/
-  folder           images/ and masks/, paired by name; classes.txt with one name per line
+  folder           images/ and masks/, paired by name, or images/train/ and masks/train/, train/images/
+                   and train/masks/, a.jpg beside a_mask.png, …; classes.txt with one name per line
 
 exit status: 0 nothing is wrong, 1 problems were found, 2 the data set cannot be checked
 

@@ -29,9 +29,11 @@ option                     in Python             meaning
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
 ``--map VALUE=CLASS``      ``mapping``           class of a value of the masks; repeatable
 ``--binary``               ``binary``            black and white masks
+``--arrangement NAME``     ``arrangement``       how a folder is arranged, where two layouts fit
 ``--exif apply|raw``       ``exif``              whether EXIF turns images
 ``--alpha white|ignore``   ``alpha``             what a fourth band is
 ``--bits N``               ``bits``              depth of grey images in files of 16 bits
+``--max-pixels N``         ``max_pixels``        how large an image may be that is decoded
 ``--threads N``            ``threads``           of each runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output

@@ -9,7 +9,7 @@ _TITLE = "files that can be read in more than one way"
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """``--map``, ``--binary`` and the options of `add_photo_reading`; see `reading_of`."""
+    """``--map``, ``--binary``, ``--arrangement`` and the options of `add_photo_reading`; see `reading_of`."""
     add = parser.add_argument_group(_TITLE).add_argument
     add(
         "--map",
@@ -20,11 +20,12 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="a value of the masks and its class, by number or name, or ignore; repeatable, as in 255=1",
     )
     add("--binary", action="store_true", help="black and white masks: 0 and 255 are two classes")
+    add("--arrangement", metavar="NAME", help="kind folder: how it is arranged, where two layouts fit")
     _add_photo_options(add)
 
 
 def add_photo_reading(parser: argparse.ArgumentParser) -> None:
-    """``--exif``, ``--alpha`` and ``--bits``; see `photo_reading_of`."""
+    """``--exif``, ``--alpha``, ``--bits`` and ``--max-pixels``; see `photo_reading_of`."""
     _add_photo_options(parser.add_argument_group(_TITLE).add_argument)
 
 
@@ -32,19 +33,30 @@ def _add_photo_options(add: Callable) -> None:
     add("--exif", choices=("apply", "raw"), help="turn images by their EXIF orientation, or not")
     add("--alpha", choices=("white", "ignore"), help="fourth band: transparency onto white, or left out")
     add("--bits", type=int, metavar="N", help="depth of grey images in files of 16 bits, such as 12")
+    add("--max-pixels", type=int, metavar="N", help="decode images of up to N pixels (179 million)")
 
 
 def reading_of(args: argparse.Namespace) -> dict[str, object]:
     """Options of `zoo.datasets.open_dataset` and `zoo.datasets.check` from those of `add_reading`."""
     from zoo.datasets import Reading
 
-    reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits)
-    return {"mapping": dict(args.map), "binary": args.binary, "reading": reading}
+    reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits, max_pixels=args.max_pixels)
+    return {
+        "mapping": dict(args.map),
+        "binary": args.binary,
+        "reading": reading,
+        "arrangement": args.arrangement,
+    }
 
 
 def photo_reading_of(args: argparse.Namespace) -> dict[str, object]:
     """Options of `zoo.images.read_image` from those of `add_photo_reading`."""
-    return {"exif": args.exif or "apply", "alpha": args.alpha, "bits": args.bits}
+    return {
+        "exif": args.exif or "apply",
+        "alpha": args.alpha,
+        "bits": args.bits,
+        "max_pixels": args.max_pixels,
+    }
 
 
 def parse_mapping(text: str) -> tuple[int, int | str]:

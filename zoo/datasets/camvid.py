@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from zoo.datasets.dataset import Dataset, Pair
-from zoo.datasets.listing import Listing, check_split, read_lines
+from zoo.datasets.listing import Listing, check_split, has_list, read_lines
+from zoo.datasets.names import in_either_form, listed, with_slashes
 from zoo.errors import InputError
+from zoo.images import SUFFIXES
 from zoo.labels import CAMVID11
 
 _SPLITS = ("train", "val", "test")
@@ -20,14 +22,14 @@ def matches(root: Path) -> bool:
 
 def splits(root: Path) -> tuple[str, ...]:
     """Splits that have a list."""
-    return tuple(split for split in _SPLITS if (root / f"{split}.txt").is_file())
+    return tuple(split for split in _SPLITS if has_list(root / f"{split}.txt"))
 
 
 def list_split(root: Path, split: str) -> Listing:
     """The pairs in the list of a split."""
     check_split(split, splits(root), root, made_of=_SPLIT_PARTS)
     path = root / f"{split}.txt"
-    rows = [line.split() for line in read_lines(path)]
+    rows = [_row(with_slashes(line)) for line in listed(read_lines(path))]
     for number, row in enumerate(rows, start=1):
         if len(row) != 2:
             raise InputError(f"{path}: row {number} is not an image path and an annotation path")
@@ -35,6 +37,15 @@ def list_split(root: Path, split: str) -> Listing:
     dropped = _prefix(root, rows[0][0]) if rows else 0
     pairs: list[Pair] = [(_below(root, a, dropped), _below(root, b, dropped)) for a, b in rows]
     return Listing(Dataset("camvid", split, CAMVID11, tuple(pairs)))
+
+
+def _row(line: str) -> list[str]:
+    """The words of a line; where names have blanks, its two paths."""
+    words = line.split()
+    half = len(words) // 2
+    halves = [" ".join(words[:half]), " ".join(words[half:])]
+    paths = half > 1 and len(words) % 2 == 0 and all(path.lower().endswith(SUFFIXES) for path in halves)
+    return halves if paths else words
 
 
 def _parts(name: str) -> tuple[str, ...]:
@@ -49,4 +60,4 @@ def _prefix(root: Path, name: str) -> int:
 
 
 def _below(root: Path, name: str, dropped: int) -> Path:
-    return root.joinpath(*_parts(name)[dropped:])
+    return in_either_form(root.joinpath(*_parts(name)[dropped:]))

@@ -12,10 +12,11 @@ Tunnel, Child, Animal, CartLuggagePram, OtherMoving, TrafficCone and Train, and 
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from zoo.datasets.dataset import INVALID, Dataset
-from zoo.datasets.listing import Listing, Unpaired, check_split, read_lines
+from zoo.datasets.listing import Listing, Unpaired, check_split, has_list, read_lines
+from zoo.datasets.names import folders, listed, normal, stem_of, visible, with_slashes
 from zoo.labels import CAMVID11, Color
 
 SUFFIX = "_L"
@@ -73,7 +74,7 @@ def matches(root: Path) -> bool:
 
 def splits(root: Path) -> tuple[str, ...]:
     """Splits that have a list; ``all`` is everything."""
-    return (*(split for split in _LISTS if (root / f"{split}.txt").is_file()), ALL)
+    return (*(split for split in _LISTS if has_list(root / f"{split}.txt")), ALL)
 
 
 def list_split(root: Path, split: str) -> Listing:
@@ -85,7 +86,8 @@ def list_split(root: Path, split: str) -> Listing:
         stems = sorted(masks)
     else:
         # SegNet's lists have a path of the image and one of the annotation in a line.
-        stems = [Path(line.split()[0]).stem for line in read_lines(root / f"{split}.txt")]
+        lines = listed(read_lines(root / f"{split}.txt"))
+        stems = [stem_of(PurePosixPath(with_slashes(line.split()[0])).name) for line in lines]
         problems += [
             (root / f"{stem}{SUFFIX}.png", "listed, but not there") for stem in stems if stem not in masks
         ]
@@ -98,8 +100,7 @@ def list_split(root: Path, split: str) -> Listing:
 
 def _pictures(root: Path) -> list[Path]:
     """PNG files in the folder and in those below it."""
-    found = (*root.glob("*.png"), *root.glob("*/*.png"))
-    return sorted(path for path in found if not path.name.startswith("."))
+    return sorted(path for place in (root, *folders(root)) for path in visible(place, (".png",)))
 
 
 def _by_stem(root: Path, problems: list[Unpaired]) -> tuple[dict[str, Path], dict[str, Path]]:
@@ -108,7 +109,7 @@ def _by_stem(root: Path, problems: list[Unpaired]) -> tuple[dict[str, Path], dic
     masks: dict[str, Path] = {}
     for path in _pictures(root):
         kind = masks if path.stem.endswith(SUFFIX) else images
-        stem = path.stem.removesuffix(SUFFIX)
+        stem = normal(path.stem).removesuffix(SUFFIX)
         if stem in kind:
             problems.append((path, f"the same name as {kind[stem]}"))
         else:

@@ -14,6 +14,7 @@ import numpy as np
 from zoo.datasets import readers
 from zoo.datasets.cityscapes import LAST_ID
 from zoo.datasets.dataset import INVALID, Dataset, describe_values
+from zoo.datasets.folder import Place, names_classes
 from zoo.datasets.listing import Unpaired
 from zoo.datasets.reading import Reading
 from zoo.datasets.scan import BOTH, Problem, Scan, scan
@@ -100,6 +101,7 @@ def check(
     mapping: Mapping[int, int | str] | None = None,
     binary: bool = False,
     reading: Reading | None = None,
+    arrangement: str | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> DatasetReport:
     """Read every file of a data set and tell what is wrong.
@@ -118,6 +120,7 @@ def check(
         mapping: As for `zoo.datasets.open_dataset`.
         binary: As for `zoo.datasets.open_dataset`.
         reading: As for `zoo.datasets.open_dataset`.
+        arrangement: As for `zoo.datasets.open_dataset`.
         progress: Wraps the iteration over the samples of each split, to show how far it is.
 
     Returns:
@@ -128,16 +131,19 @@ def check(
     """
     data = check_local(data)
     kind = readers.detect_kind(data) if kind is None and masks is None else kind or "folder"
-    known = readers.splits_of(kind, data)
+    known = readers.splits_of(kind, data, masks=masks, arrangement=arrangement)
+    place = (
+        Place(data, None if masks is None else check_local(masks), arrangement) if kind == "folder" else None
+    )
     if splits is None:
+        divided = place.is_divided() if place else _has_lists(data, known)
         everything = known[-1:] == ("all",)
-        splits = (known[:-1] if _has_lists(data, known) else known[-1:]) if everything else known
+        splits = (known[:-1] if divided else known[-1:]) if everything else known
     # Without a split the reader says that none was found.
     names = tuple(dict.fromkeys(splits)) or ("train",)
-    named = classes is not None or binary or (data / "classes.txt").is_file()
-    counted = kind == "folder" and not named
+    counted = place is not None and classes is None and not binary and not names_classes(place)
     given = _MOST_CLASSES if counted else classes
-    how = {"mapping": mapping, "binary": binary, "reading": reading}
+    how = {"mapping": mapping, "binary": binary, "reading": reading, "arrangement": arrangement}
     scans = []
     for name in names:
         listing = readers.list_files(kind, data, split=name, classes=given, masks=masks, **how)
@@ -152,7 +158,7 @@ def check(
     ]
     if counted:
         everything = [one for _, found in scans for one in found]
-        problem = _unnamed_problem(everything, Path(masks or data / "masks"))
+        problem = _unnamed_problem(everything)
         if problem is not None:
             reports[0] = dataclasses.replace(reports[0], problems=(*reports[0].problems, problem))
     if not any(report.samples or report.problems for report in reports):
@@ -227,7 +233,7 @@ def _of_all(
         )
 
 
-def _unnamed_problem(scans: Iterable[Scan], mask_folder: Path) -> Problem | None:
+def _unnamed_problem(scans: Sequence[Scan]) -> Problem | None:
     """Where no classes are named: that the masks' values do not look like numbers of classes."""
     total = sum((s.histogram for s in scans if s.histogram is not None), np.zeros(256, np.int64))
     found = np.flatnonzero(total[:_MOST_CLASSES])
@@ -239,7 +245,7 @@ def _unnamed_problem(scans: Iterable[Scan], mask_folder: Path) -> Problem | None
         f"the classes are not known, and the masks hold {found.size} different values up to {found[-1]}: "
         "give --classes; where there are fewer classes, the masks went through a lossy format or smoothing"
     )
-    return Problem(mask_folder, "classes", message)
+    return Problem(scans[0].mask_path.parent, "classes", message)
 
 
 def _value_problem(dataset: Dataset, path: Path, found: np.ndarray) -> Problem:

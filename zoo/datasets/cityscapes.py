@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.datasets.dataset import INVALID, Dataset
 from zoo.datasets.listing import Listing, check_split
+from zoo.datasets.names import folders, normal, visible
 from zoo.labels import CITYSCAPES19
 
 # The ids of the 19 evaluated classes, in the order of their trainIds (cityscapesScripts, helpers/labels.py).
@@ -59,6 +60,7 @@ def list_split(root: Path, split: str) -> Listing:
 
 
 def _by_stem(folder: Path, ending: str) -> dict[str, Path]:
-    """Files of all cities: ``aachen/aachen_000000_000019`` → path."""
-    paths = sorted(folder.glob(f"*/*{ending}"))
-    return {path.relative_to(folder).as_posix()[: -len(ending)]: path for path in paths}
+    """Files of all cities, or of the folder itself: ``aachen/aachen_000000_000019`` → path."""
+    paths = sorted(path for place in (folder, *folders(folder)) for path in visible(place, (".png",)))
+    names = {normal(path.relative_to(folder).as_posix()): path for path in paths}
+    return {name[: -len(ending)]: p for name, p in names.items() if name.lower().endswith(ending.lower())}

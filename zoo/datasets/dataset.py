@@ -102,7 +102,7 @@ class Dataset:
 
     def shape(self, index: int) -> tuple[int, int]:
         """Height and width of a sample, from the header of its image; errors are those of `read`."""
-        header = read_header(self.pairs[self._checked(index)][0])
+        header = read_header(self.pairs[self._checked(index)][0], max_pixels=self.reading.max_pixels)
         return header.stored if self.reading.exif == "raw" else header.upright
 
     def read_values(self, path: Path) -> np.ndarray:
@@ -113,7 +113,8 @@ class Dataset:
             FormatError: A damaged file, or a colour that is none of `colors`.
         """
         if self.colors is None:
-            return read_mask(path, exif=self.reading.exif or "apply")
+            reading = self.reading
+            return read_mask(path, exif=reading.exif or "apply", max_pixels=reading.max_pixels)
         return _positions(read_image(path, **self.reading.image_options()), self.colors, path)
 
     def as_tf(self, **options):

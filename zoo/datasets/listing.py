@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,7 @@ from zoo.datasets.dataset import Dataset
 from zoo.errors import InputError
 from zoo.files import check_local
 
+_LARGEST_LIST = 1 << 28
 # A file without a partner, and a message about it.
 Unpaired = tuple[Path, str]
 
@@ -33,10 +36,28 @@ class Listing:
         return [*self.unpaired, *absent]
 
 
+def has_list(path: Path) -> bool:
+    """Whether there is something under the name of a list: what is no text is refused when it is read."""
+    return os.path.lexists(path) and not path.is_dir()
+
+
 def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that are not empty, without the white space around them."""
+    """The lines of a text file that are not empty, without the white space around them.
+
+    Raises:
+        InputError: No such file, one that is no regular file (a pipe or a device may never end), too large,
+            or no text.
+    """
     check_local(path)
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            what = "a folder" if path.is_dir() else "not a regular file"
+            raise InputError(f"{path}: is {what}; a list is a text file with one entry per line")
+        if state.st_size > _LARGEST_LIST:
+            raise InputError(
+                f"{path}: {state.st_size:,} bytes are no list; at most {_LARGEST_LIST:,} are read"
+            )
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from zoo.datasets import camvid, camvid_original, cityscapes, folder, voc2012
 from zoo.datasets.dataset import Dataset
+from zoo.datasets.description import nearest
 from zoo.datasets.listing import Layout, Listing
 from zoo.datasets.reading import Reading, remapped, two_classes
 from zoo.errors import InputError
@@ -38,6 +39,7 @@ def open_dataset(
     mapping: Mapping[int, int | str] | None = None,
     binary: bool = False,
     reading: Reading | None = None,
+    arrangement: str | None = None,
 ) -> Dataset:
     """Open one split of a data set; files are listed now and read later.
 
@@ -48,13 +50,13 @@ def open_dataset(
             ``VOCdevkit``, splits ``train``, ``val``, ``trainval``, and ``train_aug`` with SBD's folder
             ``SegmentationClassAug``.
             ``"cityscapes"``: ``leftImg8bit`` and ``gtFine`` with label ids or trainIds. ``"folder"``:
-            ``images`` and ``masks`` with files of the same stem; the pixels of a mask are class indices
-            (grey or palette PNG), 255 is ignored.
+            images and masks in one of the layouts of docs/datasets.md, such as ``images/a.jpg`` and
+            ``masks/a.png``; the pixels of a mask are class indices (grey or palette PNG), 255 is ignored.
         data: Folder of the data set. With `masks` the folder of the images.
         split: Part of the data set. For ``camvid_original``: those that have a list, such as SegNet's
-            ``train.txt``, and ``"all"``. For ``folder``: ``"train"`` and ``"val"`` by the lists of stems
-            ``train.txt`` and so on in `data` if there are any, or by a seeded choice otherwise; ``"all"`` is
-            everything.
+            ``train.txt``, and ``"all"``. For ``folder``: ``"train"`` and ``"val"`` by folders of these names,
+            by the lists of stems ``train.txt`` and so on in `data` if there are any, or by a seeded choice
+            otherwise; ``"all"`` is everything.
         classes: For ``folder``: names, number or `LabelSet` of the classes, or a text file with one name
             per line (``classes.txt`` in `data` by default).
         masks: For ``folder``: folder of the masks, where it is not ``masks`` in `data`.
@@ -64,6 +66,7 @@ def open_dataset(
         binary: Whether masks are black and white: 0 is the first class, 255 (or 1) the second, nothing else
             occurs. For ``folder`` without classes they are named background and object.
         reading: What is said about files that can be read in more than one way; see `Reading`.
+        arrangement: For ``folder``: one of `zoo.datasets.arrangement.LAYOUTS`, where several fit.
 
     Returns:
         The data set; every file exists and has its partner.
@@ -83,6 +86,7 @@ def open_dataset(
         mapping=mapping,
         binary=binary,
         reading=reading,
+        arrangement=arrangement,
     )
     problems = listing.missing()
     if problems:
@@ -106,9 +110,10 @@ def list_files(
     mapping: Mapping[int, int | str] | None = None,
     binary: bool = False,
     reading: Reading | None = None,
+    arrangement: str | None = None,
 ) -> Listing:
     """The files of a split, missing ones included; arguments as for `open_dataset`."""
-    module, root = layout(kind), check_local(data)
+    module, root = layout_of(kind), check_local(data)
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     if module is folder:
@@ -119,11 +124,12 @@ def list_files(
             split,
             classes=classes,
             masks=None if masks is None else check_local(masks),
+            arrangement=arrangement,
             validation_share=validation_share,
             seed=seed,
         )
     else:
-        for name, value in (("classes", classes), ("masks", masks)):
+        for name, value in (("classes", classes), ("masks", masks), ("arrangement", arrangement)):
             if value is not None:
                 raise InputError(f"{name} is an option of the kind 'folder', {kind!r} has its own")
         listing = module.list_split(root, split)
@@ -140,12 +146,21 @@ def _said(
     return replace(listing, dataset=replace(dataset, **changes)) if changes else listing
 
 
-def splits_of(kind: str, data: str | os.PathLike) -> tuple[str, ...]:
+def splits_of(
+    kind: str,
+    data: str | os.PathLike,
+    *,
+    masks: str | os.PathLike | None = None,
+    arrangement: str | None = None,
+) -> tuple[str, ...]:
     """Splits that can be opened in a folder; `InputError` if there are none."""
-    return layout(kind).splits(check_local(data))
+    module, root = layout_of(kind), check_local(data)
+    if module is folder and root.is_dir():
+        return folder.Place(root, None if masks is None else check_local(masks), arrangement).splits()
+    return module.splits(root)
 
 
-def layout(kind: str) -> Layout:
+def layout_of(kind: str) -> Layout:
     """The module that reads a kind, or an `InputError` that lists the known ones."""
     try:
         return LAYOUTS[kind]
@@ -161,4 +176,6 @@ def detect_kind(data: str | os.PathLike) -> str:
     for kind, module in LAYOUTS.items():
         if module.matches(root):
             return kind
-    raise InputError(f"{root}: not the layout of a known kind ({', '.join(KINDS)}); name the kind")
+    raise InputError(
+        f"{root}: not the layout of a known kind ({', '.join(KINDS)}); {nearest(root)}. Or name the kind"
+    )

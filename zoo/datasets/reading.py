@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.images.limits import check_max_pixels
 from zoo.images.pixels import check_alpha, check_bits, check_exif
 from zoo.labels import LabelSet, named
 
@@ -26,6 +27,7 @@ class Reading:
             applied, unless a mask fits the image both ways.
         alpha: As for `zoo.images.read_image`.
         bits: As for `zoo.images.read_image`.
+        max_pixels: As for `zoo.images.read_image`, of images and masks.
 
     Raises:
         InputError: Another value.
@@ -34,16 +36,23 @@ class Reading:
     exif: str | None = None
     alpha: str | None = None
     bits: int | None = None
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         if self.exif is not None:
             check_exif(self.exif)
         check_alpha(self.alpha)
         check_bits(self.bits)
+        check_max_pixels(self.max_pixels)
 
     def image_options(self) -> dict:
         """Options of `zoo.images.read_image`."""
-        return {"exif": self.exif or "apply", "alpha": self.alpha, "bits": self.bits}
+        return {
+            "exif": self.exif or "apply",
+            "alpha": self.alpha,
+            "bits": self.bits,
+            "max_pixels": self.max_pixels,
+        }
 
 
 def remapped(

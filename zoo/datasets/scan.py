@@ -75,7 +75,7 @@ def scan(
 def _scan(pair: tuple[Path, Path], dataset: Dataset, thorough: bool) -> Scan:
     problems: list[Problem] = []
     image, mask = pair
-    header = _tried(lambda: read_header(image), image, problems)
+    header = _tried(lambda: read_header(image, max_pixels=dataset.reading.max_pixels), image, problems)
     values = _tried(lambda: dataset.read_values(mask), mask, problems)
     fits = None
     if header is not None and values is not None:

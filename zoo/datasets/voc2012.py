@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.listing import Listing, check_split, read_lines
+from zoo.datasets.listing import Listing, check_split, has_list, read_lines
+from zoo.datasets.names import MASK_SUFFIXES, listed, sibling, stem_of, visible, with_slashes
+from zoo.images import SUFFIXES
 from zoo.labels import VOC21
 
 _SPLITS = ("train", "val", "trainval")
@@ -24,7 +26,7 @@ def matches(root: Path) -> bool:
 def splits(root: Path) -> tuple[str, ...]:
     """Splits that have a list, and ``train_aug`` if its masks are there."""
     base = _base(root)
-    found = [split for split in _SPLITS if (_lists(base) / f"{split}.txt").is_file()]
+    found = [split for split in _SPLITS if has_list(_lists(base) / f"{split}.txt")]
     if (base / _AUGMENTED_FOLDER).is_dir():
         found.append(_AUGMENTED)
     return tuple(found)
@@ -36,7 +38,11 @@ def list_split(root: Path, split: str) -> Listing:
     base = _base(root)
     stems = _augmented(base) if split == _AUGMENTED else _stems(_lists(base) / f"{split}.txt")
     masks = base / (_AUGMENTED_FOLDER if split == _AUGMENTED else "SegmentationClass")
-    pairs = tuple((base / "JPEGImages" / f"{stem}.jpg", masks / f"{stem}.png") for stem in stems)
+    images = base / "JPEGImages"
+    pairs = tuple(
+        (sibling(images, stem, SUFFIXES, ".jpg"), sibling(masks, stem, MASK_SUFFIXES, ".png"))
+        for stem in stems
+    )
     return Listing(Dataset("voc2012", split, VOC21, pairs))
 
 
@@ -52,7 +58,7 @@ def _lists(base: Path) -> Path:
 
 def _stems(path: Path) -> list[str]:
     # Lists of `train_aug` may have paths: "/JPEGImages/2007_32.jpg /SegmentationClassAug/2007_32.png".
-    return [PurePosixPath(line.split()[0]).stem for line in read_lines(path)]
+    return [stem_of(PurePosixPath(with_slashes(line.split()[0])).name) for line in listed(read_lines(path))]
 
 
 def _augmented(base: Path) -> list[str]:
@@ -61,4 +67,5 @@ def _augmented(base: Path) -> list[str]:
         if (_lists(base) / name).is_file():
             return _stems(_lists(base) / name)
     held_out = set(_stems(_lists(base) / "val.txt"))
-    return sorted(path.stem for path in (base / _AUGMENTED_FOLDER).glob("*.png") if path.stem not in held_out)
+    stems = [stem_of(path.name) for path in visible(base / _AUGMENTED_FOLDER, MASK_SUFFIXES)]
+    return sorted(stem for stem in stems if stem not in held_out)

@@ -94,14 +94,14 @@ def _composited(image: Image.Image, alpha: str | None) -> Image.Image:
     if alpha == "ignore" and measured:
         return image.convert("RGB")
     if alpha is None and measured:
-        _check_transparency(np.asarray(image.getchannel("A")))
+        check_transparency(np.bincount(np.asarray(image.getchannel("A")).ravel(), minlength=256))
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def _check_transparency(values: np.ndarray) -> None:
-    counts = np.bincount(values.ravel(), minlength=256)
+def check_transparency(counts: np.ndarray) -> None:
+    """Raise a `FormatError` where a band of alpha, by its histogram ``(256,)``, looks like a measured one."""
     plain = counts[0] + counts[255]
-    if plain < _LEAST_PLAIN * values.size and np.count_nonzero(counts) > _FEW_LEVELS:
+    if plain < _LEAST_PLAIN * counts.sum() and np.count_nonzero(counts) > _FEW_LEVELS:
         raise FormatError(
             "the band that stands for transparency looks like a measured one, such as infrared: "
             "--alpha ignore drops it, --alpha white composites onto white"
@@ -127,11 +127,7 @@ def _scaled_grey(image: Image.Image, bits: int | None) -> Image.Image:
         raise FormatError("pixels are 32-bit numbers without a known range; save it with 8 or 16 bits")
     largest = int(values.max())
     if bits is None:
-        if 0 < largest < _TWELVE_BITS:
-            raise FormatError(
-                f"16 bits whose largest value is {largest}: say --bits 12 (or another depth), or --bits 16 "
-                "where it is as dark as that"
-            )
+        check_range(largest)
         bits = 16
     top = (1 << bits) - 1
     if largest > top:
@@ -141,6 +137,15 @@ def _scaled_grey(image: Image.Image, bits: int | None) -> Image.Image:
     if isinstance(transparent, int):
         scaled[values == transparent] = 255  # on white
     return Image.fromarray(scaled.astype(np.uint8))
+
+
+def check_range(largest: int) -> None:
+    """Raise a `FormatError` for 16 bits that hold 12 or fewer, by the largest value."""
+    if 0 < largest < _TWELVE_BITS:
+        raise FormatError(
+            f"16 bits whose largest value is {largest}: say --bits 12 (or another depth), or --bits 16 "
+            "where it is as dark as that"
+        )
 
 
 def check_mask_kind(image: Image.Image) -> None:
@@ -172,6 +177,12 @@ def mask_values(image: Image.Image, *, signed: bool) -> np.ndarray:
     return values.astype(np.uint8)
 
 
+def kind_of(bands: int, depth: int, sample_format: int) -> str:
+    """``5 bands of 16-bit unsigned numbers``."""
+    kind = _KINDS.get(sample_format, "unknown")
+    return f"{bands} band{'s' if bands != 1 else ''} of {depth}-bit {kind} numbers"
+
+
 def tiff_kind(path: Path) -> str | None:
     """``5 bands of 16-bit unsigned numbers`` of a TIFF file; `None` for another or a damaged file."""
     try:
@@ -183,7 +194,7 @@ def tiff_kind(path: Path) -> str | None:
             file.seek(directory.next)
             directory.load(file)
         bands, depth = directory.get(_SAMPLES, 1), max(directory.get(_BITS, (1,)))
-        kind = _KINDS.get(max(directory.get(_SAMPLE_FORMAT, (1,))), "unknown")
+        kind = kind_of(bands, depth, max(directory.get(_SAMPLE_FORMAT, (1,))))
     except Exception:  # whatever a damaged header makes Pillow raise, it says nothing about bands
         return None
-    return f"{bands} band{'s' if bands != 1 else ''} of {depth}-bit {kind} numbers"
+    return kind

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import math
 import os
-import threading
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
 from zoo.files import check_local
+from zoo.images.limits import Hush, check_claim, check_max_pixels, check_size
 from zoo.images.pixels import (
     check_alpha,
     check_bits,
@@ -36,8 +33,7 @@ SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", "
 # Named explicitly, since Pillow would otherwise also try formats that start a program (EPS runs
 # Ghostscript). "JPEG" includes MPO, the JPEG with a second frame that many telephones write.
 _IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
-# A photograph has less than ten pixels per byte, a blank one in JPEG less than a hundred.
-_ALWAYS_DECODED, _PIXELS_PER_BYTE = 50_000_000, 100
+_HOW_TO_LIFT = "(--max-pixels N decodes up to N pixels; a TIFF is read by windows with --tile)"
 # Lossy formats turn an index into its neighbours'.
 _MASK_FORMATS = ("PNG", "BMP", "TIFF")
 _ORIENTATION = 274
@@ -45,7 +41,12 @@ _TURNING, _SIDEWAYS = range(2, 9), range(5, 9)
 
 
 def read_image(
-    path: str | os.PathLike, *, exif: str = "apply", alpha: str | None = None, bits: int | None = None
+    path: str | os.PathLike,
+    *,
+    exif: str = "apply",
+    alpha: str | None = None,
+    bits: int | None = None,
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """The photograph in a file, as it is meant to be seen.
 
@@ -59,6 +60,8 @@ def read_image(
             the band looks like transparency.
         bits: Of the values in a grey file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than
             12.
+        max_pixels: The most that are decoded, instead of Pillow's 179 million and of what a photograph of so
+            many bytes has. Decoding takes 7 bytes of memory per pixel, the result 3 of them.
 
     Returns:
         ``(height, width, 3)`` uint8, RGB.
@@ -71,19 +74,20 @@ def read_image(
     check_exif(exif)
     check_alpha(alpha)
     check_bits(bits)
-    with _opened(path, _IMAGE_FORMATS) as image:
-        _check_claim(image, Path(path))
+    with _opened(path, _IMAGE_FORMATS, max_pixels) as image:
+        check_claim(image, Path(path), max_pixels)
         depth = depth_of(image)
         scale_transparency(image)
         return np.asarray(to_rgb(_upright(image, exif), alpha=alpha, bits=bits, depth=depth))
 
 
-def read_mask(path: str | os.PathLike, *, exif: str = "apply") -> np.ndarray:
+def read_mask(path: str | os.PathLike, *, exif: str = "apply", max_pixels: int | None = None) -> np.ndarray:
     """The class indices in a mask file: values of a grey file, palette positions of a palette file.
 
     Args:
         path: PNG, BMP or TIFF file with one channel. A 1-bit file holds the classes 0 and 1.
         exif: As for `read_image`.
+        max_pixels: As for `read_image`.
 
     Returns:
         ``(height, width)`` uint8.
@@ -93,7 +97,7 @@ def read_mask(path: str | os.PathLike, *, exif: str = "apply") -> np.ndarray:
         FormatError: The file is damaged, has colour channels, an index below 0 or above 255, or 0 as white.
     """
     check_exif(exif)
-    with _opened(path, _MASK_FORMATS) as image:
+    with _opened(path, _MASK_FORMATS, max_pixels) as image:
         check_mask_kind(image)
         signed = is_signed(image)
         image = _upright(image, exif)
@@ -117,14 +121,14 @@ class Header:
     upright: tuple[int, int]
 
 
-def read_header(path: str | os.PathLike) -> Header:
+def read_header(path: str | os.PathLike, *, max_pixels: int | None = None) -> Header:
     """Size and orientation of an image or a mask.
 
     Raises:
         InputError: There is no such file, or it is a folder.
         FormatError: No image, or a damaged header.
     """
-    with _opened(path, _IMAGE_FORMATS) as image:
+    with _opened(path, _IMAGE_FORMATS, max_pixels) as image:
         stored = image.height, image.width
         try:
             orientation = image.getexif().get(_ORIENTATION, 1)
@@ -146,42 +150,19 @@ def _upright(image: Image.Image, exif: str) -> Image.Image:
         return image
 
 
-class _QuietPillow:
-    """While any thread is within it, Pillow's warnings are not shown; those of others are.
-
-    Below Pillow's hard limit for decompression bombs a large image is only a large image, and a damaged EXIF
-    block is not worth a warning of several lines. `warnings.catch_warnings` is not for several threads.
-    """
-
-    def __init__(self):
-        self._lock, self._depth, self._rule = threading.Lock(), 0, None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._depth += 1
-            if self._depth == 1:
-                warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
-                self._rule = warnings.filters[0]
-
-    def __exit__(self, *error) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0:
-                rules = cast(list, warnings.filters)
-                with contextlib.suppress(ValueError):  # whoever put back other rules has removed it
-                    rules.remove(self._rule)
-
-
-_QUIET = _QuietPillow()
+_HUSH = Hush()
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+def _opened(
+    path: str | os.PathLike, formats: tuple[str, ...], max_pixels: int | None
+) -> Iterator[Image.Image]:
     """The opened file; whatever goes wrong inside becomes one line that names it."""
-    path = check_local(path)
+    path, max_pixels = check_local(path), check_max_pixels(max_pixels)
     _check_file(path)
     try:
-        with _QUIET, Image.open(path, formats=formats) as image:
+        with _HUSH.limited(max_pixels), Image.open(path, formats=formats) as image:
+            check_size(image.size, max_pixels)
             yield image
     except Image.UnidentifiedImageError:
         known = ", ".join(formats)
@@ -192,7 +173,7 @@ def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image
             ) from None
         raise FormatError(f"{path}: not an image in a format that is read here ({known})") from None
     except Image.DecompressionBombError as error:
-        raise FormatError(f"{path}: refused: {_line(error)}") from None
+        raise FormatError(f"{path}: refused: {_line(error)} {_HOW_TO_LIFT}") from None
     except PermissionError:
         raise InputError(f"{path}: permission denied") from None
     except FormatError as error:
@@ -203,13 +184,6 @@ def _opened(path: str | os.PathLike, formats: tuple[str, ...]) -> Iterator[Image
         # On damaged data Pillow's decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error,
         # IndexError and others; there is no common base.
         raise FormatError(f"{path}: damaged image: {_line(error)}") from error
-
-
-def _check_claim(image: Image.Image, path: Path) -> None:
-    """Refuse what is no photograph but a few bytes that ask for gigabytes."""
-    pixels, size = math.prod(image.size), path.stat().st_size
-    if pixels > max(_ALWAYS_DECODED, _PIXELS_PER_BYTE * size):
-        raise FormatError(f"refused: claims {pixels:,} pixels in {size:,} bytes, which no photograph does")
 
 
 def _check_file(path: Path) -> None:

@@ -18,10 +18,10 @@ from zoo.images import read_image, to_rgb
 ImageLike = str | os.PathLike | Image.Image | np.ndarray
 
 
-def as_pixels(image: ImageLike) -> np.ndarray:
+def as_pixels(image: ImageLike, *, max_pixels: int | None = None) -> np.ndarray:
     """``(height, width, 3)`` in 0…255: uint8, or float32 where the caller's array has floats."""
     if isinstance(image, str | Path | os.PathLike):
-        return read_image(image)
+        return read_image(image, max_pixels=max_pixels)
     if isinstance(image, Image.Image):
         return np.asarray(to_rgb(image))
     array = np.asarray(image)

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo import graph
+from zoo.dilation.model import analyse
+from zoo.errors import InputError
 
 _CACHE = "_zoo_probabilities"
 
@@ -55,6 +57,37 @@ class _Compiled:
 
     def __init__(self):
         self.functions: dict[Hashable, Callable[[tf.Tensor], tf.Tensor]] = {}
+        self.reach: tuple[int, int] | None = None
+
+
+def _compiled(model: keras.Model) -> _Compiled:
+    found = getattr(model, _CACHE, None)
+    if found is None:
+        found = _Compiled()
+        setattr(model, _CACHE, found)
+    return found
+
+
+def reach_of(model: keras.Model) -> tuple[int, int]:
+    """Pixels above and beside one that its logits depend on, pooling of the whole map left out.
+
+    0 where the way through the model cannot be followed.
+    """
+    compiled = _compiled(model)
+    if compiled.reach is None:
+        try:
+            compiled.reach = _reach(model)
+        except InputError:
+            compiled.reach = 0, 0
+    return compiled.reach
+
+
+def _reach(model: keras.Model) -> tuple[int, int]:
+    found = analyse(model)
+    axes = zip(found.origin, found.counts.shape, found.output_stride, strict=True)
+    # Logits are resized to the image between the cells of the output: one more on either side.
+    rows, columns = (max(-first, first + length - 1) + 2 * stride for first, length, stride in axes)
+    return rows, columns
 
 
 def _mode_of(model: keras.Model) -> Hashable:
@@ -67,10 +100,7 @@ def probabilities_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
 
     `Model.predict` would trace, and on some machines compile by XLA, for every new image size.
     """
-    compiled = getattr(model, _CACHE, None)
-    if compiled is None:
-        compiled = _Compiled()
-        setattr(model, _CACHE, compiled)
+    compiled = _compiled(model)
     mode = _mode_of(model)
     if mode not in compiled.functions:
         compiled.functions[mode] = _traced(model)

@@ -31,7 +31,7 @@ class Segmentation:
     image: np.ndarray
     mask: np.ndarray
     labels: LabelSet
-    _bands: Callable[[], Iterator[windows.Band]]
+    _pieces: Callable[[], Iterator[windows.Piece]]
     _probabilities: np.ndarray | None = field(default=None)
 
     @property
@@ -42,8 +42,8 @@ class Segmentation:
         """
         if self._probabilities is None:
             result = np.empty((*self.mask.shape, len(self.labels)), np.float32)
-            for top, band in self._bands():
-                result[top : top + len(band)] = band
+            for top, left, found in self._pieces():
+                result[_part(top, left, found)] = found
             self._probabilities = result
         return self._probabilities
 
@@ -74,6 +74,7 @@ def segment(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     tile: int | tuple[int, int] | None = None,
+    max_pixels: int | None = None,
 ) -> Segmentation:
     """Segment one image.
 
@@ -86,10 +87,12 @@ def segment(
             back and averaged (the usual multi-scale evaluation, such as 0.75, 1, 1.25).
         flip: Also average with the result of the mirrored image, at every scale.
         tile: Size of a window in pixels, an integer or (height, width): the image is seen through windows
-            that overlap by a quarter or more, and their probabilities are blended by weights that fall off
-            towards the borders, so that there are no seams. The memory then depends on the window and the
-            width of the image. `None` sees the whole image at once, but a model that was built for one
+            that overlap by a quarter or more, whose borders do not count and whose probabilities pass into
+            each other, so that there are no seams. Where twice the model's receptive field fits into the
+            window, its probabilities are those of one pass, except for pooling of the whole map, which then
+            is that of the window. `None` sees the whole image at once, but a model that was built for one
             size always sees windows of that size, and a smaller image is reflected at its borders.
+        max_pixels: Of a file: the most that are decoded, as for `zoo.images.read_image`.
 
     Returns:
         The mask, the probabilities and the labels, at the size of the image.
@@ -103,20 +106,27 @@ def segment(
 
         model = model_of(model)
     labels = label_set_of(model)
-    pixels = as_pixels(image)
+    pixels = as_pixels(image, max_pixels=max_pixels)
     scales = checked_scales(scales)
     window = window_size(model, pixels.shape[:2], tile=tile, scales=scales)
 
-    def bands() -> Iterator[windows.Band]:
-        return windows.bands(model, pixels, window=window, scales=scales, flip=bool(flip))
+    def rows_of(start: int, stop: int) -> np.ndarray:
+        return pixels[start:stop]
+
+    def pieces() -> Iterator[windows.Piece]:
+        return windows.pieces(model, rows_of, pixels.shape[:2], window=window, scales=scales, flip=bool(flip))
 
     mask = np.empty(pixels.shape[:2], np.uint8 if len(labels) <= 256 else np.uint16)
     keep = mask.size * len(labels) * 4 <= KEPT_BYTES
     probabilities = np.empty((*mask.shape, len(labels)), np.float32) if keep else None
-    for top, band in bands():
-        rows = slice(top, top + len(band))
-        mask[rows] = band.argmax(axis=-1)
+    for top, left, found in pieces():
+        part = _part(top, left, found)
+        mask[part] = found.argmax(axis=-1)
         if probabilities is not None:
-            probabilities[rows] = band
-    shown = np.rint(pixels).astype(np.uint8)
-    return Segmentation(shown, mask, labels, bands, probabilities)
+            probabilities[part] = found
+    shown = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
+    return Segmentation(shown, mask, labels, pieces, probabilities)
+
+
+def _part(top: int, left: int, found: np.ndarray) -> tuple[slice, slice]:
+    return slice(top, top + found.shape[0]), slice(left, left + found.shape[1])
