@@ -1,4 +1,4 @@
-"""Exports to SavedModel, TFLite and ONNX that are proven equal to their model.
+"""Exports to SavedModel, TFLite, ONNX and Core ML that are proven equal to their model.
 
 Importing this package loads no TensorFlow, and neither does running a TFLite or an ONNX artifact.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from zoo.export.core.operation_times import OperationTable, OperationTime
     from zoo.export.core.quantization import FloatOperation, Quantization
     from zoo.export.deploy import Rewrite
-    from zoo.export.exports import to_format, to_onnx, to_saved_model, to_tflite
+    from zoo.export.exports import to_coreml, to_format, to_onnx, to_saved_model, to_tflite
     from zoo.export.formats import Format
     from zoo.export.opening import open_artifact
     from zoo.export.proof.layer_search import FirstDifference
@@ -44,6 +44,7 @@ _HOMES = {
     "bench": "zoo.export.timing.bench",
     "find_difference": "zoo.export.verification",
     "open_artifact": "zoo.export.opening",
+    "to_coreml": "zoo.export.exports",
     "to_format": "zoo.export.exports",
     "to_onnx": "zoo.export.exports",
     "to_saved_model": "zoo.export.exports",
@@ -70,6 +71,7 @@ __all__ = [
     "bench",
     "find_difference",
     "open_artifact",
+    "to_coreml",
     "to_format",
     "to_onnx",
     "to_saved_model",
