@@ -1,4 +1,4 @@
-"""Exports to SavedModel, TFLite and ONNX that are proven equal to their model.
+"""Exports to SavedModel, TFLite, ONNX and Core ML that are proven equal to their model.
 
 Importing this package loads no TensorFlow, and neither does running a TFLite or an ONNX artifact.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.export.core.operation_times import OperationTable, OperationTime
     from zoo.export.core.quantization import FloatOperation, Quantization
     from zoo.export.deploy import Rewrite
-    from zoo.export.exports import to_format, to_onnx, to_saved_model, to_tflite
+    from zoo.export.exports import to_coreml, to_format, to_onnx, to_saved_model, to_tflite
     from zoo.export.formats import Format
     from zoo.export.opening import open_artifact
     from zoo.export.proof.layer_search import FirstDifference
@@ -50,6 +50,7 @@ _HOMES = {
     "open_artifact": "zoo.export.opening",
     "open_blocks": "zoo.export.blocks.artifact",
     "to_blocks": "zoo.export.blocks.publish",
+    "to_coreml": "zoo.export.exports",
     "to_format": "zoo.export.exports",
     "to_onnx": "zoo.export.exports",
     "to_saved_model": "zoo.export.exports",
@@ -80,6 +81,7 @@ __all__ = [
     "open_artifact",
     "open_blocks",
     "to_blocks",
+    "to_coreml",
     "to_format",
     "to_onnx",
     "to_saved_model",

@@ -13,6 +13,7 @@ from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.core.calibration import Source
 from zoo.export.core.deployment import prepare
+from zoo.export.core.kinds import KINDS
 from zoo.export.core.quantization import plan as plan_quantization
 from zoo.export.core.staging import article
 from zoo.export.formats import Format
@@ -70,6 +71,7 @@ def to_format(
         layout=layout or row.layouts[0],
         rewrites=rewrites,
         multiplies_padding=row.multiplies_padding and quantize is None,
+        keep_tables=quantize in KINDS and KINDS[quantize].keeps_values,
     )
     if row.static_size and deployment.metadata.input_size is None:
         raise InputError(f"{article(format)} artifact has a static size: pass input_size=(height, width)")
@@ -242,3 +244,57 @@ def to_onnx(
     quantization = {"quantize": quantize, "calibration": calibration, "max_drop": max_drop}
     more = {"layout": layout, "options": {"opset": opset, "symmetric": symmetric}}
     return to_format("onnx", model, path, **settings, **quantization, **more)
+
+
+def to_coreml(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    input_size: tuple[int, int] | None,
+    head: str = "logits",
+    rewrites: Rewrites = None,
+    quantize: str | None = None,
+    palette_bits: int | None = None,
+    calibration: Source | None = None,
+    max_drop: float | None = None,
+    images: Images = None,
+) -> ExportReport:
+    """Export to a Core ML package with an ML program of static size, for iOS 16, macOS 13 and later.
+
+    Input ``image``: an RGB picture of that size (a pixel buffer; normalization is part of the program).
+    Output ``logits`` ``(1, classes, height, width)`` float32, or ``mask`` ``(1, height, width)`` int32.
+    Labels, licence and the properties by which Xcode previews a segmentation are inside. Needs
+    ``pip install "atrous-zoo[coreml]"``.
+
+    Apple's runtime runs on Apple systems only. The package is read back and interpreted by
+    `zoo.export.coreml.interpreter`, with results rounded to the types that the program states; the report
+    says so.
+
+    Other arguments, result and errors as in `to_tflite`; `path` must end in ``.mlpackage``.
+
+    Args:
+        model: A zoo model.
+        path: Folder to write.
+        input_size: (height, width) in pixels.
+        head: As in `to_saved_model`.
+        rewrites: As in `to_saved_model`.
+        quantize: `None` for float32, which the Neural Engine does not compute; ``"float16"`` weights and
+            arithmetic; the same with ``"weights8"``: 8-bit weights with a scale per filter; or with
+            ``"palette"``: a table of at most 2^`palette_bits` values per kernel. A kernel that has no more
+            different values, as `zoo.compression.cluster` makes them, keeps its own, and its normalization is
+            not folded into it.
+        palette_bits: 1, 2, 4, 6 or 8; `None` for 8. Each kernel takes the narrowest index that holds its
+            table.
+        calibration: Images that the file is measured on; none are needed.
+        max_drop: As in `to_tflite`; no layer is left out.
+        images: As in `to_tflite`.
+
+    Raises:
+        InputError: As in `to_tflite`.
+        FormatError: As in `to_tflite`.
+        ParityError: As in `to_tflite`.
+    """
+    settings = {"input_size": input_size, "head": head, "rewrites": rewrites, "images": images}
+    quantization = {"quantize": quantize, "calibration": calibration, "max_drop": max_drop}
+    options = {} if palette_bits is None else {"palette_bits": palette_bits}
+    return to_format("coreml", model, path, **settings, **quantization, options=options)

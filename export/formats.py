@@ -87,6 +87,23 @@ FORMATS: tuple[Format, ...] = (
         packages=("tensorflow",),
     ),
     Format(
+        name="coreml",
+        shape=Shape(title=".mlpackage folder", suffix=".mlpackage", marker="Manifest.json"),
+        writer="zoo.export.coreml.writer:write",
+        artifact="zoo.export.coreml.artifact:CoreMLArtifact",
+        probe="zoo.export.coreml.probe:tensors",
+        check="zoo.export.coreml.writer:check_options",
+        options=(
+            Option(name="palette_bits", type=int, help="widest index of a palette: 1, 2, 4, 6 or 8 (8)"),
+        ),
+        quantizations=("float16", "weights8", "palette"),
+        layouts=("nchw",),
+        static_size=True,
+        packages=("coremltools",),
+        extra="coreml",
+        proof="interpreted, not run on Apple hardware",
+    ),
+    Format(
         name="keras",
         shape=Shape(title=".keras file", suffix=".keras"),
         runner="zoo.export.keras_file.runner:KerasRunner",

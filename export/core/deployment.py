@@ -129,6 +129,7 @@ def prepare(
     layout: str = "nhwc",
     rewrites: Iterable[str] | None = None,
     multiplies_padding: bool = False,
+    keep_tables: bool = False,
 ) -> Deployment:
     """Check a model and the settings of an export, and rewrite the model for it.
 
@@ -140,6 +141,7 @@ def prepare(
         layout: ``"nhwc"`` or ``"nchw"``.
         rewrites: Names in `zoo.export.deploy.REWRITES`; `None` for all.
         multiplies_padding: Whether the runtime does, so that `zoo.export.deploy.AGAINST_PADDING` can help.
+        keep_tables: Whether kernels of few different values keep them.
 
     Raises:
         InputError: Not a zoo model with one input and one output, or a setting outside of the above.
@@ -172,15 +174,19 @@ def prepare(
         rewrites = [name for name in rewrites if name not in AGAINST_PADDING]
     with float32_defaults():
         if metadata.gives_mask:
-            return _prepare_mask(model, metadata, rewrites)
+            return _prepare_mask(model, metadata, rewrites, keep_tables=keep_tables)
         original, domain = _cut(model, head)
-        network, done = rewrite(original, input_size=metadata.input_size, rewrites=rewrites)
+        settings = {"input_size": metadata.input_size, "rewrites": rewrites, "keep_tables": keep_tables}
+        network, done = rewrite(original, **settings)
     return Deployment(original=original, network=network, metadata=metadata, domain=domain, rewrites=done)
 
 
-def _prepare_mask(model: keras.Model, metadata: Metadata, rewrites: Iterable[str]) -> Deployment:
+def _prepare_mask(
+    model: keras.Model, metadata: Metadata, rewrites: Iterable[str], *, keep_tables: bool
+) -> Deployment:
     scores, head = mask_head.split(model, small=metadata.head == "small_mask")
-    network, done = rewrite(scores, input_size=metadata.input_size, rewrites=rewrites)
+    settings = {"input_size": metadata.input_size, "rewrites": rewrites, "keep_tables": keep_tables}
+    network, done = rewrite(scores, **settings)
     return Deployment(
         original=model,
         network=network,

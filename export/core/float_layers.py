@@ -83,6 +83,38 @@ def quantize_with(converter: Converter, deployment: Deployment, plan: Plan) -> t
     )
 
 
+def measured(
+    deployment: Deployment, plan: Plan, runner: Callable[[], Callable[[np.ndarray], np.ndarray]]
+) -> Quantization:
+    """What was done where all layers are quantized or none, measured on the calibration images if there are.
+
+    Args:
+        deployment: What was written.
+        plan: By which.
+        runner: Gives what runs the file on ``(1, height, width, 3)`` in 0…255.
+
+    Raises:
+        ParityError: The bound is missed.
+    """
+    if plan.calibration is None:
+        return Quantization(kind=plan.kind, calibration_images=0)
+    scores = Scores(deployment, plan)
+    score = scores.of(runner())
+    if plan.max_drop is not None and not scores.float_score - score <= plan.max_drop:
+        raise ParityError(
+            f"max_drop={plan.max_drop:g} cannot be kept: {plan.metric} is {scores.float_score:.4f} for the"
+            f" float model and {score:.4f} for the file, and {plan.kind} leaves no layer out"
+        )
+    return Quantization(
+        kind=plan.kind,
+        calibration_images=len(plan.calibration.images),
+        metric=plan.metric,
+        float_score=scores.float_score,
+        score=score,
+        max_drop=plan.max_drop,
+    )
+
+
 def _search(
     count: int, found: dict[int, float], holds: Callable[[int], bool], plan: Plan, float_score: float
 ) -> int:

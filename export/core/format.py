@@ -58,6 +58,7 @@ class Format:
         runtime: Distribution that runs it.
         packages: Distributions that write it and run it; reports tell their versions.
         extra: Of ``atrous-zoo``, that installs them; `None` where they always are.
+        proof: What its parity was measured with, where that is not the runtime itself.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Format:
     runtime: str | None = None
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    proof: str | None = None
 
     def load(self, part: str) -> Callable[..., Any]:
         """One of the parts, such as ``"writer"``.

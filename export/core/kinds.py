@@ -35,6 +35,8 @@ class Kind:
         integers: Whether layers compute in integers with fixed ranges: such a file needs calibration images
             and a static size, and may leave layers in float.
         image: Type of the images that it takes.
+        keeps_values: Whether kernels of few different values keep them, so that nothing may be folded into
+            them.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Kind:
     limits: Limits
     integers: bool = False
     image: str = "float32"
+    keeps_values: bool = False
 
 
 _KINDS = (
@@ -53,6 +56,17 @@ _KINDS = (
         limits=Limits(relative_error=0.5, agreement=0.75),
         integers=True,
         image="uint8",
+    ),
+    Kind(
+        name="weights8",
+        help="8-bit weights that are computed with in float16",
+        limits=Limits(relative_error=0.5, agreement=0.75),
+    ),
+    Kind(
+        name="palette",
+        help="weights from a table of at most 256 values per kernel, those of a clustered model kept",
+        limits=Limits(relative_error=0.5, agreement=0.75),
+        keeps_values=True,
     ),
 )
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in _KINDS})

@@ -25,6 +25,7 @@ def rewrite(
     *,
     input_size: tuple[int, int] | None = None,
     rewrites: Iterable[str] | None = None,
+    keep_tables: bool = False,
 ) -> tuple[keras.Model, tuple[Rewrite, ...]]:
     """A model that computes the same with less, and what was done to it.
 
@@ -33,6 +34,7 @@ def rewrite(
             It stays untouched. Any other model is returned as it is.
         input_size: (height, width) of all images to come, or `None` for any.
         rewrites: Names in `REWRITES`; `None` for all.
+        keep_tables: Whether kernels of few different values keep them, see `fold_batch_norm`.
 
     Returns:
         The rewritten model, which owns copies of the weights; and an account of each rewrite, those that were
@@ -45,4 +47,4 @@ def rewrite(
     names = check_rewrites(rewrites)
     from zoo.export.deploy.chain import apply
 
-    return apply(model, input_size=input_size, names=names)
+    return apply(model, input_size=input_size, names=names, keep_tables=keep_tables)

@@ -10,10 +10,12 @@ from zoo.export.deploy.graph import Graph, Node, Unit
 from zoo.export.deploy.result import Result
 from zoo.layers import FusedBatchNormalization
 
+# Kernels of fewer weights, or of more different values, are no table of values.
+_FEWEST_WEIGHTS, _MOST_VALUES = 1024, 256
 _KINDS = (keras.layers.BatchNormalization, FusedBatchNormalization)
 
 
-def fold_batch_norm(graph: Graph) -> Result:
+def fold_batch_norm(graph: Graph, *, keep_tables: bool = False) -> Result:
     """Scale the kernel and shift the bias of every convolution that only its normalization reads.
 
     In inference, normalization is ``x · factor + shift`` for each channel, with ``factor = gamma /
@@ -27,7 +29,7 @@ def fold_batch_norm(graph: Graph) -> Result:
         if before is None or len(users[node.inputs[0]]) > 1:
             continue
         known = convolution(before.unit)
-        if known is None:
+        if known is None or (keep_tables and _is_table(known.kernel)):
             continue
         # float64, because the rounding of each factor would multiply a whole kernel.
         factor, shift = _factor_and_shift(node.unit, known.filters)
@@ -35,6 +37,10 @@ def fold_batch_norm(graph: Graph) -> Result:
         saved += sum(w.size for w in node.unit.weights.values()) - (known.bias is None) * known.filters
         folded[key] = Node(after.to_unit(), before.args, before.kwargs)
     return Result(graph.with_nodes(folded), len(folded), {"parameters": saved} if folded else {})
+
+
+def _is_table(kernel: np.ndarray) -> bool:
+    return kernel.size >= _FEWEST_WEIGHTS and len(np.unique(kernel)) <= _MOST_VALUES
 
 
 def _source(graph: Graph, node: Node) -> Node | None:

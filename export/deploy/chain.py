@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -18,7 +19,6 @@ from zoo.export.deploy.training_only import drop_training_only
 
 _FUNCTIONS: dict[str, Callable[[Graph], Result]] = {
     "drop_training_only": drop_training_only,
-    "fold_batch_norm": fold_batch_norm,
     "drop_dead_taps": drop_dead_taps,
     "crop_far_taps": crop_far_taps,
     "split_image_pooling": split_image_pooling,
@@ -26,19 +26,28 @@ _FUNCTIONS: dict[str, Callable[[Graph], Result]] = {
 
 
 def apply(
-    model: keras.Model, *, input_size: tuple[int, int] | None, names: tuple[str, ...]
+    model: keras.Model,
+    *,
+    input_size: tuple[int, int] | None,
+    names: tuple[str, ...],
+    keep_tables: bool,
 ) -> tuple[keras.Model, tuple[Rewrite, ...]]:
     """See `zoo.export.deploy.rewrite`."""
     if not is_readable(model):
         note = "the model is not a functional graph with one input and one output"
         return model, tuple(Rewrite(name=n, enabled=n in names, notes=(note,)) for n in REWRITES)
     graph = read(model)
+    functions: dict[str, Callable[[Graph], Result]] = {
+        **_FUNCTIONS,
+        "static_shapes": functools.partial(static_shapes, size=input_size),
+        "fold_batch_norm": functools.partial(fold_batch_norm, keep_tables=keep_tables),
+    }
     done = []
     for name in REWRITES:
         if name not in names:
             done.append(Rewrite(name=name, enabled=False))
             continue
-        result = static_shapes(graph, input_size) if name == "static_shapes" else _FUNCTIONS[name](graph)
+        result = functions[name](graph)
         graph = result.graph
         done.append(
             Rewrite(name=name, enabled=True, places=result.places, saved=result.saved, notes=result.notes)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from zoo.errors import InputError, ParityError
+from zoo.errors import InputError
 from zoo.export.core.deployment import Deployment
-from zoo.export.core.float_layers import Scores, quantize_with
+from zoo.export.core.float_layers import measured, quantize_with
 from zoo.export.core.mask_head import SCOPE
 from zoo.export.core.metadata import OUTPUT_NAME
 from zoo.export.core.quantization import FloatOperation, Plan, Quantization
@@ -27,23 +27,7 @@ def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantiz
         ParityError: The bound is missed; the converter quantizes all layers or none.
     """
     content = convert_weights(deployment, kind=plan.kind)
-    if plan.calibration is None:
-        return content, Quantization(kind=plan.kind, calibration_images=0)
-    scores = Scores(deployment, plan)
-    score = scores.of(_runner(content))
-    if plan.max_drop is not None and not scores.float_score - score <= plan.max_drop:
-        raise ParityError(
-            f"max_drop={plan.max_drop:g} cannot be kept: {plan.metric} is {scores.float_score:.4f} for the"
-            f" float model and {score:.4f} for the file, and {plan.kind} leaves no layer out"
-        )
-    return content, Quantization(
-        kind=plan.kind,
-        calibration_images=len(plan.calibration.images),
-        metric=plan.metric,
-        float_score=scores.float_score,
-        score=score,
-        max_drop=plan.max_drop,
-    )
+    return content, measured(deployment, plan, lambda: _runner(content))
 
 
 def quantize_integers(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:

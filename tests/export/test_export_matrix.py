@@ -2,24 +2,18 @@
 
 import pytest
 from support.small_models import SPECS, build
-from support.tiny_export import seeded
+from support.tiny_export import NARROW_HEADS, seeded
 
 from zoo import export
 from zoo.export.proof.parity import synthetic_image
 
-HEADS = {
-    "deeplabv3_aspp": {"aspp_channels": 16},
-    "deeplabv3_plus": {"aspp_channels": 16, "decoder_channels": 16},
-    "lraspp": {"channels": 16},
-    "pspnet": {"channels": 16},
-}
 SIZES = ((64, 64), (65, 65), (49, 70))
 
 
 @pytest.mark.usefixtures("shallow", "narrow")
 @pytest.mark.parametrize("spec", SPECS)
 def test_every_format_equals_the_model_at_every_size(spec, tmp_path):
-    model = seeded(build(spec, **HEADS.get(spec.architecture, {})))
+    model = seeded(build(spec, **NARROW_HEADS.get(spec.architecture, {})))
     images = [synthetic_image(*size) for size in SIZES]
     reports = [
         export.to_saved_model(model, tmp_path / "m", images=images),

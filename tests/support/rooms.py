@@ -93,7 +93,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.deploy",
             "export.core",
         )
-        for name in ("tflite", "onnx", "saved_model", "keras_file")
+        for name in ("tflite", "onnx", "saved_model", "coreml", "keras_file")
     },
     "export.formats": (
         *_GROUND,
@@ -101,6 +101,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.tflite",
         "export.onnx",
         "export.saved_model",
+        "export.coreml",
         "export.keras_file",
     ),
     "export.opening": (*_GROUND, "export.core", "export.formats"),

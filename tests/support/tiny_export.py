@@ -21,6 +21,13 @@ EXPORTS = {name: getattr(export, f"to_{name}") for name in ROWS}
 # The modules, in which tests put other writers.
 WRITERS = {name: importlib.import_module(row.writer.split(":")[0]) for name, row in ROWS.items()}
 FORMATS = sorted(EXPORTS)
+# Settings of models of the registry, by architecture.
+NARROW_HEADS = {
+    "deeplabv3_aspp": {"aspp_channels": 16},
+    "deeplabv3_plus": {"aspp_channels": 16, "decoder_channels": 16},
+    "lraspp": {"channels": 16},
+    "pspnet": {"channels": 16},
+}
 
 
 def seeded(model, seed=0):
