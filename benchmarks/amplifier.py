@@ -3,9 +3,9 @@
     python benchmarks/amplifier.py wavenet_a1_standard.nam [--peer PYTHON]
 
 Files of the block form run as a host would run them, block after block with the state handed on. PYTHON is
-one that has neural-amp-modeler installed: it has no streaming form, so that it computes each block with as many
-samples before it as its receptive field needs ("block"), and the whole sound at once ("whole"). All of them
-run in turns, on one thread; the ratio is that of the medians.
+one that has neural-amp-modeler installed: it has no streaming form, so that it computes each block with as
+many samples before it as its receptive field needs ("block"), and the whole sound at once ("whole"). All of
+them run in turns, on one thread; the ratio is that of the medians.
 """
 
 from __future__ import annotations

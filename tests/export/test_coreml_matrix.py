@@ -1,4 +1,4 @@
-"""Every model of the registry as a Core ML package, in full and in half precision, read back and interpreted."""
+"""Every model of the registry as a Core ML package, in full and half precision, read back and interpreted."""
 
 import pytest
 from support.small_models import SPECS, build
