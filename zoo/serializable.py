@@ -8,5 +8,6 @@ import zoo.layers
 import zoo.models.heads.context
 import zoo.models.segmentation_model
 import zoo.sequence.nam.network
+import zoo.sequence.wavenet
 import zoo.training.losses
 import zoo.training.schedule  # noqa: F401 (imported for what it registers)

@@ -8,17 +8,24 @@ from typing import TYPE_CHECKING
 from zoo.sequence.table import SEQUENCE_MODELS, SequenceSpec
 
 if TYPE_CHECKING:
+    from zoo.sequence.block_form import in_blocks
     from zoo.sequence.convolution import DilatedConv1D
     from zoo.sequence.keras_stream import KerasStream
-    from zoo.sequence.nam.network import in_blocks, initial_state
+    from zoo.sequence.nam.network import initial_state
     from zoo.sequence.nam.reader import NamModel, read_nam
     from zoo.sequence.processing import process
+    from zoo.sequence.sampling import WaveNetSteps, generate_codes
+    from zoo.sequence.wavenet import WaveNetConfig, build_wavenet
 
 _HOMES = {
     "DilatedConv1D": "zoo.sequence.convolution",
     "KerasStream": "zoo.sequence.keras_stream",
     "NamModel": "zoo.sequence.nam.reader",
-    "in_blocks": "zoo.sequence.nam.network",
+    "WaveNetConfig": "zoo.sequence.wavenet",
+    "WaveNetSteps": "zoo.sequence.sampling",
+    "build_wavenet": "zoo.sequence.wavenet",
+    "in_blocks": "zoo.sequence.block_form",
+    "generate_codes": "zoo.sequence.sampling",
     "initial_state": "zoo.sequence.nam.network",
     "process": "zoo.sequence.processing",
     "read_nam": "zoo.sequence.nam.reader",
@@ -30,6 +37,10 @@ __all__ = [
     "KerasStream",
     "NamModel",
     "SequenceSpec",
+    "WaveNetConfig",
+    "WaveNetSteps",
+    "build_wavenet",
+    "generate_codes",
     "in_blocks",
     "initial_state",
     "process",

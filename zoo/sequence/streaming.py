@@ -36,6 +36,16 @@ class Whole:
         return LastAs(name=f"{name}_last")([x, like])
 
 
+class Padded(Whole):
+    """The whole sequence at once, each layer preceded by zeros of its own, as `Past`."""
+
+    def before(self, x, samples: int, *, name: str):
+        return SilenceBefore(samples=samples, name=f"{name}_padded")(x) if samples else x
+
+    def last_of(self, x, like, *, name: str):
+        return x
+
+
 class Blocks:
     """Blocks of samples, as `Past`; the layers ask for their samples in the same order at each call.
 

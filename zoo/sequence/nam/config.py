@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zoo.errors import FormatError
+from zoo.sequence.gating import ACTIVATIONS, SLOPE, Activation
 
 MAX_CHANNELS = 512
 MAX_TAPS = 1024
@@ -26,16 +27,6 @@ _SIZES = ("input_size", "condition_size", "channels", "bottleneck", "groups_inpu
 _LAYER_WORDS = ("kernel_size", "kernel_sizes", "dilations", "activation", "gated", "gating_mode")
 _REST = ("secondary_activation", "head", "head_size", "head_bias", "head1x1", "layer1x1", "slimmable")
 _KNOWN = frozenset((*_FILMS, *_SIZES, *_LAYER_WORDS, *_REST))
-ACTIVATIONS = ("Tanh", "Hardtanh", "ReLU", "LeakyReLU", "Sigmoid", "SiLU", "Hardswish", "Softsign")
-SLOPE = 0.01
-
-
-@dataclass(frozen=True)
-class Activation:
-    """A function of `ACTIVATIONS`; `slope` is that of LeakyReLU below zero."""
-
-    name: str
-    slope: float = SLOPE
 
 
 @dataclass(frozen=True, kw_only=True)

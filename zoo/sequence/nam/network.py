@@ -12,62 +12,18 @@ from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from zoo.errors import InputError
 from zoo.layers.common import PACKAGE, standard_globals
 from zoo.sequence.convolution import DilatedConv1D
-from zoo.sequence.nam.config import Activation, ArrayConfig, LayerConfig, NetworkConfig
+from zoo.sequence.gated_activation import GatedActivation
+from zoo.sequence.gating import Activation
+from zoo.sequence.nam.config import ArrayConfig, LayerConfig, NetworkConfig
 from zoo.sequence.nam.reader import NamModel
 from zoo.sequence.streaming import Blocks, Past, SilenceBefore, Whole
 
-_FUNCTIONS = {
-    "Tanh": tf.tanh,
-    "Hardtanh": lambda x: tf.clip_by_value(x, -1.0, 1.0),
-    "ReLU": tf.nn.relu,
-    "Sigmoid": tf.sigmoid,
-    "SiLU": lambda x: x * tf.sigmoid(x),
-    "Hardswish": lambda x: x * tf.nn.relu6(x + 3) * (1 / 6),
-    "Softsign": tf.nn.softsign,
-}
 OUTPUT = "output"
 Convolution = Callable[..., DilatedConv1D]
-
-
-def _apply(function: Activation, x):
-    if function.name == "LeakyReLU":
-        return tf.nn.leaky_relu(x, alpha=function.slope)
-    return _FUNCTIONS[function.name](x)
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class GatedActivation(keras.layers.Layer):
-    """An activation, or that of the first half of the channels times a gate of the second half.
-
-    Args:
-        activation: Name and slope, as `zoo.sequence.nam.config.Activation` has them.
-        gate: The same; `None` for no gate.
-        **kwargs: ``name`` and ``dtype`` of a Keras layer.
-    """
-
-    def __init__(self, *, activation, gate=None, **kwargs):
-        super().__init__(**kwargs)
-        self.activation = Activation(*activation)
-        self.gate = None if gate is None else Activation(*gate)
-
-    def call(self, x):
-        if self.gate is None:
-            return _apply(self.activation, x)
-        first, second = tf.split(x, 2, axis=-1)
-        return _apply(self.activation, first) * _apply(self.gate, second)
-
-    def compute_output_shape(self, input_shape):
-        halves = 1 if self.gate is None else 2
-        return (*input_shape[:-1], input_shape[-1] // halves)
-
-    def get_config(self):
-        gate = None if self.gate is None else dataclasses.astuple(self.gate)
-        return {**super().get_config(), "activation": dataclasses.astuple(self.activation), "gate": gate}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -268,8 +224,8 @@ def _activated(x, condition, layer: LayerConfig, channels: int, make: Convolutio
     z = conv(past.before(x, layer.span, name=_layer_name(name)))
     mixer = make(f"{name}/mixer", filters=wide, use_bias=False)
     z = _sum(z, mixer(past.last_of(condition, z, name=_layer_name(f"{name}/condition"))), f"{name}/mixed")
-    gate = None if layer.gate is None else dataclasses.astuple(layer.gate)
-    chosen = {"activation": dataclasses.astuple(layer.activation), "gate": gate}
+    gate = None if layer.gate is None else layer.gate.plain
+    chosen = {"activation": layer.activation.plain, "gate": gate}
     return GatedActivation(**chosen, name=_layer_name(f"{name}/activation"))(z)
 
 
