@@ -12,8 +12,8 @@ def in_blocks(model: keras.Model, *, block: int | None = None, batch: int | None
     """A causal model for blocks of samples, with its state as a further input and output.
 
     Args:
-        model: An amplifier model of ``zoo.load("wavenet_nam", …)``, or what `zoo.sequence.build_wavenet` built. The
-            variables are shared with it.
+        model: An amplifier model of ``zoo.load("wavenet_nam", …)``, or what `zoo.sequence.build_wavenet`
+            built. The variables are shared with it.
         block: Samples in a block; `None` for any number.
         batch: Streams that are processed at once.
 

@@ -208,7 +208,7 @@ def in_blocks(model: keras.Model, *, block: int | None = None, batch: int | None
 
 
 def config_of(model: keras.Model) -> WaveNetConfig:
-    """The configuration of a model that `build_wavenet` built, or of its saved file; `InputError` of others."""
+    """The configuration of what `build_wavenet` built, or of its saved file; `InputError` of others."""
     last = model.layers[-1] if getattr(model, "layers", None) else None
     if not isinstance(last, WaveNetLogits):
         raise InputError(f"{getattr(model, 'name', model)!r} is no WaveNet of codes")
