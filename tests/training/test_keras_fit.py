@@ -111,7 +111,7 @@ def test_a_run_says_that_statistics_are_kept(tmp_path, changes, said):
     folder(tmp_path, [(16, 16)] * 4)
     Image.fromarray(RNG.integers(0, 3, (16, 16), dtype=np.uint8)).save(tmp_path / "masks" / "0.png")
     data = open_dataset("folder", tmp_path, split="all", classes=3)
-    settings = {"epochs": 1, "batch_size": 2, "crop": (16, 16), "batch_statistics": "auto", **changes}
+    settings = {"epochs": 1, "batch_size": 2, "crop": (16, 16), "learning_rate": 1e-3, **changes}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         train(normed_model(), data, Recipe(**settings), examples=0, note=notes.append)

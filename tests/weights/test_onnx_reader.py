@@ -1,5 +1,7 @@
 """The ONNX reader: every way to store a tensor, the facts of the nodes, and what it refuses."""
 
+import resource
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,3 +166,32 @@ def test_a_million_empty_parts_are_refused(tmp_path, part):
     path.write_bytes(b"\x08\x08\x3a" + varint + graph)
     with pytest.raises(FormatError, match="parts; 100,000 are allowed"):
         read_onnx(path)
+
+
+def framed(number: int, content: bytes) -> bytes:
+    """A field of a protocol buffer that holds bytes."""
+    size, length = len(content), b""
+    while size > 127:
+        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+EMPTY = {"tensors": framed(10, b""), "graphs": framed(11, b""), "types": framed(15, b"")}
+
+
+@pytest.mark.parametrize("spread", [1, 100])
+@pytest.mark.parametrize("kind", EMPTY)
+def test_a_million_empty_parts_within_nodes_are_refused(tmp_path, kind, spread):
+    attribute = framed(5, EMPTY[kind] * (1_000_000 // spread))
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"\x08\x08" + framed(7, framed(1, attribute) * spread + framed(1, framed(4, b"Relu"))))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FormatError, match=r"^m.onnx: damaged: too many parts; \d00,000 are allowed[^\n]*$"):
+        read_onnx(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+def test_bytes_that_look_like_parts_are_no_parts(tmp_path):
+    values = np.frombuffer(b"\x0a\x00\x00\x00" * 300_000, np.float32)
+    found = read(tmp_path, initializers=[numpy_helper.from_array(values, "w")])
+    np.testing.assert_array_equal(found["w"], values)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import FormatError
+from zoo.weights.readers.protobuf_parts import check_parts
 
 # Suffixes of the facts; no published tensor has a colon in its name.
 EPSILON = ":epsilon"
@@ -31,6 +32,7 @@ _INTEGERS = {6: ("<i4", "int32_data"), 7: ("<i8", "int64_data")}
 _EXTERNAL = 1  # TensorProto.DataLocation
 _MAX_RANK = 8
 _MAX_PARTS = 100_000  # nodes, or tensors; an empty one takes two bytes in the file and hundreds here
+_MAX_MESSAGES = 500_000  # nodes, attributes, tensors, graphs in graphs and all else, at any depth
 
 
 def read_onnx(path: str | Path) -> dict[str, np.ndarray]:
@@ -61,16 +63,15 @@ def _parse(path: Path):
     from onnx import ModelProto
 
     try:
-        model = ModelProto.FromString(path.read_bytes())
+        content = path.read_bytes()
+        check_parts(content, ModelProto.DESCRIPTOR, most_in_one=_MAX_PARTS, most=_MAX_MESSAGES)
+        model = ModelProto.FromString(content)
     except (DecodeError, RuntimeError, UnicodeDecodeError):
         raise FormatError("not an ONNX model, or truncated") from None
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}") from None
     if not model.graph.node or not model.ir_version:
         raise FormatError("not an ONNX model, or truncated (it has no graph)")
-    count = max(len(model.graph.node), len(model.graph.initializer))
-    if count > _MAX_PARTS:
-        raise FormatError(f"damaged: a graph of {count:,} parts; {_MAX_PARTS:,} are allowed")
     _check_text(model.graph)
     return model.graph
 

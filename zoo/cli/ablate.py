@@ -176,7 +176,7 @@ def _words(budget) -> str:
     parts = [
         f"{chosen.epochs} epochs of {len(budget.training)} images from {start}",
         f"batches of {chosen.batch_size} crops of {size}",
-        f"learning rate {chosen.learning_rate:g}",
+        f"learning rate {chosen.rate():g}",
         *others,
     ]
     return ", ".join(parts)

@@ -66,7 +66,9 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] 
 
 
 def _add_rate(add: Callable, usual: Mapping[str, object]) -> None:
-    rate = f"AdamW's, falling to 0 ({usual['learning_rate']:g})"
+    named = usual["learning_rate"]
+    rate = f"AdamW's, falling to 0 ({Recipe(learning_rate=named).rate():g})"
+    rate += "" if named else "; less for a trained classifier and batches of fewer than 4"
     add("--learning-rate", type=float, metavar="RATE", help=rate)
     add("--schedule", choices=SCHEDULES, help=f"how the rate falls: poly or cosine ({usual['schedule']})")
     warmup = "linear rise before (1, at most a tenth of the run)"

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoo.layers.common import PACKAGE
+from zoo.layers.replicas import replica_sums
 
 # Below so many images a batch's own statistics are too noisy to replace those that a network came with.
 SMALL_BATCH = 4
@@ -96,6 +97,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         count = tf.cast(tf.reduce_prod(tf.shape(x)[:3]), tf.float32)
         return fused.y, fused.batch_mean, fused.batch_variance * ((count - 1.0) / count)
 
+    def _moments(self, inputs, mask):
+        if mask is not None or not self.synchronized:
+            return super()._moments(inputs, mask)
+        return synchronized_moments(inputs, axis=self.axis)
+
     def _chosen(self, x: tf.Tensor, kept: tf.Tensor, own: tuple[tf.Tensor, tf.Tensor]):
         """As `_normalized` by Keras' way; replicas cannot meet within a branch, so both are computed."""
         pairs = zip(own, self._moments(x, None), strict=True)
@@ -148,10 +154,19 @@ def counts_of(inputs, *, axis: int, synchronized: bool) -> tuple[int | tf.Tensor
         return sides[0] * replicas, math.prod(sides) * replicas
     shape = tf.shape(inputs)
     counts = tf.stack([shape[0], tf.reduce_prod(shape) // shape[axis]])
-    context = tf.distribute.get_replica_context()
-    if replicas > 1 and context is not None:
-        counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
+    if replicas > 1:
+        (counts,) = replica_sums([counts])
     return counts[0] if sides[0] is None else sides[0] * replicas, counts[1]
+
+
+def synchronized_moments(x: tf.Tensor, *, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and biased variance of each channel over all replicas, in the arithmetic of Keras."""
+    others = [place for place in range(len(x.shape)) if place != axis % len(x.shape)]
+    count = tf.cast(tf.size(x) // tf.shape(x)[axis], x.dtype)
+    sums = tf.reduce_sum(x, others), tf.reduce_sum(tf.square(x), others), count
+    total, squares, count = replica_sums(sums)
+    mean = tf.math.divide_no_nan(total, count)
+    return mean, tf.maximum(tf.math.divide_no_nan(squares, count) - tf.square(mean), 0.0)
 
 
 def are_initial(mean: tf.Variable, variance: tf.Variable) -> bool:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 LOSSES = ("cross-entropy", "ohem", "dice", "lovasz")
 SCHEDULES = ("poly", "cosine")
+# The usual learning rate, and the share of it for a trained classifier in small batches, whose noise would
+# undo what it knows: for steps of so many images, linear for fewer (Goyal et al. 2017, section 2.1).
+_RATE, _TUNING, _IMAGES = 1e-3, 0.1, 8
 # Counts of at least one, and those that may be left out with `None`.
 _COUNTS = ("epochs", "batch_size", "accumulate", "region_every", "validate_every")
 _OPTIONAL_COUNTS = ("patience",)
@@ -60,7 +63,9 @@ class Recipe:
             Paszke et al. 2016 (ENet), section 5.2.
         auxiliary: Whether a second head is trained as well, with 0.4 of the loss (Zhao et al. 2017,
             section 3.3); the model must have it, and what is kept has not.
-        learning_rate: AdamW's after the warm-up; it falls to 0.
+        learning_rate: AdamW's after the warm-up; it falls to 0. `None` for 0.001; but where the model comes
+            with a trained classifier and a batch has fewer than four images, a tenth of that for eight
+            images a step, and in proportion less for fewer.
         schedule: How it falls: ``"poly"`` (power 0.9) or ``"cosine"``.
         warmup: Epochs of linear rise; `None` for one, but at most a tenth of the run.
         weight_decay: Of kernels.
@@ -91,7 +96,7 @@ class Recipe:
     region_every: int = 1
     balance: bool = False
     auxiliary: bool = False
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     schedule: str = "poly"
     warmup: float | None = None
     weight_decay: float = 1e-2
@@ -110,7 +115,8 @@ class Recipe:
         for name in (*_COUNTS, *_OPTIONAL_COUNTS):
             check_count(name, getattr(self, name), least=1, optional=name in _OPTIONAL_COUNTS)
         check_count("seed", self.seed, least=0, most=MOST_SEED)
-        for name, limits in _NUMBERS.items():
+        ruled = {"learning_rate"} if self.learning_rate is None else set()
+        for name, limits in ((name, _NUMBERS[name]) for name in _NUMBERS if name not in ruled):
             object.__setattr__(self, name, checked_number(name, getattr(self, name), *limits))
         for name in _SWITCHES:
             check_switch(name, getattr(self, name))
@@ -151,6 +157,17 @@ class Recipe:
                 f"than {images} images"
             )
         return max(1, images // (self.batch_size * self.accumulate))
+
+    def rate(self, *, is_tuning: bool = False) -> float:
+        """The learning rate after the warm-up; where none is given, by the rule of `learning_rate`.
+
+        Args:
+            is_tuning: Whether small batches train on a trained classifier.
+        """
+        if self.learning_rate is not None:
+            return self.learning_rate
+        share = _TUNING * min(1.0, self.batch_size * self.accumulate / _IMAGES) if is_tuning else 1.0
+        return _RATE * share
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for a JSON or YAML file; `from_dict` is the way back."""
@@ -228,6 +245,7 @@ def flat(recipe: Recipe) -> dict[str, object]:
     """
     values = {name: getattr(recipe, name) for name in names() if name != "augmentation"}
     values |= {name: getattr(recipe.augmentation, name) for name in augmentation_names() if name != "flip"}
+    values["learning_rate"] = recipe.rate()
     return {**values, "loss": dict(recipe.loss), "no_flip": not recipe.augmentation.flip}
 
 

@@ -31,6 +31,7 @@ from zoo.training.losses import (
     WithAuxiliary,
 )
 from zoo.training.optimizer import OptimizerConfig
+from zoo.training.rates import with_rate
 from zoo.training.recipe import Recipe
 from zoo.training.schedule import Cosine, Poly
 from zoo.training.settings import History, Settings
@@ -96,6 +97,7 @@ def train(
         WorkerLostError: Another worker has ended.
     """
     _check(model, data, recipe, validation)
+    recipe = with_rate(recipe, model, note=note)
     strategy = strategy or tf.distribute.get_strategy()
     settings = settings_of(recipe, data)
     folder = None if output is None else made_folder(output)
@@ -139,7 +141,7 @@ def settings_of(recipe: Recipe, data: Dataset) -> Settings:
     warmup = min(epoch, steps // 10) if recipe.warmup is None else round(recipe.warmup * epoch)
     kind = _SCHEDULES[recipe.schedule]
     optimizer = OptimizerConfig(
-        learning_rate=kind(learning_rate=recipe.learning_rate, steps=steps, warmup=warmup),
+        learning_rate=kind(learning_rate=recipe.rate(), steps=steps, warmup=warmup),
         weight_decay=recipe.weight_decay,
         backbone_factor=recipe.backbone_factor,
     )

@@ -15,9 +15,9 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.layers.replicas import replica_sums
 from zoo.training.averaging import WeightAverage
 
-SUM = tf.distribute.ReduceOp.SUM
 # The scale of the loss in float16: as Keras begins, doubled after so many steps without overflow.
 FIRST_SCALE = 2.0**15
 GROWTH_STEPS = 2000
@@ -185,7 +185,7 @@ class TrainStep:
 
     def _replica_at_once(self, batch, flag):
         loss, gradients, weight = self._weighted(batch, tf.constant(1.0))
-        loss, weight, flag, *gradients = _summed([loss, weight, flag, *gradients])
+        loss, weight, flag, *gradients = replica_sums([loss, weight, flag, *gradients])
         norm = self._update(gradients, weight)
         return tf.math.divide_no_nan(loss, weight), norm, flag
 
@@ -194,10 +194,10 @@ class TrainStep:
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in gradients])
         for total, gradient in zip(self._sums, gradients, strict=True):
             total.assign_add(gradient)
-        return _summed([loss, weight, 1.0 - tf.cast(finite, tf.float32), flag])
+        return replica_sums([loss, weight, 1.0 - tf.cast(finite, tf.float32), flag])
 
     def _replica_apply(self, weight):
-        gradients = _summed([total.read_value() for total in self._sums])
+        gradients = replica_sums([total.read_value() for total in self._sums])
         norm = self._update(gradients, weight)
         self._replica_clear()
         return norm
@@ -234,13 +234,3 @@ class TrainStep:
         if self.average is not None:
             with tf.control_dependencies(tf.nest.flatten(after)):
                 self.average.update(step, strategy=self.strategy)
-
-
-def _summed(values: list) -> list:
-    """Sums over the replicas, in one call so that TensorFlow can pack them.
-
-    Identities, because a tensor that all replicas were given from outside is nobody's own to reduce.
-    """
-    values, context = [tf.identity(value) for value in values], tf.distribute.get_replica_context()
-    # TensorFlow never forgets a traced reduction, and with it the whole graph.
-    return values if context.num_replicas_in_sync == 1 else context.all_reduce(SUM, values)

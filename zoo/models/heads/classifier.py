@@ -21,6 +21,18 @@ def is_classifier(path: str) -> bool:
     return CLASSIFIER in path.split("/")[0].split(".")
 
 
+def has_trained_classifier(model: keras.Model) -> bool:
+    """Whether the biases of a model's last classifier are no longer the zeros that it began with."""
+    biases = [
+        variable
+        for layer in model.layers
+        if is_classifier(layer.name) and not layer.name.startswith(AUXILIARY)
+        for variable in layer.weights
+        if variable.path.endswith("/bias")
+    ]
+    return any(bool(keras.ops.any(bias != 0)) for bias in biases)
+
+
 def scores(x, classes: int, *, kernel_size: int = 1, name: str = CLASSIFIER):
     """Convolution with bias to one channel per class; `name` must hold the word of all classifiers."""
     return DilatedConv2D(

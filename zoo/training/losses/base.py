@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.layers.replicas import replica_sums
 from zoo.metrics.masks import check_classes, counted_pixels
 
 
@@ -97,4 +98,4 @@ def _mean_over_replicas(amount: tf.Tensor) -> tf.Tensor:
     if context is None or context.num_replicas_in_sync == 1:
         return amount
     # Keras divides a replica's loss by their number; with the mean below it, that of the batch results.
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, amount)
+    return replica_sums([amount])[0] / tf.cast(context.num_replicas_in_sync, amount.dtype)
