@@ -181,7 +181,8 @@ def _are_same(one: Candidate, other: Candidate) -> bool:
 
 def _lines(best: Candidate, fitting: Sequence[Candidate], *, file: str) -> tuple[str, ...]:
     """What is not plain about the choice."""
-    what = [f"the weights are those under {best.key!r}"] if best.key else []
+    told = "the weights are those under" if fitting else "nothing fits as a whole; nearest is what is under"
+    what = [f"{told} {best.key!r}"] if best.key else []
     if best.prefix and best.source.key == best.key:
         what.append(f"names are read without {best.prefix!r}")
     if best.left:
