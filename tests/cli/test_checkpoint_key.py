@@ -48,8 +48,8 @@ def test_every_command_that_takes_a_file_of_weights_has_it():
         "evaluate {model} --dataset folder --data {data} --classes 2",
         "export {model} --format onnx --output {out}/m.onnx",
         "train {model} --dataset folder --data {data} --classes 2 --output {out} --batch-size 2",
-        "compress {model} --method qat --batch-size 2 --dataset folder --data {data} --classes 2 --output {out}"
-        " --threads 1",
+        "compress {model} --method qat --batch-size 2 --dataset folder --data {data} --classes 2 "
+        "--output {out}",
     ],
 )
 def test_it_reaches_the_file(words, tmp_path, monkeypatch, capsys):
