@@ -87,6 +87,7 @@ def is_index(path: Path) -> bool:
     try:
         if path.stat().st_size > _INDEX:
             return False
-        return isinstance(json.loads(path.read_bytes()).get("weight_map"), dict)
+        places = json.loads(path.read_bytes()).get("weight_map")
+        return isinstance(places, dict) and any(isinstance(place, str) for place in places.values())
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
