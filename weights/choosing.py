@@ -21,6 +21,8 @@ _USUAL = {"state", "dict", "statedict", "model", "net", "network", "weights", "p
 _AVERAGED = {"ema", "swa", "avg", "average", "averaged", "mean", "shadow", "polyak", "teacher", "target"}
 _OTHER = {"optimizer", "optim", "opt", "momentum", "exp", "sq", "grad", "grads", "gradients", "moments"}
 _MOST = 40  # sets that are looked at
+_MOST_READINGS = 100  # after so many that do not fit, parts of sets are not looked at
+_UNLIKE = -(1 << 40)
 _SMALL = 20  # a set of a twentieth of the largest one's names is not looked at
 
 
@@ -71,15 +73,16 @@ def choose(
     fitting, others = [], []
     for source in chosen:
         wanted = key if key is not None and key != source.key else None
-        found, tried = _fitting(source, maps, key=wanted)
+        found, tried = _fitting(source, maps, key=wanted, with_parts=len(others) < _MOST_READINGS)
         fitting += found
         others += tried
     if fitting:
         fitting.sort(key=_rank)
         best = _the_plain(fitting, file=file)
         return best, _lines(best, fitting, file=file)
-    nearest = min(others, key=lambda candidate: (-_likeness(candidate, maps), _rank(candidate)))
-    return nearest, _lines(nearest, [], file=file)
+    likeness = {id(candidate): _likeness(candidate, maps) for candidate in others}
+    nearest = min(others, key=lambda candidate: (-likeness[id(candidate)], _rank(candidate)))
+    return nearest, _lines(nearest, [], file=file) if likeness[id(nearest)] > _UNLIKE else ()
 
 
 def _is_foreign(maps: Sequence[NameMap]) -> bool:
@@ -108,7 +111,7 @@ def _worth_a_look(sets: Sequence[TensorSet]) -> list[TensorSet]:
 
 
 def _fitting(
-    source: TensorSet, maps: Sequence[NameMap], *, key: str | None
+    source: TensorSet, maps: Sequence[NameMap], *, key: str | None, with_parts: bool
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Readings of a set that fit a map, and all that were tried. The whole set is preferred to its parts."""
     tried = []
@@ -120,7 +123,7 @@ def _fitting(
         if any(known(candidate, maps) for candidate in tried):
             return [], tried  # a part of a model is not taken for a model
     found = []
-    for candidate in parts(source, maps):
+    for candidate in parts(source, maps) if with_parts else ():
         if key in (None, candidate.key):
             tried.append(candidate)
             if candidate.key not in [other.key for other in found] and _fits(candidate, maps):
@@ -146,7 +149,9 @@ def _fits(candidate: Candidate, maps: Sequence[NameMap]) -> bool:
 
 
 def _likeness(candidate: Candidate, maps: Sequence[NameMap]) -> int:
-    return 2 * known(candidate, maps) - len(candidate.tensors)
+    """How many names a map knows, less those that it does not."""
+    found = known(candidate, maps)
+    return 2 * found - len(candidate.tensors) if found else _UNLIKE
 
 
 def _rank(candidate: Candidate) -> int:
@@ -181,7 +186,8 @@ def _are_same(one: Candidate, other: Candidate) -> bool:
 
 def _lines(best: Candidate, fitting: Sequence[Candidate], *, file: str) -> tuple[str, ...]:
     """What is not plain about the choice."""
-    what = [f"the weights are those under {best.key!r}"] if best.key else []
+    told = "the weights are those under" if fitting else "nothing fits as a whole; nearest is what is under"
+    what = [f"{told} {best.key!r}"] if best.key else []
     if best.prefix and best.source.key == best.key:
         what.append(f"names are read without {best.prefix!r}")
     if best.left:

@@ -113,7 +113,7 @@ def groups(tensors: Tensors) -> dict[str, dict[str, str]]:
             if len(parts) > depth:
                 groups.setdefault(".".join(parts[:depth]), {})[parts[depth]] = name
     # Layers and blocks are groups too; of a model's size are only those that hold most of it.
-    large = {prefix: names for prefix, names in groups.items() if len(names) * 4 >= len(tensors)}
+    large = {prefix: names for prefix, names in groups.items() if len(names) * 20 >= len(tensors)}
     return dict(list(large.items())[:_MOST_GROUPS])
 
 

@@ -86,7 +86,7 @@ def torch_objects() -> dict[str, object]:
     integers = Storage("0", "i1", bytes(8))
     quantized = (integers, 0, (2, 2, 2, 1), (4, 2, 1, 1), affine, False, None)
     layout = Call(Name("torch.serialization", "_get_layout"), "torch.sparse_coo")
-    places = tensor(Storage("1", "i8", bytes(64)), 0, (1, 2), (2, 1))
+    places = tensor(Storage("2", "i8", bytes(64)), 0, (1, 2), (2, 1))
     values = tensor(Storage("0", "f4", bytes(32)), 0, (2,), (1,))
     bytes_, rest = Storage("0", "u1", bytes(64)), (False, None, Name("torch", "float8_e4m3fn"))
     utils = "torch._utils"

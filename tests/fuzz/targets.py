@@ -90,7 +90,10 @@ def read_weights_of(path: Path) -> object:
 
     layers = {"conv": "conv", "conv.bn": "bn", "classifier": "classifier"}
     name_map = NameMap(key="tiny", layout="torch", layers=layers)
-    found = containers.recognize(path).read(path)
+    kind = containers.recognize(path)
+    if kind.holds != containers.TENSORS:
+        return kind
+    found = kind.read(path)
     try:
         return dict(choosing.choose(found, [name_map], key=None, file=path.name)[0].tensors)
     except MismatchError:  # of several that fit

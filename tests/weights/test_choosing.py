@@ -161,6 +161,18 @@ def test_of_none_that_fits_the_nearest():
     assert "torch.save(model.state_dict()" in hint(choose([whole], MAPS, key=None, file="m.pth")[0])
 
 
+def test_a_stranger_is_shown_as_it_is():
+    """Nothing of it is known, so no part of it is nearer than another."""
+    stranger = {f"encoder.blocks.{i}.attention.weight": np.ones(2) for i in range(9)} | {"head.w": np.ones(2)}
+    best, lines = choose([TensorSet(key="", tensors=stranger)], MAPS, key=None, file="m.pth")
+    assert list(best.tensors) == list(stranger) and not lines
+
+
+def test_a_small_network_beside_a_large_teacher():
+    large = {f"distiller.blocks.{i}.weight": np.ones(2) for i in range(90)}
+    assert chosen(("state_dict", {**large, **state(7, "student.")}))[:2] == (7, "state_dict/student")
+
+
 def test_keys_that_are_not_there():
     with pytest.raises(
         InputError, match=r"m\.pth: no tensors under 'emma'; there are some under: 'ema', 'model'"

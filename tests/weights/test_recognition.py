@@ -71,7 +71,7 @@ def test_content_that_tells_nothing_is_what_it_is_called(content, tmp_path):
         recognize(tmp_path / "x")
 
 
-@pytest.mark.parametrize("name", ["best.KERAS", "best", "best.h5.bin"])
+@pytest.mark.parametrize("name", ["best.KERAS", "best"])
 def test_models_and_variables_load_under_any_name(name, tmp_path, monkeypatch):
     whole = zoo.load("lraspp_mobilenet_v2", weights=None, classes=3, settings={"width": 0.25})
     whole.save(tmp_path / "a.keras")

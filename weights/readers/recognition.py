@@ -87,6 +87,9 @@ def is_index(path: Path) -> bool:
     try:
         if path.stat().st_size > _INDEX:
             return False
-        return isinstance(json.loads(path.read_bytes()).get("weight_map"), dict)
+        places = json.loads(path.read_bytes()).get("weight_map")
+        files = list(places.values()) if isinstance(places, dict) else []
+        # Keras' tables of weights in several files have the same key, and files of their own kind.
+        return bool(files) and all(isinstance(file, str) and not file.endswith(".h5") for file in files)
     except (OSError, ValueError, AttributeError, RecursionError):
         return False

@@ -86,14 +86,14 @@ def read_shards(path: Path) -> tuple[TensorSet, ...]:
     """
     path = Path(path)
     if not is_index(path):
-        raise FormatError(f"{path.name}: not an index of shards (its 'weight_map' is missing)")
+        raise FormatError(f"{path.name}: not an index of shards (no 'weight_map' from tensors to files)")
     places = json.loads(path.read_bytes())["weight_map"]
-    files = {file for file in places.values() if isinstance(file, str)}
-    bad = [f for f in places.values() if not isinstance(f, str) or Path(f).name != f or "\\" in f]
+    files = set(places.values())
+    bad = [file for file in files if Path(file).name != file or "\\" in file]
     if bad:
-        raise FormatError(f"{path.name}: refused: it names the part {str(bad[0])[:80]!r}")
-    if not files or len(files) > _MOST_SHARDS:
-        raise FormatError(f"{path.name}: names {len(files)} parts; 1 to {_MOST_SHARDS} are read")
+        raise FormatError(f"{path.name}: refused: it names the part {bad[0][:80]!r}")
+    if len(files) > _MOST_SHARDS:
+        raise FormatError(f"{path.name}: names {len(files)} parts; {_MOST_SHARDS} are read at most")
     parts = {file: _shard(path, path.parent / file) for file in sorted(files)}
     for name, file in places.items():
         if name not in parts[file]:

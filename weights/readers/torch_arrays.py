@@ -42,7 +42,7 @@ class Arrays:
         if isinstance(record, Unreadable):
             raise FormatError(f"tensor {name[:80]!r} {record.reason}")
         if isinstance(record, Tensor):
-            identity = (id(record.storage), record.offset, record.shape, record.strides, record.dtype.str)
+            identity = (id(record.storage), record.offset, record.shape, record.strides, record.dtype.name)
             identity = (*identity, record.is_negated)
         else:
             identity = id(record)
@@ -70,12 +70,13 @@ class Arrays:
         self._room -= math.prod(tensor.shape) * dtype.itemsize
         if self._room < 0:
             raise FormatError("refused: the tensors are much larger than the file")
-        raw = np.dtype({"?": "u1"}.get(dtype.char, dtype))
+        is_small = dtype.name in _SMALL_FLOATS
+        raw = np.dtype(f"u{dtype.itemsize}") if is_small or dtype.char == "?" else dtype
         count = storage.count * storage.dtype.itemsize // raw.itemsize
         flat = np.empty(0, raw)
         if count:
-            flat = _read(self._contents.content(storage), raw, count, start, self._contents.order)
-            flat = flat[tensor.offset :]
+            kind = raw.newbyteorder(self._contents.order)
+            flat = np.frombuffer(self._contents.content(storage), kind, count, start)[tensor.offset :]
         steps = [
             step * raw.itemsize if extent > 1 else 0
             for extent, step in zip(tensor.shape, tensor.strides, strict=True)
@@ -85,8 +86,8 @@ class Arrays:
         except ValueError as error:
             raise FormatError(f"a tensor has an impossible shape {tensor.shape}") from error
         array = view.astype(raw.newbyteorder("="), order="C")
-        if dtype.name in _SMALL_FLOATS:
-            array = array.astype(np.float32)
+        if is_small:
+            array = array.view(dtype).astype(np.float32)
         if dtype.char == "?":
             array = np.asarray(array != 0)
         return np.negative(array) if tensor.is_negated else array
@@ -121,14 +122,6 @@ class Arrays:
         dense = np.zeros(record.shape, values.dtype)
         np.add.at(dense, tuple(places), values)
         return dense
-
-
-def _read(data, dtype: np.dtype, count: int, start: int, order: str) -> np.ndarray:
-    """Numbers in a buffer, as a view where the types of NumPy know their order of bytes."""
-    if dtype.kind == "V" or dtype.name in _SMALL_FLOATS:
-        plain = np.frombuffer(data, np.dtype(f"{order}u{dtype.itemsize}"), count, start)
-        return plain.astype(plain.dtype.newbyteorder("=")).view(dtype)
-    return np.frombuffer(data, dtype.newbyteorder(order), count, start)
 
 
 def _places(name: str, record: Sparse, indices: list[np.ndarray]) -> np.ndarray:

@@ -15,10 +15,10 @@ from zoo.weights.readers.torch_objects import TENSORS, Placeholder
 from zoo.weights.readers.torch_rebuild import as_tensor
 
 _DEPTH = 12
-_MOST_NODES = 200_000
+_MOST_NODES = 100_000
 _MOST_SETS = 2_000
 # Of all sets together: a pickle can name the same thing under a great many names.
-_MOST_NAMES = 200_000
+_MOST_NAMES = 50_000
 _LONGEST_NAME = 500
 _SCRIPTED = "__torch__."
 _PLAIN = (str, bytes, int, float, complex, bytearray, type(None))

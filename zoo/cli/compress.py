@@ -185,7 +185,7 @@ def _teacher(args: argparse.Namespace):
 
     if args.teacher_weights == "none":
         raise InputError("--teacher-weights none are random ones: a teacher has been trained")
-    wanted = {"allow_unverified": args.allow_unverified, "checkpoint_key": args.teacher_checkpoint_key}
+    wanted = opening.weights_of(args) | {"checkpoint_key": args.teacher_checkpoint_key}
     known = load(args.teacher, args.teacher_weights, **wanted)
     return Distillation(known, temperature=args.temperature, weight=args.teacher_weight)
 

@@ -13,7 +13,8 @@ from zoo.errors import InputError
 
 def weights_of(args: argparse.Namespace) -> dict[str, object]:
     """What the options of `zoo.cli.options.add_weights` say besides the weights, as `zoo.load` takes it."""
-    return {"allow_unverified": args.allow_unverified, "checkpoint_key": args.checkpoint_key}
+    key = {} if args.checkpoint_key is None else {"checkpoint_key": args.checkpoint_key}
+    return {"allow_unverified": args.allow_unverified, **key}
 
 
 def open_model(
@@ -43,8 +44,8 @@ def open_model(
 
     if not is_artifact(name):
         named = {} if classes is None else {"classes": classes_of(classes), "fresh_classifier": False}
-        options = {"allow_unverified": allow_unverified, "checkpoint_key": checkpoint_key}
-        return load_model(name, weights or "default", **options, **named)
+        key = {} if checkpoint_key is None else {"checkpoint_key": checkpoint_key}
+        return load_model(name, weights or "default", allow_unverified=allow_unverified, **key, **named)
     if classes is not None:
         raise InputError(f"{name} is an artifact with classes of its own: --classes cannot change them")
     if weights is not None or checkpoint_key is not None:
