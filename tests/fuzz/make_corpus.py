@@ -176,6 +176,20 @@ def keras_files() -> dict[str, bytes]:
             if name == "linked":
                 group["1"] = h5py.ExternalLink("/etc/passwd", "/")
         found[f"h5/{name}"] = stream.getvalue()
+    stream = io.BytesIO()
+    with h5py.File(stream, "w") as file:
+        source = {"model": "m", "weights": None, "settings": {"width": 1.0}}
+        labels = {"key": "two", "names": ["a", "b"], "palette": [[0, 0, 0], [1, 1, 1]], "ignore_label": 255}
+        logits = {"class_name": "SegmentationLogits", "config": {"source": source, "label_set": labels}}
+        file.attrs["model_config"] = json.dumps({"config": {"layers": [logits]}})
+        root = file.create_group("model_weights")
+        root.attrs["layer_names"] = [b"conv"]
+        group = root.create_group("conv")
+        group.attrs["weight_names"] = [b"conv/kernel:0"]
+        group.create_dataset("conv/kernel:0", data=WEIGHT, track_times=False)
+    found["keras2/plain"] = stream.getvalue()
+    table = {"metadata": {}, "weight_map": {"/layers/a/vars": ["m_00000.weights.h5"]}}
+    found["keras_shards/plain"] = json.dumps(table).encode()
     config = json.dumps({"class_name": "Functional", "config": {"layers": []}}).encode()
     members = (("config.json", config), ("metadata.json", b"{}"), ("model.weights.h5", None))
     return {**found, "keras/plain": archive(*members)(found["h5/plain"])}

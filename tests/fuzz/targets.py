@@ -131,6 +131,8 @@ TARGETS: dict[str, Target] = {
     "tf_graph": Target(file="m.pb", reader="zoo.weights.readers.tf_graph:read_graph"),
     "tf_archive": Target(file="m.tar.gz", reader="zoo.weights.readers.tf_archive:read_archive"),
     "h5": Target(file="m.weights.h5", reader="zoo.weights.readers.hdf5:check_h5"),
+    "keras2": Target(file="m.h5", reader="zoo.weights.readers.keras2_file:read_keras2"),
+    "keras_shards": Target(file="m.weights.json", reader="fuzz.targets:read_shards"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
     "nam": Target(file="m.nam", reader="zoo.sequence.nam.reader:read_nam"),
     "image": Target(file="m.png", reader="zoo.images:read_image"),
@@ -159,6 +161,17 @@ def read_checkpoint(path: Path) -> object:
 
     path.with_name("m.data-00000-of-00001").write_bytes(bytes(4096))
     return tf_checkpoint.read_checkpoint(path)
+
+
+def read_shards(path: Path) -> object:
+    """The table of weights in several files, of which there is one."""
+    import h5py
+
+    from zoo.weights.readers import keras_shards
+
+    with h5py.File(path.with_name("m_00000.weights.h5"), "w") as file:
+        file["layers/a/vars/0"] = np.zeros(3, np.float32)
+    return list(keras_shards.groups_of(path))
 
 
 def read_list(path: Path) -> object:

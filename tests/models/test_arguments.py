@@ -121,11 +121,13 @@ def test_models_by_name_are_loaded_once(monkeypatch):
 
 
 def test_the_files_of_a_model_are_those_that_have_a_conversion(tmp_path):
-    own = {".keras", ".weights.h5", ".npz"}
+    own = {".keras", ".weights.h5", ".npz", ".weights.json", ".h5", ".hdf5"}
     torch = {".pth", ".pt", ".pth.tar", ".pt.tar", ".ckpt", ".bin", ".pkl", ".safetensors", ".index.json"}
-    assert set(zoo.info(MODEL).files) == own | torch | {".tflite"}
+    tensorflow = {".index", ".data-00000-of-00001", ".meta", ".pb", ".tar.gz", ".tgz", ".tar"}
+    assert set(zoo.info(MODEL).files) == own | torch | tensorflow | {".tflite"}
     assert set(zoo.info("context_aggregation_vgg16").files) == own | torch | {".caffemodel"}
-    assert set(zoo.info("pspnet_resnet152").files) == own
+    assert set(zoo.info("pspnet_resnet152").files) == own | torch
+    assert set(zoo.info("pspnet_mobilenet_v3_large").files) == own | torch
     (tmp_path / "m.onnx").write_bytes(b"")
     with pytest.raises(
         InputError, match=r"m\.onnx: deeplabv3_aspp_mobilenet_v2 has no conversion from \.onnx"

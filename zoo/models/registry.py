@@ -167,10 +167,11 @@ def _score(entry: WeightsEntry) -> str:
 
 def file_suffixes(spec: ModelSpec) -> tuple[str, ...]:
     """Ends of names of files that `zoo.load` takes for a model: Keras', the zoo's, and its publishers'."""
-    from zoo.weights import containers, name_maps  # with NumPy, which a list of models needs not
+    from zoo.weights import containers, layouts, name_maps  # with NumPy, which a list of models needs not
 
-    layouts = {name_maps.resolve(entry.name_map).layout for entry in spec.weights} | {"zoo"}
-    rows = [row for row in containers.containers() if not row.layouts or layouts & set(row.layouts)]
+    forms = (*spec.weights, *layouts.layouts_of(spec.name))
+    known = {name_maps.resolve(form.name_map).layout for form in forms} | {"zoo"}
+    rows = [row for row in containers.containers() if not row.layouts or known & set(row.layouts)]
     return tuple(suffix for row in rows for suffix in row.suffixes)
 
 
