@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 _TITLE = "files that can be read in more than one way"
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """``--map``, ``--binary`` and the options of `add_photo_reading`; see `reading_of`."""
+    """``--map``, ``--colors``, ``--binary`` and the options of `add_photo_reading`; see `reading_of`."""
     add = parser.add_argument_group(_TITLE).add_argument
     add(
         "--map",
@@ -19,8 +20,15 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="VALUE=CLASS",
         help="a value of the masks and its class, by number or name, or ignore; repeatable, as in 255=1",
     )
+    add_colors(add, use="kind folder")
     add("--binary", action="store_true", help="black and white masks: 0 and 255 are two classes")
     _add_photo_options(add)
+
+
+def add_colors(add: Callable, *, use: str) -> None:
+    """``--colors FILE``; `use` says where it holds."""
+    text = f"table of the colours that masks have: labelmap.txt, CSV or JSON ({use})"
+    add("--colors", metavar="FILE", type=Path, help=text)
 
 
 def add_photo_reading(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +47,8 @@ def reading_of(args: argparse.Namespace) -> dict[str, object]:
     from zoo.datasets import Reading
 
     reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits)
-    return {"mapping": dict(args.map), "binary": args.binary, "reading": reading}
+    said = {"mapping": dict(args.map), "binary": args.binary, "colors": args.colors}
+    return {**said, "reading": reading}
 
 
 def photo_reading_of(args: argparse.Namespace) -> dict[str, object]:

@@ -34,6 +34,7 @@ class Dataset:
         ids: Whether the files hold Cityscapes label ids.
         colors: RGB colours that stand in the mask files instead of values; a pixel's value is the position of
             its colour here. `None`: files hold values.
+        distance: Largest distance of a pixel's colour from one of `colors`; 0: exactly those.
         reading: What was said about files that can be read in more than one way.
     """
 
@@ -44,6 +45,7 @@ class Dataset:
     table: tuple[int, ...] | None = field(default=None, repr=False)
     ids: bool = False
     colors: tuple[Color, ...] | None = field(default=None, repr=False)
+    distance: float = field(default=0.0, repr=False)
     reading: Reading = field(default_factory=Reading, repr=False)
 
     def __post_init__(self) -> None:
@@ -114,6 +116,10 @@ class Dataset:
         """
         if self.colors is None:
             return read_mask(path, exif=self.reading.exif or "apply")
+        if self.distance:
+            from zoo.datasets.colored import colored_positions
+
+            return colored_positions(path, self.colors, self.distance, exif=self.reading.exif or "apply")
         return _positions(read_image(path, **self.reading.image_options()), self.colors, path)
 
     def as_tf(self, **options):

@@ -38,13 +38,14 @@ def list_split(
     masks: Path | None = None,
     validation_share: float = 0.2,
     seed: int = 0,
+    suffixes: Sequence[str] = MASK_SUFFIXES,
 ) -> Listing:
     """The pairs of a split, and the files of the whole folder that lack a partner."""
     check_split(split, splits(root), root)
     image_folder, mask_folder = (root / "images", root / "masks") if masks is None else (root, masks)
     problems: list[Unpaired] = []
     images = _by_stem(image_folder, SUFFIXES, problems)
-    truth = _by_stem(mask_folder, MASK_SUFFIXES, problems)
+    truth = _by_stem(mask_folder, suffixes, problems)
     if split != "all" and _listed(root):
         # A listed sample must exist; what no list names is nobody's business.
         stems = [Path(line).name for line in read_lines(root / f"{split}.txt")]

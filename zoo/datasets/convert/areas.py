@@ -1,10 +1,10 @@
 """Which pixels a shape covers: two rules, that of COCO and that of LabelMe, and shapes that are no polygons.
 
-COCO's rule (``rleFrPoly`` of pycocotools): a coordinate is a distance from the corner of the picture, so that the
-polygon (0, 0), (2, 0), (2, 2), (0, 2) is four pixels. The outline is rounded to fifths of a pixel; a pixel of a
-column belongs where the outline, followed at the middle of the column, has been crossed an odd number of times
-above it. LabelMe's rule (`PIL.ImageDraw`): a coordinate is the number of a pixel, and pixels under the outline
-belong, so that the same polygon is nine pixels.
+COCO's rule (``rleFrPoly`` of pycocotools): a coordinate is a distance from the corner of the picture, so that
+the polygon (0, 0), (2, 0), (2, 2), (0, 2) is four pixels. The outline is rounded to fifths of a pixel; a
+pixel of a column belongs where the outline, followed at the middle of the column, has been crossed an odd
+number of times above it. LabelMe's rule (`PIL.ImageDraw`): a coordinate is the number of a pixel, and pixels
+under the outline belong, so that the same polygon is nine pixels.
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ def _coco_polygon(ring: np.ndarray, height: int, width: int) -> Patch:
     if not columns.size:
         return Patch(0, 0, np.zeros((0, 0), bool))
     first, last = int(columns.min()), int(columns.max())
-    # The middle of the fifth that lies higher, in pixels; the next whole row below it is the first one crossed.
+    # The middle of the fifth that lies higher, in pixels; the next whole row below it is the first one
+    # crossed.
     tops = np.ceil(np.clip((rows + 0.5) / _SCALE - 0.5, 0, height)).astype(np.int64)
     turns = np.zeros((last - first + 1) * height + 1, np.uint8)
     places, counts = np.unique((columns - first) * height + tops, return_counts=True)
@@ -187,8 +188,9 @@ def check_reach(points: np.ndarray, height: int, width: int) -> None:
     """`FormatError` for coordinates that can be none of this picture."""
     reach = _REACH * max(height, width, 64)
     if points.size and np.abs(points).max() > reach:
-        raise FormatError(f"a point lies {np.abs(points).max():.4g} pixels from the corner of a picture of "
-                          f"{width}x{height}")
+        raise FormatError(
+            f"a point lies {np.abs(points).max():.4g} pixels from the corner of a picture of {width}x{height}"
+        )
 
 
 def box(left: float, top: float, right: float, bottom: float, *, turned: float = 0.0) -> Area:

@@ -41,7 +41,8 @@ def classes_of(source: Source, settings: Settings) -> Classes:
     classes in its order, or those that the settings name in theirs.
 
     Raises:
-        InputError: Labels that differ in upper case only, no label that is one of the named classes, or a number
+        InputError: Labels that differ in upper case only, no label that is one of the named classes, or a
+        number
             of classes that is none.
     """
     labels = list(dict.fromkeys(source.names))
@@ -58,7 +59,9 @@ def classes_of(source: Source, settings: Settings) -> Classes:
             named = [background or BACKGROUND_NAMES[0], *(name for name in named if name != background)]
         elif background is None:
             named = [BACKGROUND_NAMES[0], *named]
-    index = {label: _index(label, named, explicit=settings.classes is not None, fold=fold) for label in labels}
+    index = {
+        label: _index(label, named, explicit=settings.classes is not None, fold=fold) for label in labels
+    }
     _check(named, index, labels, settings)
     position = IGNORED
     if wanted == "background":
@@ -99,7 +102,11 @@ def _joined(labels: Iterable[str], fold: bool) -> list[str]:
 
 def _check(named: list[str], index: Mapping[str, int], labels: list[str], settings: Settings) -> None:
     if labels and settings.classes is not None and all(index[label] == UNLABELLED for label in labels):
-        raise InputError(f"none of the classes {', '.join(settings.classes[:8])} is a label of the data, which has "
-                         f"{', '.join(labels[:8])}")
+        raise InputError(
+            f"none of the classes {', '.join(settings.classes[:8])} is a label of the data, which has "
+            f"{', '.join(labels[:8])}"
+        )
     if not 2 <= len(named) <= _MOST:
-        raise InputError(f"there can be 2 to {_MOST} classes, the data have {len(named)}: {', '.join(named[:8])}")
+        raise InputError(
+            f"there can be 2 to {_MOST} classes, the data have {len(named)}: {', '.join(named[:8])}"
+        )

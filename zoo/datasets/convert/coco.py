@@ -81,12 +81,16 @@ def _documents(root: Path, tally: Tally) -> list[tuple[Path, dict]]:
 
 def _has_keypoints(document: dict) -> bool:
     categories = document["categories"]
-    return isinstance(categories, list) and any(isinstance(c, dict) and c.get("keypoints") for c in categories)
+    return isinstance(categories, list) and any(
+        isinstance(c, dict) and c.get("keypoints") for c in categories
+    )
 
 
 def _is_panoptic(document: dict) -> bool:
     annotations = document["annotations"]
-    return isinstance(annotations, list) and any(isinstance(a, dict) and "segments_info" in a for a in annotations)
+    return isinstance(annotations, list) and any(
+        isinstance(a, dict) and "segments_info" in a for a in annotations
+    )
 
 
 def _categories(document: dict, path: Path, tally: Tally) -> dict[int, str]:
@@ -135,7 +139,9 @@ def _annotations(path: Path, document: dict, categories, listed, settings: Setti
             settings.tally.add("annotations of no picture of their file", path.name)
             continue
         if not isinstance(category, int) or category not in categories:
-            raise FormatError(f"{path}: an annotation has the category {str(category)[:40]!r}, which is not defined")
+            raise FormatError(
+                f"{path}: an annotation has the category {str(category)[:40]!r}, which is not defined"
+            )
         image = listed[key]
         try:
             area = _area(row, image, settings)
@@ -157,7 +163,8 @@ def check_boxes(count: int, path: Path, settings: Settings) -> None:
     """Objects with a box alone are no masks, unless the caller says what they are."""
     if count and settings.boxes is None:
         raise InputError(
-            f"{path}: {count} objects have a box and no outline, which is no mask: --boxes fill takes the whole "
+            f"{path}: {count} objects have a box and no outline, which is no mask: --boxes fill takes "
+            "the whole "
             "box for the class, --boxes ignore leaves its pixels out"
         )
     settings.tally.add(f"boxes without an outline, as {settings.boxes}", path.name, count=count)

@@ -15,7 +15,13 @@ from zoo.errors import FormatError
 
 
 def panoptic_samples(
-    path: Path, document: dict, categories: Mapping[int, str], pictures: Pictures, settings: Settings, *, split
+    path: Path,
+    document: dict,
+    categories: Mapping[int, str],
+    pictures: Pictures,
+    settings: Settings,
+    *,
+    split,
 ) -> list[Sample]:
     """The pictures of a panoptic file. Pixels of no segment are unlabelled, which is `ignored` by default."""
     images = {row.get("id"): row for row in entries(document["images"], path)}

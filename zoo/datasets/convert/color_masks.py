@@ -1,18 +1,18 @@
 """Colour masks with a table: ``images`` and ``masks``, or CVAT's ``JPEGImages`` and ``SegmentationClass``.
 
-The class of a pixel is that of the nearest colour within a bound; beyond it a pixel is ignored and counted. A file
-of one channel without a palette holds colours if each of its values is a grey of the table, else positions in it.
+The class of a pixel is that of the nearest colour within a bound; beyond it a pixel is ignored and counted. A
+file of one channel without a palette holds colours if each of its values is a grey of the table, else
+positions in it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from zoo.datasets.convert.colors import find_table, nearest, read_table
+from zoo.datasets.colors import find_table, nearest, read_table
 from zoo.datasets.convert.documents import read_text
 from zoo.datasets.convert.found_colors import table_of
 from zoo.datasets.convert.model import IGNORED, Sample, Settings, Source, Tally
@@ -31,8 +31,10 @@ def read(root: Path, settings: Settings) -> Source:
     mask_folder = next((root / name for name in _MASKS if (root / name).is_dir()), None)
     image_folder = settings.images or next((root / name for name in _IMAGES if (root / name).is_dir()), None)
     if mask_folder is None or image_folder is None:
-        raise InputError(f"{root}: a folder of pictures ({', '.join(_IMAGES)}) and one of masks "
-                         f"({', '.join(_MASKS)}) were expected; --images DIR names the pictures")
+        raise InputError(
+            f"{root}: a folder of pictures ({', '.join(_IMAGES)}) and one of masks "
+            f"({', '.join(_MASKS)}) were expected; --images DIR names the pictures"
+        )
     masks = files_below(mask_folder, SUFFIXES)
     table = _table(root, masks, settings)
     names, colors = tuple(table), tuple(table.values())
@@ -68,7 +70,9 @@ def _table(root: Path, masks: Sequence[Path], settings: Settings) -> dict[str, C
         return read_table(find_table(root))
     except InputError:
         table = table_of(masks)
-        settings.tally.add("colours found, since there is no table; classes are named after them", count=len(table))
+        settings.tally.add(
+            "colours found, since there is no table; classes are named after them", count=len(table)
+        )
         return table
 
 
@@ -92,13 +96,17 @@ def _positions(path: Path, colors: Sequence[Color], settings: Settings) -> np.nd
     if plain and not set(np.unique(pixels[..., 0]).tolist()) <= greys:
         positions = pixels[..., 0].astype(np.int16)
         if positions.max() >= len(colors):
-            raise FormatError(f"the value {positions.max()} is neither a grey of the table nor a position in it")
+            raise FormatError(
+                f"the value {positions.max()} is neither a grey of the table nor a position in it"
+            )
         return positions
     found = nearest(pixels, colors, distance=settings.distance)
     _count(found, path, settings.tally)
     if found.far > found.positions.size // 2:
-        raise FormatError(f"{found.far} of {found.positions.size} pixels have a colour of no class, most of them "
-                          f"{found.example}: another table?")
+        raise FormatError(
+            f"{found.far} of {found.positions.size} pixels have a colour of no class, most of them "
+            f"{found.example}: another table?"
+        )
     return np.where(found.positions < 0, np.int16(IGNORED), found.positions)
 
 

@@ -108,14 +108,16 @@ def convert(
         ignore_case: Whether labels that differ in upper case only are one class.
         unlabelled: ``"background"``: a class of its own, the first; or ``"ignore"``. By default as the format
             has it.
-        crowd: What COCO's crowds become where nothing else lies: ``"ignore"``, ``"class"`` or ``"background"``.
-        overlap: Which of two regions has a pixel: the ``"last"`` one drawn, the ``"smallest"``, or none
+        crowd: What COCO's crowds become where nothing else lies: ``"ignore"``, ``"class"`` or
+        ``"background"``. overlap: Which of two regions has a pixel: the ``"last"`` one drawn, the
+        ``"smallest"``, or none
             (``"ignore"``).
-        empty: Pictures of the source without any region: all ``"background"``, all ``"ignore"``, or ``"skip"``.
-        boxes: Objects with a box and no outline are refused; ``"fill"`` or ``"ignore"`` takes the box.
-        exif: Whether coordinates are those of the picture as EXIF turns it (``"apply"``) or of the pixels as
+        empty: Pictures of the source without any region: all ``"background"``, all ``"ignore"``, or
+        ``"skip"``. boxes: Objects with a box and no outline are refused; ``"fill"`` or ``"ignore"`` takes the
+        box. exif: Whether coordinates are those of the picture as EXIF turns it (``"apply"``) or of the
+        pixels as
             they are stored (``"raw"``); asked for where both are possible.
-        colors: Table of colours; see `zoo.datasets.convert.colors.read_table`.
+        colors: Table of colours; see `zoo.datasets.colors.read_table`.
         distance: Largest distance of a pixel's colour from its class's, from 0 to 442; see `nearest` there.
         progress: Wraps the iteration over the pictures.
 
@@ -164,11 +166,16 @@ def _names(classes: str | os.PathLike | Sequence[str]) -> tuple[str, ...]:
 
         classes = read_lines(check_local(classes))
     names = list(classes)
-    return names and label_set(Path(), [*names, *(["background"] if len(names) == 1 else [])]).names[: len(names)]
+    return (
+        names
+        and label_set(Path(), [*names, *(["background"] if len(names) == 1 else [])]).names[: len(names)]
+    )
 
 
 def _write(source: Source, classes: Classes, settings: Settings, folder: Path, progress) -> _Written:
-    names = Names(sample.name for sample in source.samples)
+    # Of a source that is read as it goes, the names differ already.
+    listed = source.samples if isinstance(source.samples, list) else ()
+    names = Names(sample.name for sample in listed)
     written = _Written(folder, np.zeros(256, np.int64))
     palette = _palette(source, classes)
     shown = [*palette, *[(0, 0, 0)] * (IGNORE_LABEL - len(palette)), (224, 224, 192)]
@@ -184,7 +191,9 @@ def _write(source: Source, classes: Classes, settings: Settings, folder: Path, p
         except ZooError as error:
             if isinstance(error, _Ask):
                 raise InputError(str(error)) from None
-            message = str(error).removeprefix(f"{sample.image}: ") if isinstance(sample.image, Path) else str(error)
+            message = (
+                str(error).removeprefix(f"{sample.image}: ") if isinstance(sample.image, Path) else str(error)
+            )
             settings.tally.add("pictures with something wrong", f"{sample.name}: {message}", lost=True)
     return written
 
@@ -229,8 +238,10 @@ def _is_stored(sample: Sample, header, settings: Settings) -> bool:
         size = sample.positions().shape
     fits_stored, fits_upright = size in (None, header.stored), size in (None, header.upright)
     if fits_stored and fits_upright:
-        raise _Ask(f"{sample.name}: EXIF turns the picture, and its annotation fits either way: say --exif apply "
-                   "or --exif raw")
+        raise _Ask(
+            f"{sample.name}: EXIF turns the picture, and its annotation fits either way: say --exif apply "
+            "or --exif raw"
+        )
     return fits_stored
 
 
@@ -250,7 +261,9 @@ def _palette(source: Source, classes: Classes) -> list[Color]:
 
 def _reasons(settings: Settings) -> str:
     tally = settings.tally
-    return "".join(f"; {count} {what} ({tally.examples[what]})" for what, count in tally.counts.most_common(3))
+    return "".join(
+        f"; {count} {what} ({tally.examples[what]})" for what, count in tally.counts.most_common(3)
+    )
 
 
 def _result(format, output, classes, palette, written: _Written, settings: Settings) -> Conversion:

@@ -11,8 +11,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from zoo.datasets.colors import hexadecimal
 from zoo.datasets.convert import areas, color_masks
-from zoo.datasets.convert.colors import hexadecimal
 from zoo.datasets.convert.documents import label_of, number, read_xml, size_of
 from zoo.datasets.convert.model import Area, Region, Sample, Settings, Source, Tally
 from zoo.datasets.convert.places import Pictures, common_name, files_below, split_of, split_of_path
@@ -96,7 +96,9 @@ def _area(shape: Element, where: str) -> Area | None:
     turned = number(shape.get("rotation", "0"), where)
     if shape.tag == "polygon":
         text = shape.get("points", "")
-        points = areas.points_of([[number(part, where) for part in pair.split(",")] for pair in text.split(";")])
+        points = areas.points_of(
+            [[number(part, where) for part in pair.split(",")] for pair in text.split(";")]
+        )
         return areas.coco_polygons([points]) if len(points) > 2 else None
     if shape.tag == "box":
         return areas.box(*of("xtl", "ytl", "xbr", "ybr"), turned=turned)
@@ -115,6 +117,6 @@ def _area(shape: Element, where: str) -> Area | None:
 
 def _mask(counts: list[int], box: tuple[int, int, int, int], rows: int, columns: int):
     left, top, width, height = box
-    if not (0 <= left and 0 <= top and 0 < width <= columns - left and 0 < height <= rows - top):
+    if not (left >= 0 and top >= 0 and 0 < width <= columns - left and 0 < height <= rows - top):
         raise FormatError(f"a mask of {width}x{height} at {left}, {top} in a picture of {columns}x{rows}")
     return areas.bitmap(np.asarray(row_mask(counts, height, width)), top=top, left=left)(rows, columns)

@@ -93,7 +93,9 @@ def read_xml(path: Path) -> Element:
         raise FormatError(f"{path}: no XML document: {_line(error)}") from None
 
 
-def child(document: object, name: str, kind: type[Kind], where: object, *, default: Kind | None = None) -> Kind:
+def child(
+    document: object, name: str, kind: type[Kind], where: object, *, default: Kind | None = None
+) -> Kind:
     """An entry of a mapping, of the type that it must have.
 
     Raises:

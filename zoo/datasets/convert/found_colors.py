@@ -26,7 +26,8 @@ def table_of(masks: Sequence[Path]) -> dict[str, Color]:
         found |= set(np.unique(pixels.astype(np.int32) @ np.array([65536, 256, 1], np.int32)).tolist())
         if len(found) > MOST:
             raise InputError(
-                f"{path}: the masks have more than {MOST} colours, which a lossy format or smoothing adds: give "
+                f"{path}: the masks have more than {MOST} colours, which a lossy format or smoothing adds: "
+                "give "
                 "--colors FILE"
             )
     if len(found) < 2:

@@ -94,9 +94,9 @@ def _area(kind: object, points: np.ndarray, shape: dict, path: Path) -> Area | N
             return None
         data = from_base64(child(shape, "mask", str, path))
         left, top = points[:2].min(axis=0).astype(int).tolist()
-        return lambda height, width: areas.bitmap(
-            binary_mask(data, most=height * width), top=top, left=left
-        )(height, width)
+        return lambda height, width: areas.bitmap(binary_mask(data, most=height * width), top=top, left=left)(
+            height, width
+        )
     raise FormatError(f"the shape type {str(kind)[:40]!r} is not known")
 
 

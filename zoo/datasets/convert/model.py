@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.datasets.colored import IGNORED_NAMES
 from zoo.errors import InputError
 from zoo.labels import Color
 
 # In an array of positions of classes.
 UNLABELLED, IGNORED = -1, -2
 
-# Labels whose pixels never count, unless `--classes` names them as classes.
-IGNORED_NAMES = frozenset({"__ignore__", "ignore", "ignored", "void", "unlabeled", "unlabelled"})
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -143,7 +142,7 @@ class Settings:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a label says that its pixels never count."""
+    """Whether a label says that its pixels never count, unless the caller names it as a class."""
     return name.casefold() in IGNORED_NAMES
 
 

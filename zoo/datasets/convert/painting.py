@@ -13,7 +13,9 @@ from zoo.errors import FormatError
 IGNORE_LABEL = 255
 
 
-def painted(sample: Sample, classes: Classes, settings: Settings, *, names: Sequence[str], size: tuple[int, int]):
+def painted(
+    sample: Sample, classes: Classes, settings: Settings, *, names: Sequence[str], size: tuple[int, int]
+):
     """The mask of a picture.
 
     Args:
@@ -41,9 +43,13 @@ def painted(sample: Sample, classes: Classes, settings: Settings, *, names: Sequ
     return canvas.astype(np.uint8)
 
 
-def _own(positions: np.ndarray, classes: Classes, settings: Settings, *, names, size, name: str) -> np.ndarray:
+def _own(
+    positions: np.ndarray, classes: Classes, settings: Settings, *, names, size, name: str
+) -> np.ndarray:
     if positions.shape != size:
-        raise FormatError(f"a mask of {positions.shape[1]}x{positions.shape[0]} for a picture of {size[1]}x{size[0]}")
+        raise FormatError(
+            f"a mask of {positions.shape[1]}x{positions.shape[0]} for a picture of {size[1]}x{size[0]}"
+        )
     table = np.array([classes.index[label] for label in names] + [IGNORED, UNLABELLED], np.int16)
     canvas = table[positions]
     if settings.classes is not None:
@@ -56,7 +62,9 @@ def _canvas(sample: Sample, classes: Classes, settings: Settings, size: tuple[in
     height, width = size
     canvas = np.full(size, UNLABELLED, np.int16)
     regions = [region for region in sample.regions if not region.crowd]
-    patches = [(region, _patch(region, height, width)) for region in _known(regions, sample, classes, settings)]
+    patches = [
+        (region, _patch(region, height, width)) for region in _known(regions, sample, classes, settings)
+    ]
     if settings.overlap == "smallest":
         patches.sort(key=lambda pair: -int(pair[1].mask.sum()))
     clash = np.zeros(size, bool) if settings.overlap == "ignore" else None

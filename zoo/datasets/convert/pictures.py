@@ -15,7 +15,15 @@ from PIL import Image
 from zoo.errors import FormatError, InputError
 from zoo.images.read import Header, read_header
 
-_SUFFIX_OF = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "BMP": ".bmp", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif"}
+_SUFFIX_OF = {
+    "JPEG": ".jpg",
+    "MPO": ".jpg",
+    "PNG": ".png",
+    "BMP": ".bmp",
+    "WEBP": ".webp",
+    "TIFF": ".tif",
+    "GIF": ".gif",
+}
 _MASK_FORMATS = ("PNG", "TIFF", "BMP")
 # As for photographs: fewer bytes than this claim more than they can hold.
 _ALWAYS, _PIXELS_PER_BYTE = 50_000_000, 100
@@ -38,7 +46,9 @@ def suffix_of(data: bytes | Path) -> str:
         FormatError: It is none.
     """
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=[*_SUFFIX_OF]) as image:
+        with Image.open(
+            io.BytesIO(data) if isinstance(data, bytes) else data, formats=[*_SUFFIX_OF]
+        ) as image:
             return _SUFFIX_OF[image.format or ""]
     except Exception as error:  # Pillow raises whatever a damaged header leads it to
         raise FormatError(f"not a picture that is read here ({', '.join(_SUFFIX_OF)})") from error
@@ -78,7 +88,9 @@ def decoded(data: bytes | Path, *, most: int | None = None) -> Image.Image:
         FormatError: No image, a damaged one, or one of more pixels.
     """
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=_MASK_FORMATS) as image:
+        with Image.open(
+            io.BytesIO(data) if isinstance(data, bytes) else data, formats=_MASK_FORMATS
+        ) as image:
             size = len(data) if isinstance(data, bytes) else data.stat().st_size
             allowed = max(_ALWAYS, _PIXELS_PER_BYTE * size) if most is None else most
             if math.prod(image.size) > allowed:

@@ -45,10 +45,10 @@ class Pictures:
         self.used: set[Path] = set()
 
     def find(self, text: str, near: Path, *, split: str | None = None) -> Path | None:
-        """The picture of that path, or `None`.
+        r"""The picture of that path, or `None`.
 
-        Of a path that leads elsewhere (absolute, ``..``, a drive, an address) only its end is taken: as much of
-        it as names a file below the folder.
+        Of a path that leads elsewhere (absolute, ``..``, a drive, an address) only its end is taken: as much
+        of it as names a file below the folder.
 
         Args:
             text: Path in an annotation file, with ``/`` or ``\\``.

@@ -31,7 +31,11 @@ def read(root: Path, settings: Settings) -> Source:
         names.update(dict.fromkeys(table.values()))
         for mask in sorted(path.parent.glob(f"*{_ENDING}.png")):
             stem = mask.stem.removesuffix(_ENDING)
-            found = [one for one in pictures.paths if one.stem == stem and (settings.images or one.parent == mask.parent)]
+            found = [
+                one
+                for one in pictures.paths
+                if one.stem == stem and (settings.images or one.parent == mask.parent)
+            ]
             if len(found) != 1:
                 settings.tally.add("annotations without their picture", common_name(mask, root), lost=True)
                 continue

@@ -55,7 +55,10 @@ def _from_text(text: str) -> np.ndarray:
         place = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
         numbers = np.add.reduceat((codes & 31) << 5 * place, starts)
         numbers -= np.where(codes[ends] & 16, 1 << 5 * (ends - starts + 1), 0)
-    for parity in (1, 2):  # the first number is whole, the second and third begin the two chains of differences
+    for parity in (
+        1,
+        2,
+    ):  # the first number is whole, the second and third begin the two chains of differences
         numbers[parity::2] = np.cumsum(numbers[parity::2])
     return numbers
 
@@ -71,8 +74,8 @@ def label_studio_mask(data: Sequence[int], height: int, width: int) -> np.ndarra
     """The opaque pixels of Label Studio's brush, a stream of bits that holds four bytes per pixel.
 
     The stream (``rle-pack`` of thi.ng/umbrella) begins with the number of words (32 bits), the size of a word
-    less one (5) and four sizes of lengths less one (4 each). Blocks follow: a bit that says whether one word is
-    repeated, the number of a size (2), the length less one in that size, and the word or words.
+    less one (5) and four sizes of lengths less one (4 each). Blocks follow: a bit that says whether one word
+    is repeated, the number of a size (2), the length less one in that size, and the word or words.
 
     Raises:
         FormatError: A damaged stream, or one of another size than the picture.
@@ -85,7 +88,9 @@ def label_studio_mask(data: Sequence[int], height: int, width: int) -> np.ndarra
         raise FormatError("a brush that ends in its head")
     stated, word = _number(bits, 0, 32), _number(bits, 32, 5) + 1
     if word != 8 or stated != words:
-        raise FormatError(f"a brush of {stated:,} words of {word} bits, where {width}x{height} pixels have {words:,}")
+        raise FormatError(
+            f"a brush of {stated:,} words of {word} bits, where {width}x{height} pixels have {words:,}"
+        )
     sizes = [_number(bits, 37 + 4 * index, 4) + 1 for index in range(4)]
     found, at, done = np.empty(words, np.uint8), 53, 0
     while done < words:

@@ -1,7 +1,7 @@
 """Supervisely: ``meta.json``, and folders with ``img`` and ``ann``, whose ``NAME.json`` belongs to the picture NAME.
 
-Figures are painted in the order of the file. Coordinates are numbers of pixels, and pixels under an outline belong
-(LabelMe's rule); pixels under the outline of a hole belong to the hole, as in its own tools.
+Figures are painted in the order of the file. Coordinates are numbers of pixels, and pixels under an outline
+belong (LabelMe's rule); pixels under the outline of a hole belong to the hole, as in its own tools.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.datasets.colors import hexadecimal
 from zoo.datasets.convert import areas
-from zoo.datasets.convert.colors import hexadecimal
 from zoo.datasets.convert.documents import child, entries, label_of, read_json, size_of
 from zoo.datasets.convert.model import Area, Region, Sample, Settings, Source, Tally
 from zoo.datasets.convert.pictures import binary_mask, from_base64, inflated
@@ -72,7 +72,9 @@ def _sample(path: Path, root: Path, pictures: Pictures, tally: Tally) -> Sample 
 
 def _tagged(document: object, path: Path) -> str | None:
     tags = child(document, "tags", list, path, default=[])
-    found = {split_of(row["name"]) for row in entries(tags, path) if isinstance(row.get("name"), str)} - {None}
+    found = {split_of(row["name"]) for row in entries(tags, path) if isinstance(row.get("name"), str)} - {
+        None
+    }
     return found.pop() if len(found) == 1 else None
 
 
@@ -101,8 +103,12 @@ def _area(kind: object, row: dict, path: Path) -> Area | None:
     if kind == "rectangle":
         return areas.drawn_rectangle(outer) if len(outer) == 2 else None
     if kind == "polygon":
-        inner = [np.round(areas.points_of(ring)) for ring in child(points, "interior", list, path, default=[])]
-        return areas.drawn_polygon(outer, [ring for ring in inner if len(ring) > 2]) if len(outer) > 2 else None
+        inner = [
+            np.round(areas.points_of(ring)) for ring in child(points, "interior", list, path, default=[])
+        ]
+        return (
+            areas.drawn_polygon(outer, [ring for ring in inner if len(ring) > 2]) if len(outer) > 2 else None
+        )
     raise FormatError(f"the shape {str(kind)[:40]!r} is not known")
 
 

@@ -1,7 +1,7 @@
 """YOLO: lines of a class and a polygon in shares of the picture, one text file per picture.
 
-Polygons are painted in the order of the lines, by COCO's rule. A picture without a text file, or with an empty
-one, has nothing but background.
+Polygons are painted in the order of the lines, by COCO's rule. A picture without a text file, or with an
+empty one, has nothing but background.
 """
 
 from __future__ import annotations
@@ -138,7 +138,9 @@ def _regions(path: Path, names: list[str], picture: Path, settings: Settings) ->
         if len(shares) < 4 or (len(shares) != 4 and len(shares) % 2):
             raise FormatError(f"{where}: a class and pairs of coordinates were expected")
         if np.abs(shares).max() > _FARTHEST:
-            raise FormatError(f"{where}: the coordinate {np.abs(shares).max():g} is no share of the picture's size")
+            raise FormatError(
+                f"{where}: the coordinate {np.abs(shares).max():g} is no share of the picture's size"
+            )
         if shares.min() < 0 or shares.max() > 1:
             settings.tally.add("shapes that reach out of their picture, cut off", picture.name)
         label = names[int(index)]

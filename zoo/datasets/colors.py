@@ -77,9 +77,9 @@ def bound_of(colors: Sequence[Color]) -> float:
 def read_table(path: Path) -> dict[str, Color]:
     """Colours by name, from CVAT's ``labelmap.txt``, a CSV or a JSON file.
 
-    Lines of ``labelmap.txt`` are ``name:red,green,blue``, with anything behind a further colon. A CSV file has
-    a name and three numbers, or ``#rrggbb``, in each row, with or without a head. JSON is a mapping of names to
-    ``[red, green, blue]`` or ``"#rrggbb"``, or a list of mappings with ``name`` and ``color``.
+    Lines of ``labelmap.txt`` are ``name:red,green,blue``, with anything behind a further colon. A CSV file
+    has a name and three numbers, or ``#rrggbb``, in each row, with or without a head. JSON is a mapping of
+    names to ``[red, green, blue]`` or ``"#rrggbb"``, or a list of mappings with ``name`` and ``color``.
 
     Raises:
         InputError: The file cannot be read.
@@ -156,7 +156,9 @@ def _json_rows(document: object, path: Path) -> list[tuple[str, Color]]:
     for entry in document if isinstance(document, list) else [document]:
         name = next((entry[w] for w in _NAMES if w in entry), None) if isinstance(entry, dict) else None
         if name is None:
-            raise FormatError(f"{path}: a table is a mapping of names to colours, or a list with name and color")
+            raise FormatError(
+                f"{path}: a table is a mapping of names to colours, or a list with name and color"
+            )
         rows.append((name, _color(entry.get("color", entry.get("colour")), path)))
     return rows
 
@@ -168,7 +170,9 @@ def _color(value: object, where: object) -> Color:
     try:
         red, green, blue = (int(str(part)) for part in value)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
-        raise FormatError(f"{where}: a colour is three numbers from 0 to 255 or #rrggbb, not {value!r}") from None
+        raise FormatError(
+            f"{where}: a colour is three numbers from 0 to 255 or #rrggbb, not {value!r}"
+        ) from None
     if not all(0 <= part <= 255 for part in (red, green, blue)):
         raise FormatError(f"{where}: a colour is three numbers from 0 to 255, not {value!r}")
     return red, green, blue
@@ -197,4 +201,6 @@ def find_table(root: Path) -> Path:
     for name in ("labelmap.txt", "label_colors.txt", "class_dict.csv", "colors.csv", "colors.json"):
         if (root / name).is_file():
             return root / name
-    raise InputError(f"{root}: no table of colours (labelmap.txt, class_dict.csv, colors.csv, …); give --colors FILE")
+    raise InputError(
+        f"{root}: no table of colours (labelmap.txt, class_dict.csv, colors.csv, …); give --colors FILE"
+    )
