@@ -64,7 +64,7 @@ def table_of(path: str | os.PathLike, *, classes: object, binary: bool) -> Color
 
 
 def colored_positions(path: Path, colors: Sequence[Color], distance: float, *, exif: str) -> np.ndarray:
-    """``(height, width)`` uint8: position in `colors` of each pixel of a mask, by the nearest within a distance.
+    """``(height, width)`` uint8: position in `colors` of each pixel, by the nearest within a distance.
 
     Raises:
         InputError: There is no such file.

@@ -91,7 +91,7 @@ def _coco_polygon(ring: np.ndarray, height: int, width: int) -> Patch:
 
 
 def _crossings(corners: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Column, and the higher of the two steps, of each place where the outline passes the middle of a column."""
+    """Column, and the higher of both steps, of each place where an outline passes the middle of a column."""
     following = np.roll(corners, -1, axis=0)
     dx, dy = np.abs((following - corners).T)
     swapped = np.where(dx >= dy, corners[:, 0] > following[:, 0], corners[:, 1] > following[:, 1])

@@ -1,4 +1,4 @@
-"""COCO panoptic: the id of a segment is the colour of its pixels, red + 256 green + 65536 blue; 0 is no segment."""
+"""COCO panoptic: a segment's id is the colour of its pixels, red + 256 green + 65536 blue; 0 is none."""
 
 from __future__ import annotations
 

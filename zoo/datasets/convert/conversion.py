@@ -108,14 +108,12 @@ def convert(
         ignore_case: Whether labels that differ in upper case only are one class.
         unlabelled: ``"background"``: a class of its own, the first; or ``"ignore"``. By default as the format
             has it.
-        crowd: What COCO's crowds become where nothing else lies: ``"ignore"``, ``"class"`` or
-        ``"background"``. overlap: Which of two regions has a pixel: the ``"last"`` one drawn, the
-        ``"smallest"``, or none
+        crowd: What COCO's crowds become where nothing else lies: ``"ignore"``, ``"class"``, ``"background"``.
+        overlap: Which of two regions has a pixel: the ``"last"`` one drawn, the ``"smallest"``, or none
             (``"ignore"``).
-        empty: Pictures of the source without any region: all ``"background"``, all ``"ignore"``, or
-        ``"skip"``. boxes: Objects with a box and no outline are refused; ``"fill"`` or ``"ignore"`` takes the
-        box. exif: Whether coordinates are those of the picture as EXIF turns it (``"apply"``) or of the
-        pixels as
+        empty: Pictures of the source without a region: all ``"background"``, all ``"ignore"``, or ``"skip"``.
+        boxes: Objects with a box and no outline are refused; ``"fill"`` or ``"ignore"`` takes the box.
+        exif: Whether coordinates are those of the picture as EXIF turns it (``"apply"``) or of the pixels as
             they are stored (``"raw"``); asked for where both are possible.
         colors: Table of colours; see `zoo.datasets.colors.read_table`.
         distance: Largest distance of a pixel's colour from its class's, from 0 to 442; see `nearest` there.

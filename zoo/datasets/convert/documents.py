@@ -1,4 +1,4 @@
-"""JSON, XML, YAML and CSV from strangers: bounded in size and depth, plain data, and checked where it is used."""
+"""JSON, XML, YAML and CSV from strangers: bounded in size and depth, plain data, checked where it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label Studio's JSON exports: brushes (its own RLE), polygons, rectangles and ellipses, in per cent of the picture.
+"""Label Studio's JSON exports: brushes (its own RLE), and outlines in per cent of the picture.
 
 Regions are painted in the order of the result, outlines by COCO's rule. A task without an annotation is left
 out, one with an empty annotation is all background. Of several annotations the one that is marked as ground

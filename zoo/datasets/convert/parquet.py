@@ -49,7 +49,7 @@ def read(root: Path, settings: Settings) -> Source:
     if len(columns) > 1:
         raise InputError(f"{root}: files with other columns: {sorted(columns)}")
     image, mask = columns.pop()
-    rows = _Rows([(path, file.num_rows) for path, file in files], image, mask, root)
+    rows = _Rows([(path, file.metadata.num_rows) for path, file in files], image, mask, root)
     table = None if settings.colors is None else read_table(settings.colors)
     names = tuple(table) if table else _names(root) or _numbered(rows)
     samples = _Samples(rows, names, table, settings)
@@ -88,8 +88,8 @@ def _columns(file: Any, path: Path) -> tuple[str, str]:
         fits = [name for name in usual if name in held]
         if len(fits) != 1:
             raise InputError(
-                f"{path}: one column of pictures ({', '.join(_IMAGES[:3])}) and one of masks ({', "
-                "'.join(_MASKS[:4])}) "
+                f"{path}: one column of pictures ({', '.join(_IMAGES[:3])}) and one of masks "
+                f"({', '.join(_MASKS[:4])}) "
                 f"were expected; columns with bytes are: {', '.join(held) or 'none'}"
             )
         found.append(fits[0])

@@ -1,4 +1,4 @@
-"""Roboflow's semantic masks: folders of pictures with ``NAME_mask.png`` and ``_classes.csv`` of values and classes.
+"""Roboflow's semantic masks: pictures with ``NAME_mask.png``, and ``_classes.csv`` of values and classes.
 
 A value that is not in the table is an error of its mask.
 """

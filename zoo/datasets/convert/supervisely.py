@@ -1,4 +1,4 @@
-"""Supervisely: ``meta.json``, and folders with ``img`` and ``ann``, whose ``NAME.json`` belongs to the picture NAME.
+"""Supervisely: ``meta.json``, and ``img`` and ``ann``, whose ``NAME.json`` belongs to the picture NAME.
 
 Figures are painted in the order of the file. Coordinates are numbers of pixels, and pixels under an outline
 belong (LabelMe's rule); pixels under the outline of a hole belong to the hole, as in its own tools.

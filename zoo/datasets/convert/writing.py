@@ -35,7 +35,7 @@ _TURNS = {
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a folder beside `path`, which takes that name at the end of the block; nothing stays of a failure.
+    """Yield a folder beside `path`, which takes that name in the end; nothing stays of a failure.
 
     Raises:
         InputError: Something is there already, or the folder cannot be written.
@@ -105,7 +105,7 @@ def put_picture(source: Path | bytes, folder: Path, name: str) -> Path:
 
 
 def turn_upright(path: Path, mask: np.ndarray, *, stored: bool) -> tuple[Path, np.ndarray]:
-    """Replace a picture that EXIF turns by one that is stored as it is seen, so that its mask fits one way only.
+    """Replace a picture that EXIF turns by one that is stored as it is seen, so that its mask fits one way.
 
     Args:
         path: Of the picture.
@@ -126,7 +126,7 @@ def turn_upright(path: Path, mask: np.ndarray, *, stored: bool) -> tuple[Path, n
 
 
 def put_lists(folder: Path, splits: Mapping[str, Sequence[str]]) -> None:
-    """``train.txt`` and so on, where the source has two parts or more; one part is split by whoever reads it."""
+    """``train.txt`` and so on, where the source has two parts or more; one part is split by its reader."""
     if len(splits) > 1:
         for split, names in splits.items():
             (folder / f"{split}.txt").write_text("".join(f"{name}\n" for name in names), "utf-8", newline="")
