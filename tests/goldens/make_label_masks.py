@@ -1,7 +1,7 @@
 """Masks of shapes by the tools' own packages: ``python make_label_masks.py`` writes label_masks.npz.
 
-In an environment of its own: pycocotools 2.0.11, labelme 6.3.1 (installed without its window's dependencies; only
-`shape_to_mask` is run), label-studio-sdk 2.1.2 (only `converter/brush.py`), Pillow 12.3.0, NumPy 2.4.6.
+In an environment of its own: pycocotools 2.0.11, labelme 6.3.1 (only `shape_to_mask` is run, so that it needs
+no window), label-studio-sdk 2.1.2 (only `converter/brush.py`), Pillow 12.3.0, NumPy 2.4.6.
 """
 
 import ast

@@ -170,6 +170,7 @@ def cvat(root):
         for name in ("road", "car")
     )
     text = f"<annotations><meta><task><labels>{labels}</labels></task></meta>{''.join(images)}</annotations>"
+    root.mkdir(parents=True, exist_ok=True)
     (root / "annotations.xml").write_text(f'<?xml version="1.0" encoding="utf-8"?>\n{text}')
     return root
 

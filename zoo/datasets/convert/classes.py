@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zoo.datasets.convert.model import (
     BACKGROUND_NAMES,
     IGNORED,
+    NO_CLASS,
     UNLABELLED,
     Settings,
     Source,
@@ -62,6 +63,7 @@ def classes_of(source: Source, settings: Settings) -> Classes:
     index = {
         label: _index(label, named, explicit=settings.classes is not None, fold=fold) for label in labels
     }
+    index[NO_CLASS] = IGNORED
     _check(named, index, labels, settings)
     position = IGNORED
     if wanted == "background":

@@ -11,7 +11,7 @@ from pathlib import Path
 from zoo.datasets.convert import areas
 from zoo.datasets.convert.coco_panoptic import panoptic_samples
 from zoo.datasets.convert.documents import child, entries, label_of, number, read_json, size_of
-from zoo.datasets.convert.model import Area, Region, Sample, Settings, Source, Tally
+from zoo.datasets.convert.model import NO_CLASS, Area, Region, Sample, Settings, Source, Tally
 from zoo.datasets.convert.places import Pictures, common_name, files_below, split_of, split_of_path
 from zoo.datasets.convert.runs import coco_mask
 from zoo.errors import FormatError, InputError
@@ -151,7 +151,7 @@ def _annotations(path: Path, document: dict, categories, listed, settings: Setti
         if area is None and isinstance(row.get("bbox"), list) and not row.get("segmentation"):
             boxes += 1
             area = _box(row["bbox"], path)
-            label = "ignore" if settings.boxes == "ignore" else label
+            label = NO_CLASS if settings.boxes == "ignore" else label
         if area is None:
             settings.tally.add("shapes of too few points", path.name)
         elif image is not None:

@@ -15,6 +15,7 @@ from zoo.labels import Color
 
 # In an array of positions of classes.
 UNLABELLED, IGNORED = -1, -2
+NO_CLASS = "\0"  # label of a region whose pixels never count, whatever the classes are
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
 

@@ -13,7 +13,7 @@ import numpy as np
 from zoo.datasets.convert import areas
 from zoo.datasets.convert.coco import check_boxes
 from zoo.datasets.convert.documents import label_of, number, read_text, read_yaml
-from zoo.datasets.convert.model import Area, Region, Sample, Settings, Source
+from zoo.datasets.convert.model import NO_CLASS, Area, Region, Sample, Settings, Source
 from zoo.datasets.convert.places import Pictures, common_name, first_existing, folder_below, split_of_path
 from zoo.errors import FormatError, InputError
 
@@ -149,7 +149,7 @@ def _regions(path: Path, names: list[str], picture: Path, settings: Settings) ->
             cx, cy, width, height = shares
             left, top, right, bottom = cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
             shares = np.array([left, top, right, top, right, bottom, left, bottom])
-            label = "ignore" if settings.boxes == "ignore" else label
+            label = NO_CLASS if settings.boxes == "ignore" else label
         regions.append(Region(label=label, area=_scaled(shares.reshape(-1, 2))))
     return regions, boxes
 
