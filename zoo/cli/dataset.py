@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from zoo.cli import options
+from zoo.cli import convert, options
+from zoo.cli.notes import progress_of_samples
 from zoo.cli.reading import add_reading, reading_of
 
 _SHOWN = 8  # images that are named in one line
@@ -38,12 +37,14 @@ def add_parser(subparsers) -> None:
     """Add the parser of ``dataset``."""
     parser = subparsers.add_parser(
         "dataset",
-        help="check images and masks before training",
+        help="check images and masks before training, convert labels of tools",
         description="Look at data sets.",
         epilog="example:\n  zoo dataset check DIR",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    check = parser.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    convert.add_parser(commands)
+    check = commands.add_parser(
         "check",
         help="name the files that are wrong, and the share of each class",
         description=_DESCRIPTION,
@@ -72,20 +73,13 @@ def run(args: argparse.Namespace) -> int:
         splits=args.split,
         classes=args.classes,
         masks=args.masks,
-        progress=_progress,
+        progress=progress_of_samples,
         **reading_of(args),
     )
     options.write_json(args, report.to_dict())
     if options.prints_text(args):
         _print(report)
     return 0 if report.ok else 1
-
-
-def _progress(pairs: Iterable) -> Iterable:
-    from tqdm import tqdm
-
-    # `None` shows nothing where standard error is no terminal.
-    return tqdm(pairs, unit=" samples", leave=False, disable=None, file=sys.stderr)
 
 
 def _print(report) -> None:

@@ -6,12 +6,19 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 def note(message: object) -> None:
     """A line on standard error about what should be known."""
     print(f"zoo: note: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+
+
+def progress_of_samples(samples: Iterable) -> Iterable:
+    """The samples, with a bar on standard error where that is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(samples, unit=" samples", leave=False, disable=None, file=sys.stderr)
 
 
 @contextlib.contextmanager

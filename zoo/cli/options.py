@@ -27,6 +27,7 @@ option                     in Python             meaning
 ``--data DIR``             ``root``              folder of the data set
 ``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
+``--colors FILE``          ``colors``            kind folder: table of the colours of masks
 ``--map VALUE=CLASS``      ``mapping``           class of a value of the masks; repeatable
 ``--binary``               ``binary``            black and white masks
 ``--arrangement NAME``     ``arrangement``       how a folder is arranged, where two layouts fit

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 _TITLE = "files that can be read in more than one way"
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    """``--map``, ``--binary``, ``--arrangement`` and the options of `add_photo_reading`; see `reading_of`."""
+    """``--map``, ``--colors``, ``--binary``, ``--arrangement`` and the options of `add_photo_reading`."""
     add = parser.add_argument_group(_TITLE).add_argument
     add(
         "--map",
@@ -19,9 +20,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="VALUE=CLASS",
         help="a value of the masks and its class, by number or name, or ignore; repeatable, as in 255=1",
     )
+    add_colors(add, use="kind folder")
     add("--binary", action="store_true", help="black and white masks: 0 and 255 are two classes")
     add("--arrangement", metavar="NAME", help="kind folder: how it is arranged, where two layouts fit")
     _add_photo_options(add)
+
+
+def add_colors(add: Callable, *, use: str) -> None:
+    """``--colors FILE``; `use` says where it holds."""
+    text = f"table of the colours that masks have: labelmap.txt, CSV or JSON ({use})"
+    add("--colors", metavar="FILE", type=Path, help=text)
 
 
 def add_photo_reading(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +49,8 @@ def reading_of(args: argparse.Namespace) -> dict[str, object]:
     from zoo.datasets import Reading
 
     reading = Reading(exif=args.exif, alpha=args.alpha, bits=args.bits, max_pixels=args.max_pixels)
-    return {
-        "mapping": dict(args.map),
-        "binary": args.binary,
-        "reading": reading,
-        "arrangement": args.arrangement,
-    }
+    said = {"mapping": dict(args.map), "binary": args.binary, "colors": args.colors}
+    return {**said, "reading": reading, "arrangement": args.arrangement}
 
 
 def photo_reading_of(args: argparse.Namespace) -> dict[str, object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.datasets.names import MASK_SUFFIXES, folders, visible
+from zoo.datasets.names import folders, visible
 from zoo.datasets.pairing import apart, pair
 from zoo.errors import InputError
 
@@ -146,8 +146,9 @@ def split_folders(root: Path) -> dict[str, Path]:
     return {split: found[split] for split in _SPLIT_NAMES if split in found}
 
 
-def _filled(folder: Path, suffixes: tuple[str, ...] = MASK_SUFFIXES) -> bool:
-    return bool(visible(folder, suffixes))
+def _filled(folder: Path) -> bool:
+    # Of any kind: colours may stand in JPEG files, and others are told one by one.
+    return bool(visible(folder))
 
 
 def _one(root: Path) -> Part | None:

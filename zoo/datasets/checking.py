@@ -98,6 +98,7 @@ def check(
     splits: Iterable[str] | None = None,
     classes: readers.Classes | None = None,
     masks: str | os.PathLike | None = None,
+    colors: str | os.PathLike | None = None,
     mapping: Mapping[int, int | str] | None = None,
     binary: bool = False,
     reading: Reading | None = None,
@@ -117,6 +118,7 @@ def check(
         classes: For ``folder``, as for `zoo.datasets.open_dataset`. If there are none, the largest value that
             occurs gives their number, and every value below 255 counts as a class.
         masks: For ``folder``, as for `zoo.datasets.open_dataset`.
+        colors: For ``folder``, as for `zoo.datasets.open_dataset`.
         mapping: As for `zoo.datasets.open_dataset`.
         binary: As for `zoo.datasets.open_dataset`.
         reading: As for `zoo.datasets.open_dataset`.
@@ -141,9 +143,11 @@ def check(
         splits = (known[:-1] if divided else known[-1:]) if everything else known
     # Without a split the reader says that none was found.
     names = tuple(dict.fromkeys(splits)) or ("train",)
-    counted = place is not None and classes is None and not binary and not names_classes(place)
+    named = classes is not None or colors is not None or binary
+    counted = place is not None and not named and not names_classes(place)
     given = _MOST_CLASSES if counted else classes
-    how = {"mapping": mapping, "binary": binary, "reading": reading, "arrangement": arrangement}
+    how = {"colors": colors, "mapping": mapping, "binary": binary, "reading": reading}
+    how["arrangement"] = arrangement
     scans = []
     for name in names:
         listing = readers.list_files(kind, data, split=name, classes=given, masks=masks, **how)

@@ -34,6 +34,7 @@ class Dataset:
         ids: Whether the files hold Cityscapes label ids.
         colors: RGB colours that stand in the mask files instead of values; a pixel's value is the position of
             its colour here. `None`: files hold values.
+        distance: Largest distance of a pixel's colour from one of `colors`; 0: exactly those.
         reading: What was said about files that can be read in more than one way.
     """
 
@@ -44,6 +45,7 @@ class Dataset:
     table: tuple[int, ...] | None = field(default=None, repr=False)
     ids: bool = False
     colors: tuple[Color, ...] | None = field(default=None, repr=False)
+    distance: float = field(default=0.0, repr=False)
     reading: Reading = field(default_factory=Reading, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,9 +115,15 @@ class Dataset:
             FormatError: A damaged file, or a colour that is none of `colors`.
         """
         if self.colors is None:
-            reading = self.reading
-            return read_mask(path, exif=reading.exif or "apply", max_pixels=reading.max_pixels)
+            return read_mask(path, **self._mask_options())
+        if self.distance:
+            from zoo.datasets.colored import colored_positions
+
+            return colored_positions(path, self.colors, self.distance, **self._mask_options())
         return _positions(read_image(path, **self.reading.image_options()), self.colors, path)
+
+    def _mask_options(self) -> dict[str, object]:
+        return {"exif": self.reading.exif or "apply", "max_pixels": self.reading.max_pixels}
 
     def as_tf(self, **options):
         """Batches as a ``tf.data.Dataset``; the options are those of `zoo.datasets.batches`."""

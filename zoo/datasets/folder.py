@@ -13,7 +13,7 @@ from zoo.datasets.arrangement import Arrangement, Part, arrangements, chosen, in
 from zoo.datasets.cityscapes import train_id_table
 from zoo.datasets.dataset import Dataset, Pair
 from zoo.datasets.listing import Listing, Unpaired, check_split, has_list, read_lines
-from zoo.datasets.names import listed, normal, stem_of, visible, with_slashes
+from zoo.datasets.names import MASK_SUFFIXES, listed, normal, stem_of, visible, with_slashes
 from zoo.datasets.pairing import Paired, pair
 from zoo.errors import InputError
 from zoo.labels import CITYSCAPES19, LabelSet
@@ -98,6 +98,7 @@ def list_split(
     arrangement: str | None = None,
     validation_share: float = 0.2,
     seed: int = 0,
+    suffixes: Sequence[str] = MASK_SUFFIXES,
 ) -> Listing:
     """The pairs of a split, and the files of the whole folder that lack a partner."""
     place = Place(root, masks, arrangement)
@@ -106,10 +107,10 @@ def list_split(
     problems: list[Unpaired] = []
     if found.divided:
         parts = found.parts.values() if split == _ALL else [found.parts[split]]
-        pairs = [one for part in parts for one in _whole(pair(part.images, part.masks), problems)]
+        pairs = [one for part in parts for one in _whole(pair(part.images, part.masks, suffixes), problems)]
     else:
         part = found.parts[""]
-        paired = pair(part.images, part.masks)
+        paired = pair(part.images, part.masks, suffixes)
         if split != _ALL and _listed(root):
             pairs = _of_list(paired, root / f"{split}.txt", part.images, problems)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,13 @@ class Paired:
         ]
 
 
-def pair(image_folder: Path, mask_folder: Path) -> Paired:
-    """Pair by equal stems, and where there is none by the endings that tools give to masks and images."""
+def pair(image_folder: Path, mask_folder: Path, suffixes: Sequence[str] = MASK_SUFFIXES) -> Paired:
+    """Pair by equal stems, and where there is none by the endings that tools give to masks and images.
+
+    Masks are files of these `suffixes`; in one folder with the images, those without loss.
+    """
     problems: list[Unpaired] = []
-    images, masks = visible(image_folder), visible(mask_folder, MASK_SUFFIXES)
+    images, masks = visible(image_folder), visible(mask_folder, tuple(suffixes))
     if image_folder == mask_folder:
         images, masks = apart(images)
     by_stem = _by_stem(images, problems)

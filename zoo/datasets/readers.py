@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from zoo.datasets import camvid, camvid_original, cityscapes, folder, voc2012
+from zoo.datasets import camvid, camvid_original, cityscapes, colored, folder, voc2012
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.description import nearest
 from zoo.datasets.listing import Layout, Listing
 from zoo.datasets.reading import Reading, remapped, two_classes
 from zoo.errors import InputError
 from zoo.files import check_local
+from zoo.images import SUFFIXES
 from zoo.labels import LabelSet
 
 LAYOUTS: Mapping[str, Layout] = {
@@ -34,6 +35,7 @@ def open_dataset(
     split: str = "train",
     classes: Classes | None = None,
     masks: str | os.PathLike | None = None,
+    colors: str | os.PathLike | None = None,
     validation_share: float = 0.2,
     seed: int = 0,
     mapping: Mapping[int, int | str] | None = None,
@@ -60,6 +62,8 @@ def open_dataset(
         classes: For ``folder``: names, number or `LabelSet` of the classes, or a text file with one name
             per line (``classes.txt`` in `data` by default).
         masks: For ``folder``: folder of the masks, where it is not ``masks`` in `data`.
+        colors: For ``folder``: table of the colours that stand in the masks, and of the classes; see
+            `zoo.datasets.colors.read_table`. A class named void, ignore or unlabelled never counts.
         validation_share: For ``folder`` without lists: share of the samples in ``"val"``, between 0 and 1.
         seed: For ``folder`` without lists: chooses them.
         mapping: Class, by index or name, or ``"ignore"``, of some values of the masks, such as ``{255: 1}``.
@@ -81,6 +85,7 @@ def open_dataset(
         split=split,
         classes=classes,
         masks=masks,
+        colors=colors,
         validation_share=validation_share,
         seed=seed,
         mapping=mapping,
@@ -105,6 +110,7 @@ def list_files(
     split: str,
     classes: Classes | None = None,
     masks: str | os.PathLike | None = None,
+    colors: str | os.PathLike | None = None,
     validation_share: float = 0.2,
     seed: int = 0,
     mapping: Mapping[int, int | str] | None = None,
@@ -117,6 +123,8 @@ def list_files(
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     if module is folder:
+        table = None if colors is None else colored.table_of(colors, classes=classes, binary=binary)
+        classes = classes if table is None else table.label_set
         if binary and classes is None and not (root / folder.CLASS_FILE).is_file():
             classes = two_classes()
         listing = folder.list_split(
@@ -127,9 +135,12 @@ def list_files(
             arrangement=arrangement,
             validation_share=validation_share,
             seed=seed,
+            suffixes=folder.MASK_SUFFIXES if table is None else SUFFIXES,
         )
+        listing = listing if table is None else table.applied(listing)
     else:
-        for name, value in (("classes", classes), ("masks", masks), ("arrangement", arrangement)):
+        own = {"classes": classes, "masks": masks, "colors": colors, "arrangement": arrangement}
+        for name, value in own.items():
             if value is not None:
                 raise InputError(f"{name} is an option of the kind 'folder', {kind!r} has its own")
         listing = module.list_split(root, split)

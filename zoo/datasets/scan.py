@@ -127,7 +127,7 @@ def _tried(read: Callable, path: Path, problems: list[Problem]):
 def _key(dataset: Dataset, thorough: bool) -> str:
     """Digest of the files, by path, size and time of change, and of how they are read."""
     digest = hashlib.sha256()
-    settings = [_VERSION, thorough, astuple(dataset.reading), dataset.colors]
+    settings = [_VERSION, thorough, astuple(dataset.reading), dataset.colors, dataset.distance]
     digest.update(json.dumps(settings).encode())
     for path in (path for pair in dataset.pairs for path in pair):
         try:

@@ -165,6 +165,16 @@ def is_signed(image: Image.Image) -> bool:
     return tiff and _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, (1,))
 
 
+def grey_of(image: Image.Image) -> Image.Image:
+    """The one channel of an opaque picture whose colour channels are all alike; else the picture itself."""
+    if image.mode in ("LA", "RGBA") and np.asarray(image.getchannel("A")).min(initial=255) < 255:
+        return image
+    if image.mode not in ("LA", "RGB", "RGBA"):
+        return image
+    bands = [np.asarray(image.getchannel(band)) for band in image.getbands() if band != "A"]
+    return Image.fromarray(bands[0]) if all(np.array_equal(bands[0], band) for band in bands[1:]) else image
+
+
 def mask_values(image: Image.Image, *, signed: bool) -> np.ndarray:
     """``(height, width)`` uint8 class indices of a decoded mask of one channel."""
     values = np.asarray(image)

@@ -21,6 +21,7 @@ from zoo.images.pixels import (
     check_exif,
     check_mask_kind,
     depth_of,
+    grey_of,
     is_signed,
     mask_values,
     scale_transparency,
@@ -85,7 +86,8 @@ def read_mask(path: str | os.PathLike, *, exif: str = "apply", max_pixels: int |
     """The class indices in a mask file: values of a grey file, palette positions of a palette file.
 
     Args:
-        path: PNG, BMP or TIFF file with one channel. A 1-bit file holds the classes 0 and 1.
+        path: PNG, BMP or TIFF file with one channel, or with equal ones. A 1-bit file holds the classes 0
+            and 1.
         exif: As for `read_image`.
         max_pixels: As for `read_image`.
 
@@ -100,10 +102,27 @@ def read_mask(path: str | os.PathLike, *, exif: str = "apply", max_pixels: int |
     with _opened(path, _MASK_FORMATS, max_pixels) as image:
         check_mask_kind(image)
         signed = is_signed(image)
-        image = _upright(image, exif)
+        image = grey_of(_upright(image, exif))
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
             raise FormatError(f"a mask has one channel of class indices, this file has {image.mode} pixels")
         return mask_values(image, signed=signed)
+
+
+def read_colors(
+    path: str | os.PathLike, *, exif: str = "apply", max_pixels: int | None = None
+) -> tuple[np.ndarray, bool]:
+    """The colours in a mask file of 8 bits, JPEG too, those of transparent pixels included.
+
+    Returns:
+        ``(height, width, 3)`` uint8 RGB, and whether the file has one channel and no palette. Errors are
+        those of `read_image`.
+    """
+    with _opened(path, (*_MASK_FORMATS, "JPEG"), max_pixels) as image:
+        check_claim(image, Path(path), max_pixels)
+        image = _upright(image, exif)
+        if image.mode == "F" or image.mode.startswith("I"):
+            raise FormatError(f"a colour mask has 8 bits a channel, this file has {image.mode} pixels")
+        return np.asarray(image.convert("RGB")), image.mode in ("L", "LA")
 
 
 @dataclass(frozen=True)

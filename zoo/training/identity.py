@@ -81,6 +81,7 @@ def _data(data: Dataset) -> dict:
         "classes": list(data.label_set.names),
         "ignore_label": data.label_set.ignore_label,
         "labels": _digest(data.values().tolist()),
+        "colors": _digest([data.colors, data.distance]),
         "reading": {key: value for key, value in vars(data.reading).items() if value is not None},
         "images": len(data),
         "files": _digest(files),

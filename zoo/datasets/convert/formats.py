@@ -1,0 +1,31 @@
+"""The table of formats."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from zoo.datasets.convert.model import Settings, Source
+from zoo.errors import InputError
+
+# Name on the command line → module with `read(root, settings)`, and what is read.
+FORMATS: Mapping[str, tuple[str, str]] = {
+    "coco": ("coco", "JSON files with images, annotations and categories: polygons, RLE, panoptic"),
+    "labelme": ("labelme", "one JSON file beside each picture"),
+    "cvat": ("cvat", "annotations.xml (CVAT for images), or labelmap.txt and SegmentationClass/"),
+    "yolo": ("yolo", "data.yaml, images/ and labels/ with polygons"),
+    "supervisely": ("supervisely", "meta.json and folders with img/ and ann/"),
+    "roboflow": ("roboflow", "_classes.csv beside pictures and their *_mask.png"),
+    "label-studio": ("label_studio", "JSON export with brushes or polygons, and the pictures"),
+    "parquet": ("parquet", "Hugging Face: *.parquet with a column of pictures and one of masks"),
+    "colors": ("color_masks", "images/ and masks/ in colours, with a table such as labelmap.txt"),
+}
+
+
+def reader_of(format: str) -> Callable[[Path, Settings], Source]:
+    """The function that reads a format, or an `InputError` that lists the known ones."""
+    name = str(format).lower().replace("_", "-")
+    if name not in FORMATS:
+        raise InputError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+    return importlib.import_module(f"zoo.datasets.convert.{FORMATS[name][0]}").read
