@@ -1,4 +1,7 @@
-"""Windows over an image: one pass and the windows agree where the receptive field fits, and no seam is seen."""
+"""Windows over an image: they equal one pass where the receptive field fits, and no seam is seen."""
+
+import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +9,10 @@ from PIL import Image
 from support.window_models import convolution
 
 import zoo
+from zoo.images import read_image
 from zoo.inference import network, segment, windows
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "city.jpg"
 
 
 def photograph(height, width, seed=0):
@@ -48,7 +54,7 @@ def test_the_overlap_grows_with_the_receptive_field_while_half_a_window_holds_it
     overlaps = []
     for model, window in ((narrow, 96), (wide, 96), (wide, 64)):
         rows, _ = windows.grid(model, (1000, 1000), (window, window), most=100)
-        overlaps.append(min(a.stop - b.start for a, b in zip(rows, rows[1:], strict=False)) / window)
+        overlaps.append(min(a.stop - b.start for a, b in itertools.pairwise(rows)) / window)
     assert overlaps[0] >= 0.25
     assert overlaps[1] >= (36 + 6) / 96
     assert 0.25 <= overlaps[2] < 36 / 64
@@ -80,15 +86,12 @@ def test_memory_of_the_seam_is_bounded(monkeypatch):
     assert max(row.shared for row in rows) == 2 < max(column.shared for column in columns)
 
 
-def test_a_published_kind_of_model_has_no_seams(tmp_path):
-    """Its field is wider than the window and it pools the whole map, so that the two differ; not at the seams."""
-    model, pixels = zoo.load("deeplabv3_aspp"), photograph(360, 480, seed=1)
-    whole = segment(model, pixels).probabilities
-    tiled = segment(model, pixels, tile=256).probabilities
-    steps = [
-        np.abs(np.diff(p, axis=axis)).max(axis=-1).mean(axis=1 - axis)
-        for p in (whole, tiled)
-        for axis in (0, 1)
-    ]
-    for plain, seamed in zip(steps[:2], steps[2:], strict=True):
-        assert seamed.max() < 1.5 * plain.max()
+def test_a_published_kind_of_model_has_no_seams():
+    """Its field is wider than the window and it pools the whole map: the two differ, but not at the seams."""
+    model, pixels = zoo.load("deeplabv3_aspp"), read_image(EXAMPLE)
+    whole, tiled = (segment(model, pixels, tile=tile) for tile in (None, 256))
+    assert (whole.mask == tiled.mask).mean() > 0.95
+    for axis in (0, 1):
+        steps = [np.abs(np.diff(found.probabilities, axis=axis)).max(axis=-1) for found in (whole, tiled)]
+        one, other = (step.mean(axis=1 - axis) for step in steps)
+        assert other.max() < 1.1 * one.max()

@@ -14,6 +14,7 @@ from zoo.labels import Color, LabelSet
 
 _BORDER = (255, 255, 255)
 _BORDER_OPACITY = 0.7
+_ROWS = 512  # of an overlay that are blended at once
 
 
 def palette_image(mask: np.ndarray, label_set: LabelSet) -> Image.Image:
@@ -77,11 +78,15 @@ def overlay(
         )
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity must be in 0…1, not {opacity!r}")
-    blended = _blend(Image.fromarray(np.ascontiguousarray(image)), mask, label_set, opacity)
-    if legend:
-        shown = entries(class_counts(mask, label_set), label_set, min_share)
-        blended = with_legend(blended, shown) if shown else blended
-    return np.array(blended)
+    blended, thickness = np.empty_like(image), border_thickness(mask.shape)
+    for top in range(0, len(mask), _ROWS):  # in bounded memory
+        rows, first = slice(top, top + _ROWS), max(0, top - thickness)
+        known = mask[first : top + _ROWS + thickness]
+        inner = slice(top - first, top - first + len(mask[rows]))
+        how = {"opacity": opacity, "inner": inner, "thickness": thickness}
+        blended[rows] = blended_rows(image[rows], known, label_set, **how)
+    shown = entries(class_counts(mask, label_set), label_set, min_share) if legend else ()
+    return np.array(with_legend(Image.fromarray(blended), shown)) if shown else blended
 
 
 def blended_rows(
@@ -112,11 +117,6 @@ def blended_rows(
 def border_thickness(size: tuple[int, ...]) -> int:
     """Width in pixels of the lines between classes, about 1/700 of the image's side."""
     return 2 * int(math.sqrt(math.prod(size)) / 1400) + 1
-
-
-def _blend(image: Image.Image, mask: np.ndarray, label_set: LabelSet, opacity: float) -> Image.Image:
-    alphas = _border_alpha(mask, border_thickness(mask.shape)) if opacity else None
-    return _composed(image, mask, label_set, opacity, alphas)
 
 
 def _composed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,7 @@ def segment_raster(
     exif: str = "apply",
     alpha: str | None = None,
     bits: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> RasterSegmentation:
     """Segment a TIFF through windows, reading and writing as it goes.
 
@@ -79,6 +80,7 @@ def segment_raster(
         exif: As for `zoo.images.rasters.opened`.
         alpha: As for `zoo.images.rasters.opened`.
         bits: As for `zoo.images.rasters.opened`.
+        progress: Called as ``progress(done, total)`` with rows, after every row of windows.
 
     Raises:
         InputError: A file or argument that cannot be used, or rasterio is not installed.
@@ -106,7 +108,7 @@ def segment_raster(
         writing = _Writing(outputs, source, labels, opacity)
         window = window_size(model, source.size, tile=tile, scales=scales)
         found = windows.pieces(model, source.rows, source.size, window=window, scales=scales, flip=bool(flip))
-        counts = writing.run(found, dtype)
+        counts = writing.run(found, dtype, progress)
         georeferenced = bool(source.georeference)
     shown = None if overlay is None else Path(overlay)
     return RasterSegmentation(Path(mask), shown, source.size, counts, labels, georeferenced)
@@ -123,7 +125,12 @@ class _Writing:
         self._mask: np.ndarray | None = None
         self._above = 0
 
-    def run(self, pieces, dtype: str) -> np.ndarray:
+    def run(
+        self,
+        pieces: Iterable[windows.Piece],
+        dtype: str,
+        progress: Callable[[int, int], None] | None,
+    ) -> np.ndarray:
         """Write everything; ``(classes,)`` pixels of each class."""
         height, width = self._source.size
         counts = np.zeros(len(self._labels), np.int64)
@@ -138,6 +145,8 @@ class _Writing:
                 if len(self._outputs) > 1:
                     image = self._source.held(top, top + len(rows))
                     self._show(image, rows, last=top + len(rows) == height)
+                if progress is not None:
+                    progress(top + len(rows), height)
         return counts
 
     def _show(self, image: np.ndarray, mask: np.ndarray, *, last: bool) -> None:
