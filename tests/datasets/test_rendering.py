@@ -83,7 +83,9 @@ def test_a_thin_light_border_runs_between_classes():
 
 def test_the_border_of_a_large_image_is_wider():
     mask = halves(0, 1, (2900, 3000))
-    assert (np.asarray(rendering._border_alpha(mask))[1400] > 0).sum() == 5
+    assert (
+        np.asarray(rendering._border_alpha(mask, rendering.border_thickness(mask.shape)))[1400] > 0
+    ).sum() == 5
 
 
 @pytest.mark.parametrize("size", [(48, 64), (1, 1), (360, 480), (640, 360), (200, 3000), (3000, 4000)])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, opening, options, values
+from zoo.cli import import_tensorflow, notes, opening, options, values
 from zoo.cli.reading import add_photo_reading, photo_reading_of
 from zoo.errors import InputError, ZooError
 from zoo.export import formats
 
+_LARGE = 50_000_000  # pixels of a TIFF from which --tile reads it by windows
 _DESCRIPTION = """\
 Segment images. For every image the output folder receives
 
@@ -21,6 +24,10 @@ Segment images. For every image the output folder receives
 
 and the share of each class is printed. Images of the same name from different folders are
 numbered: street, street-2, and so on.
+
+With --tile a TIFF that has a place on the map, or more than 50 million pixels, is read and written
+by windows, in memory that its height does not change: <name>_overlay.tif without a legend and
+<name>_mask.tif, tiled, at the same place (pip install 'atrous-zoo[geo]').
 """
 _EPILOG = """\
 exit status: 0 all images done; 1 some could not be read (they are named on stderr, the others
@@ -30,6 +37,7 @@ examples:
   zoo segment deeplabv3_aspp street.jpg --output out/
   zoo segment deeplabv3_aspp photos/ --scales 0.75,1,1.25 --flip --json shares.json
   zoo segment deeplabv3_aspp "photos/**/*.jpg" --tile 512x512
+  zoo segment deeplabv3_aspp town.tif --tile 1024 --output out/
   zoo segment m.tflite street.jpg --output out/
 """
 
@@ -66,27 +74,27 @@ def run(args: argparse.Namespace) -> int:
         _complain(failure)
 
     import_tensorflow()
-    from zoo.images import read_image
-    from zoo.inference import segment
-
     wanted = opening.weights_of(args)
     model = opening.open_model(args.model, weights=args.weights, classes=args.classes, **wanted)
-    names = _names(paths, args.output)
-    _make_folder(args.output)
+    by_windows = {path for path in paths if _is_by_windows(path, args)}
+    names = _names(paths, args.output, by_windows)
+    made = _make_folder(args.output)
     done = []
     for number, (path, name) in enumerate(zip(paths, names, strict=True), start=1):
         started = time.perf_counter()
         try:
-            pixels = read_image(path, **photo_reading_of(args))
-            result = segment(model, pixels, scales=args.scales, flip=args.flip, tile=args.tile)
+            find = _raster if path in by_windows else _image
+            write = find(model, path, args, name)
         except ZooError as error:
             failed.append({"path": str(path), "error": str(error)})
             _complain(failed[-1])
             continue
         # Outside of the try: where one result cannot be written, neither can the others.
-        done.append({"path": str(path), **_write(result, args, name)})
+        done.append({"path": str(path), **write()})
         seconds = time.perf_counter() - started
         _tell(done[-1], f"[{number}/{len(paths)}]", seconds, text=options.prints_text(args))
+    if not done:
+        _remove(made)
     options.write_json(args, _document(model, args, done, failed))
     return 0 if not failed else 1 if done else 2
 
@@ -104,31 +112,100 @@ def _found(patterns: Sequence[str]) -> tuple[list[Path], list[dict]]:
     return (find_images(paths) if paths else []), failed
 
 
-def _names(paths: Sequence[Path], folder: Path) -> list[str]:
+def _is_by_windows(path: Path, args: argparse.Namespace) -> bool:
+    """Whether it is a TIFF that is read and written by windows, see ``--help``."""
+    from zoo.images.rasters import has_rasterio
+    from zoo.images.tiff_tags import read_tags
+
+    tags = read_tags(path) if path.is_file() else None
+    if tags is None or (not tags.georeferenced and (args.tile is None or math.prod(tags.size) <= _LARGE)):
+        return False
+    if args.tile is not None and (has_rasterio() or math.prod(tags.size) > _LARGE):
+        return True
+    lacking = "--tile" if has_rasterio() else "--tile and pip install 'atrous-zoo[geo]'"
+    notes.note(f"{path}: its place on the map is not kept in PNG files; it is with {lacking}")
+    return False
+
+
+def _names(paths: Sequence[Path], folder: Path, by_windows: Collection[Path]) -> list[str]:
     """A name in the output folder for each image: none twice, none whose files would replace an image."""
     taken = {str(path.resolve()).casefold() for path in paths}
     names = []
     for path in paths:
         number, name = 1, path.stem
-        while not taken.isdisjoint(_targets(folder, name)):
+        suffix = ".tif" if path in by_windows else ".png"
+        while not taken.isdisjoint(_targets(folder, name, suffix)):
             number += 1
             name = f"{path.stem}-{number}"
-        taken |= _targets(folder, name)
+        taken |= _targets(folder, name, suffix)
         names.append(name)
     return names
 
 
-def _targets(folder: Path, name: str) -> set[str]:
+def _targets(folder: Path, name: str, suffix: str) -> set[str]:
     """Files of that name, spelled alike for file systems that do not tell upper from lower case."""
     folder = folder.resolve()
-    return {str(folder / f"{name}_{kind}.png").casefold() for kind in ("overlay", "mask")}
+    return {str(folder / f"{name}_{kind}{suffix}").casefold() for kind in ("overlay", "mask")}
 
 
-def _make_folder(folder: Path) -> None:
+def _make_folder(folder: Path) -> list[Path]:
+    """Make it; the folders that were not there before, the innermost first."""
+    absent = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the output folder {folder}: {error.strerror}") from error
+    return absent
+
+
+def _remove(folders: Sequence[Path]) -> None:
+    """Remove those that are empty."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _image(model, path: Path, args: argparse.Namespace, name: str) -> Callable[[], dict]:
+    """Segment an image that is decoded as a whole; what writes its files."""
+    from zoo.images import read_image
+    from zoo.inference import segment
+
+    pixels = read_image(path, **photo_reading_of(args))
+    result = segment(model, pixels, scales=args.scales, flip=args.flip, tile=args.tile)
+    return lambda: _write(result, args, name)
+
+
+def _raster(model, path: Path, args: argparse.Namespace, name: str) -> Callable[[], dict]:
+    """Segment a TIFF by windows, which writes its files; what tells of them."""
+    from zoo.inference import segment_raster
+
+    reading = photo_reading_of(args)
+    del reading["max_pixels"]  # by windows there is no need of a limit
+    result = segment_raster(
+        model,
+        path,
+        args.output / f"{name}_mask.tif",
+        overlay=args.output / f"{name}_overlay.tif",
+        tile=args.tile,
+        opacity=args.opacity,
+        scales=args.scales,
+        flip=args.flip,
+        progress=_show_rows if sys.stderr.isatty() else None,
+        **reading,
+    )
+    height, width = result.size
+    return lambda: {
+        "overlay": str(result.overlay),
+        "mask": str(result.mask),
+        "height": height,
+        "width": width,
+        "shares": dict(result.shares()),
+    }
+
+
+def _show_rows(done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    print(f"\r{done}/{total} rows", end=end, file=sys.stderr, flush=True)
 
 
 def _write(result, args: argparse.Namespace, name: str) -> dict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from zoo.errors import InputError
 from zoo.images.classes import checked_mask, class_counts, uncolored
@@ -14,6 +14,7 @@ from zoo.labels import Color, LabelSet
 
 _BORDER = (255, 255, 255)
 _BORDER_OPACITY = 0.7
+_ROWS = 512  # of an overlay that are blended at once
 
 
 def palette_image(mask: np.ndarray, label_set: LabelSet) -> Image.Image:
@@ -77,31 +78,84 @@ def overlay(
         )
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity must be in 0…1, not {opacity!r}")
-    blended = _blend(Image.fromarray(np.ascontiguousarray(image)), mask, label_set, opacity)
-    if legend:
-        shown = entries(class_counts(mask, label_set), label_set, min_share)
-        blended = with_legend(blended, shown) if shown else blended
-    return np.array(blended)
+    blended, thickness = np.empty_like(image), border_thickness(mask.shape)
+    for top in range(0, len(mask), _ROWS):  # in bounded memory
+        rows, first = slice(top, top + _ROWS), max(0, top - thickness)
+        known = mask[first : top + _ROWS + thickness]
+        inner = slice(top - first, top - first + len(mask[rows]))
+        how = {"opacity": opacity, "inner": inner, "thickness": thickness}
+        blended[rows] = blended_rows(image[rows], known, label_set, **how)
+    shown = entries(class_counts(mask, label_set), label_set, min_share) if legend else ()
+    return np.array(with_legend(Image.fromarray(blended), shown)) if shown else blended
 
 
-def _blend(image: Image.Image, mask: np.ndarray, label_set: LabelSet, opacity: float) -> Image.Image:
+def blended_rows(
+    image: np.ndarray,
+    mask: np.ndarray,
+    label_set: LabelSet,
+    *,
+    opacity: float,
+    inner: slice,
+    thickness: int,
+) -> np.ndarray:
+    """Rows of an overlay without a legend, as `overlay` gives them of the whole.
+
+    Args:
+        image: ``(rows, width, 3)`` uint8 of the inner rows.
+        mask: ``(more rows, width)``: those, and `thickness` rows above and below as far as the image goes.
+        label_set: Names and colours of the classes.
+        opacity: Of the colours, 0…1.
+        inner: Which rows of `mask` are those of `image`.
+        thickness: See `border_thickness`.
+    """
+    alphas = _border_alpha(mask, thickness)[inner] if opacity else None
+    return np.asarray(
+        _composed(Image.fromarray(np.ascontiguousarray(image)), mask[inner], label_set, opacity, alphas)
+    )
+
+
+def border_thickness(size: tuple[int, ...]) -> int:
+    """Width in pixels of the lines between classes, about 1/700 of the image's side."""
+    return 2 * int(math.sqrt(math.prod(size)) / 1400) + 1
+
+
+def _composed(
+    image: Image.Image, mask: np.ndarray, label_set: LabelSet, opacity: float, borders: np.ndarray | None
+) -> Image.Image:
     size = max(len(label_set), int(mask.max()) + 1)
     colors = np.zeros((size, 3), np.uint8)
     colors[: len(label_set)] = label_set.palette
     alphas = np.full(size, round(opacity * 255), np.uint8)
     alphas[[index for index in uncolored(label_set) if index < size]] = 0
     blended = Image.composite(Image.fromarray(colors[mask]), image, Image.fromarray(alphas[mask]))
-    if opacity:
+    if borders is not None:
         border = Image.new("RGB", image.size, _BORDER)
-        blended = Image.composite(border, blended, _border_alpha(mask))
+        blended = Image.composite(border, blended, Image.fromarray(np.ascontiguousarray(borders)))
     return blended
 
 
-def _border_alpha(mask: np.ndarray) -> Image.Image:
-    """Opacity (mode ``L``) of lines between the classes, about 1/700 of the image's side wide."""
-    edges = np.zeros(mask.shape, np.uint8)
+def _border_alpha(mask: np.ndarray, thickness: int) -> np.ndarray:
+    """Opacity, ``(height, width)`` uint8, of lines between the classes."""
+    edges = np.zeros(mask.shape, bool)
     edges[:, :-1] |= mask[:, 1:] != mask[:, :-1]
     edges[:-1] |= mask[1:] != mask[:-1]
-    lines = Image.fromarray(edges * np.uint8(round(255 * _BORDER_OPACITY)))
-    thickness = 2 * int(math.sqrt(mask.size) / 1400) + 1
-    return lines if thickness == 1 else lines.filter(ImageFilter.MaxFilter(thickness))
+    for axis in (0, 1):
+        edges = _widened(edges, thickness, axis)
+    return edges * np.uint8(round(255 * _BORDER_OPACITY))
+
+
+def _widened(edges: np.ndarray, thickness: int, axis: int) -> np.ndarray:
+    """Whether any of `thickness` pixels around one along an axis is set; in steps that double."""
+    edges, radius = np.moveaxis(edges, axis, 0), thickness // 2
+    for sign in (1, -1):
+        done, whole = 0, edges
+        while done < radius:
+            step = min(done + 1, radius - done)
+            wider = whole.copy()
+            if sign > 0:
+                wider[step:] |= whole[:-step]
+            else:
+                wider[:-step] |= whole[step:]
+            done, whole = done + step, wider
+        edges = whole
+    return np.moveaxis(edges, 0, axis)

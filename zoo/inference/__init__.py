@@ -2,6 +2,14 @@
 
 from zoo.inference.arguments import ImageLike
 from zoo.inference.kept import forget_models
+from zoo.inference.rasters import RasterSegmentation, segment_raster
 from zoo.inference.segmentation import Segmentation, segment
 
-__all__ = ["ImageLike", "Segmentation", "forget_models", "segment"]
+__all__ = [
+    "ImageLike",
+    "RasterSegmentation",
+    "Segmentation",
+    "forget_models",
+    "segment",
+    "segment_raster",
+]

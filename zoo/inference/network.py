@@ -85,8 +85,8 @@ def reach_of(model: keras.Model) -> tuple[int, int]:
 def _reach(model: keras.Model) -> tuple[int, int]:
     found = analyse(model)
     axes = zip(found.origin, found.counts.shape, found.output_stride, strict=True)
-    # Logits are resized to the image between the cells of the output: one more on either side.
-    rows, columns = (max(-first, first + length - 1) + 2 * stride for first, length, stride in axes)
+    # Logits are resized to the image: a pixel lies up to one and a half strides from a cell that it reads.
+    rows, columns = (max(-first, first + length - 1) + -(-3 * stride // 2) for first, length, stride in axes)
     return rows, columns
 
 

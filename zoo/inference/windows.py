@@ -1,8 +1,8 @@
 """Windows over an image that blend into each other, in memory that does not grow with the image's height.
 
 Each window counts where it sees enough around a pixel: its borders, where the network sees less, have no
-weight, and between two windows the probabilities pass from one to the other over a narrow ramp in the middle
-of what both see. What of an image is finished is handed on at once.
+weight, and between two windows the probabilities pass from one to the other over a ramp in the middle of what
+both see. What of an image is finished is handed on at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zoo.inference import network
 from zoo.layers.resize import label_set_of
 
 OVERLAP = 4  # neighbouring windows share at least a quarter of their side
-_RAMP = 16  # and pass into each other over a sixteenth of it
+_RAMP = 16  # and pass into each other over a sixteenth of it at least
 _FINEST = 32  # windows begin at multiples of the stride of every network of the zoo
 SEAM_BYTES = 1 << 27  # of the rows that wait for the windows below them
 
@@ -133,18 +133,20 @@ def spans(length: int, window: int, *, margin: int = 0, most: int, grid: int = 1
     Args:
         length: Of the axis.
         window: Of a window.
-        margin: Pixels that a network looks at on either side of one; where the overlap can have as many on
-            both sides of its ramp in half a window, it does.
+        margin: Pixels that a network looks at on either side of one, 0 if that is not known; where the
+            overlap can have as many on both sides of its ramp in half a window, it does.
         most: The largest ramp.
         grid: All windows but the first begin at a multiple of it, and are as long as the axis modulo it.
     """
     if window >= length:
         return [Span(0, length, 0, np.ones(length, np.float32), 0, length)]
     window -= (window - length) % grid
-    ramp = min(window // _RAMP, most)
-    overlap = window // OVERLAP
-    if 2 * margin + ramp <= window // 2:
+    ramp, overlap = window // _RAMP, window // OVERLAP
+    if margin and 2 * margin + ramp <= window // 2:
         overlap = max(overlap, 2 * margin + ramp)
+    else:
+        ramp = overlap // 2  # what two windows find differs, and the change from one to the other is gradual
+    ramp = min(ramp, most)
     count = math.ceil((length - window) / max(1, window - overlap - grid + 1)) + 1
     starts = [int(s) // grid * grid for s in np.linspace(0, length - window, count).round()]
     return _weighted(starts, window, length, ramp)

@@ -1,0 +1,283 @@
+"""Large TIFF files row by row, in flat memory, with their place on the map; by rasterio (extra ``geo``)."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import FormatError, InputError
+from zoo.files import check_local, written_whole
+from zoo.images.bands import Bands
+from zoo.images.pixels import check_alpha, check_bits, check_exif
+from zoo.images.tiff_tags import TiffTags, read_tags
+from zoo.labels import Color
+
+BLOCK = 512  # side of the tiles that are written
+_CHUNK = 256  # rows that are decoded at once
+_LEAST_CACHE, _MOST_CACHE = 1 << 26, 1 << 28  # bytes of decoded blocks that GDAL keeps
+_LARGEST_BLOCK = 1 << 28
+
+
+def has_rasterio() -> bool:
+    """Whether the extra ``geo`` is installed."""
+    return importlib.util.find_spec("rasterio") is not None
+
+
+def _rasterio():
+    try:
+        return importlib.import_module("rasterio")
+    except ImportError as error:
+        raise InputError(
+            "reading a TIFF by windows needs rasterio (pip install 'atrous-zoo[geo]'); without it "
+            f"--max-pixels decodes the whole file: {error}"
+        ) from None
+
+
+@dataclass
+class Raster:
+    """An opened TIFF, read from top to bottom.
+
+    Attributes:
+        size: Height and width.
+        georeference: What `written` gives to the files that it writes.
+    """
+
+    size: tuple[int, int]
+    georeference: dict[str, Any]
+    _source: Any
+    _bands: Bands
+    _first: int = 0
+    _held: np.ndarray | None = None
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """``(stop - start, width, 3)`` uint8. No row before the last `start` can be asked for again.
+
+        Raises:
+            FormatError: Damaged data.
+        """
+        if self._held is None or start < self._first or start > self._first + len(self._held):
+            self._first, self._held = start, np.empty((0, self.size[1], 3), np.uint8)
+        rows = np.empty((stop - start, self.size[1], 3), np.uint8)
+        old = self._held[start - self._first :]
+        rows[: len(old)] = old[: len(rows)]
+        for top in range(start + len(old), stop, _CHUNK):
+            chunk = self._read(top, min(stop, top + _CHUNK))
+            rows[top - start : top - start + chunk.shape[1]] = self._bands.to_rgb(chunk)
+        self._first, self._held = start, rows
+        return rows
+
+    def held(self, start: int, stop: int) -> np.ndarray:
+        """Some of the rows that `rows` gave last."""
+        if self._held is None or start < self._first or stop > self._first + len(self._held):
+            raise InputError(f"rows {start} to {stop} are not those that were read last")
+        return self._held[start - self._first : stop - self._first]
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """All rows as they are stored, ``(bands, rows, width)``."""
+        height, _ = self.size
+        for top in range(0, height, _CHUNK):
+            yield self._read(top, min(height, top + _CHUNK))
+
+    def settle(self) -> None:
+        """Answer what the file leaves open, see `Bands.settled`."""
+        self._bands = self._bands.settled(self.chunks)
+
+    def _read(self, top: int, stop: int) -> np.ndarray:
+        from rasterio.errors import RasterioError
+        from rasterio.windows import Window
+
+        try:
+            return self._source.read(window=Window(0, top, self.size[1], stop - top))
+        except RasterioError as error:
+            raise FormatError(f"damaged TIFF: {_innermost(error)}") from error
+
+
+@contextlib.contextmanager
+def opened(
+    path: str | os.PathLike, *, exif: str = "apply", alpha: str | None = None, bits: int | None = None
+) -> Iterator[Raster]:
+    """A TIFF to be read by windows.
+
+    Args:
+        path: Striped or tiled, planar or interleaved, compressed in any way that GDAL reads; TIFF or BigTIFF.
+        exif: As for `zoo.images.read_image`; a file that its orientation turns is read with ``"raw"`` only.
+        alpha: As for `zoo.images.read_image`.
+        bits: As for `zoo.images.read_image`, from 8 to 16 for colour too.
+
+    Raises:
+        InputError: No such file, or rasterio is not installed.
+        FormatError: Not a TIFF of 8 or 16 bits, grey or RGB; damaged; or it leaves open what its fourth band
+            or the upper bits of its values mean.
+    """
+    check_exif(exif)
+    check_alpha(alpha)
+    check_bits(bits)
+    path = check_local(path)
+    if not path.is_file():
+        raise InputError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}")
+    tags = read_tags(path)
+    rasterio = _rasterio()
+    try:
+        if tags is None:
+            raise FormatError("not a TIFF, or its header is damaged")
+        if tags.orientation != 1 and exif == "apply":
+            raise FormatError(
+                "is turned by its orientation tag, which cannot be applied by windows: --exif raw reads it "
+                "as stored"
+            )
+        with rasterio.Env(GDAL_CACHEMAX=_cache(tags)), rasterio.open(path, driver="GTiff") as source:
+            _check_blocks(source, tags)
+            bands = Bands(tags, _palette(source, tags), alpha, bits)
+            raster = Raster(tags.size, _georeference(source), source, bands)
+            raster.settle()
+            yield raster
+    except FormatError as error:
+        text = str(error)
+        raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    except rasterio.errors.RasterioError as error:
+        raise FormatError(f"{path}: damaged TIFF: {_innermost(error)}") from error
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _cache(tags: TiffTags) -> int:
+    """Bytes for two rows of blocks, which windows of rows need, within bounds."""
+    return int(
+        np.clip(4 * BLOCK * tags.size[1] * tags.samples * max(tags.bits) // 8, _LEAST_CACHE, _MOST_CACHE)
+    )
+
+
+def _check_blocks(source: Any, tags: TiffTags) -> None:
+    height, width = source.block_shapes[0]
+    size = height * width * tags.samples * max(1, max(tags.bits) // 8)
+    if source.count != tags.samples or source.shape != tags.size:
+        raise FormatError("its first image is not the one that its header describes")
+    if size > _LARGEST_BLOCK:
+        raise FormatError(
+            f"its blocks are {height} rows high, {size:,} bytes each, so it cannot be read by windows: write "
+            "it in tiles (gdal_translate -co TILED=YES), or --max-pixels decodes it as a whole"
+        )
+
+
+def _palette(source: Any, tags: TiffTags) -> np.ndarray | None:
+    if tags.photometric != 3:
+        return None
+    colors = source.colormap(1)
+    table = np.zeros((256, 3), np.uint8)
+    for index, color in colors.items():
+        if index < 256:
+            table[index] = color[:3]
+    return table
+
+
+def _georeference(source: Any) -> dict[str, Any]:
+    points, crs = source.gcps
+    found = {"crs": source.crs or crs, "rpcs": source.rpcs}
+    if not source.transform.is_identity:
+        found["transform"] = source.transform
+    elif points:
+        found["gcps"] = points
+    return {key: value for key, value in found.items() if value}
+
+
+class RasterWriter:
+    """Rows from top to bottom, written in whole rows of tiles."""
+
+    def __init__(self, target: Any, width: int, bands: int):
+        self._target, self._bands, self._top = target, bands, 0
+        self._held = np.empty((0, width) if bands == 1 else (0, width, bands), target.dtypes[0])
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take ``(rows, width)`` or ``(rows, width, bands)``."""
+        held = np.concatenate([self._held, rows])
+        whole = len(held) // BLOCK * BLOCK
+        for top in range(0, whole, BLOCK):
+            self._write(held[top : top + BLOCK])
+        self._held = held[whole:].copy()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if len(self._held):
+            self._write(self._held)
+
+    def _write(self, rows: np.ndarray) -> None:
+        from rasterio.windows import Window
+
+        bands = rows[np.newaxis] if self._bands == 1 else np.moveaxis(rows, -1, 0)
+        self._target.write(bands, window=Window(0, self._top, rows.shape[1], len(rows)))
+        self._top += len(rows)
+
+
+@contextlib.contextmanager
+def written(
+    path: str | os.PathLike,
+    size: tuple[int, int],
+    *,
+    bands: int = 1,
+    dtype: str = "uint8",
+    palette: Sequence[Color] | None = None,
+    georeference: dict[str, Any] | None = None,
+) -> Iterator[RasterWriter]:
+    """A tiled, deflated TIFF to be written row by row; BigTIFF where it may need more than 4 GB.
+
+    It appears under its name when it is complete.
+
+    Args:
+        path: Target.
+        size: Height and width.
+        bands: 1, or 3 for RGB.
+        dtype: ``"uint8"`` or ``"uint16"``.
+        palette: Colours of the indices of one band of uint8.
+        georeference: Of `Raster`.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    rasterio = _rasterio()
+    place = dict(georeference or {})
+    points, rpcs = place.pop("gcps", None), place.pop("rpcs", None)
+    options = {"driver": "GTiff", "height": size[0], "width": size[1], "count": bands, "dtype": dtype}
+    options |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 6}
+    options |= {"bigtiff": "IF_SAFER", "photometric": "RGB" if bands == 3 else "MINISBLACK"}
+    options |= {"predictor": 2, "interleave": "pixel"} if bands == 3 else {}
+    options |= {"photometric": "PALETTE"} if palette else {}
+    with written_whole(path) as part:
+        try:
+            with _quietly(rasterio), rasterio.open(part, "w", **options, **place) as target:
+                if points:
+                    target.gcps = points, place.get("crs")
+                if rpcs:
+                    target.rpcs = rpcs
+                if palette:
+                    target.write_colormap(1, dict(enumerate(palette)))
+                writer = RasterWriter(target, size[1], bands)
+                yield writer
+                writer.finish()
+        except rasterio.errors.RasterioError as error:
+            raise InputError(f"cannot write {path}: {_innermost(error)}") from error
+
+
+@contextlib.contextmanager
+def _quietly(rasterio: Any) -> Iterator[None]:
+    """Without rasterio's warning that an image has no place on the map."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        yield
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether a file begins like a TIFF or BigTIFF."""
+    return read_tags(path) is not None
