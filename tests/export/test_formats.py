@@ -40,10 +40,12 @@ def test_taken_names_are_refused_and_a_registration_can_be_undone():
     with pytest.raises(InputError, match="needs a suffix or a marker"):
         Shape(title="anything")
     registration = register(Format(name="new", shape=new, writer="m:write"))
-    assert formats.names() == ("tflite", "onnx", "saved_model", "new")
+    assert formats.names() == ("tflite", "onnx", "saved_model", "coreml", "new")
     registration.undo()
     assert formats.rows() == formats.FORMATS
-    with pytest.raises(InputError, match="format must be one of tflite, onnx, saved_model, not 'new'"):
+    with pytest.raises(
+        InputError, match="format must be one of tflite, onnx, saved_model, coreml, not 'new'"
+    ):
         formats.find("new")
 
 
