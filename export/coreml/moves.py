@@ -27,7 +27,7 @@ def _pad(operation: Operation, inputs: Inputs, name: str) -> Value:
 def _concat(operation: Operation, inputs: Inputs, name: str) -> Value:
     *parts, axis = inputs
     rank = len(operation.shape)
-    parts = [p if isinstance(p, Value) else of_constant(p, f"{name}@{i}") for i, p in enumerate(parts)]
+    parts = [p if isinstance(p, Value) else of_constant(p, f"{name}_{i}") for i, p in enumerate(parts)]
     axis = int(axis) % rank
     if rank == 4:
         return Value(mb.concat(values=[maps_first(p) for p in parts], axis=AXIS[axis], name=name), first=True)
