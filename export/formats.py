@@ -45,7 +45,7 @@ FORMATS: tuple[Format, ...] = (
         artifact="zoo.export.tflite.artifact:TFLiteArtifact",
         runner="zoo.export.tflite.runner:TFLiteRunner",
         probe="zoo.export.tflite.probe:tensors",
-        quantizations=("float16", "dynamic", "int8"),
+        quantizations=("float16", "dynamic", "int8", "int16x8"),
         static_size=True,
         multiplies_padding=True,
         runtime="ai-edge-litert",
@@ -145,7 +145,9 @@ def register(format: Format) -> Registration:
     for other in rows():
         if other.name == format.name:
             raise InputError(f"there is a format {format.name!r} already")
-        for what in ("suffix", "marker"):
+        # Where both have a suffix, that tells them.
+        suffixed = format.shape.suffix is not None and other.shape.suffix is not None
+        for what in ("suffix",) if suffixed else ("marker",):
             own = getattr(format.shape, what)
             if own is not None and own == getattr(other.shape, what):
                 raise InputError(f"{what} {own!r} is that of the format {other.name!r}")

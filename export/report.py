@@ -43,6 +43,7 @@ class ExportReport:
         mask_agreement: Of the head ``"small_mask"``, the share of pixels with the class that the arg-max of
             the model's full-size logits has; `None` for others, whose `parity` tells.
         quantization: How the file was quantized; `None` for float32.
+        proof: What the parity was measured with where that is not the runtime of the format; else `None`.
         versions: Of the software that took part.
     """
 
@@ -64,6 +65,7 @@ class ExportReport:
     rewrites: tuple[Rewrite, ...]
     quantization: Quantization | None
     mask_agreement: float | None
+    proof: str | None
     versions: dict[str, str | None]
 
     def to_dict(self) -> dict:
@@ -147,5 +149,6 @@ def describe(
         rewrites=rewrites,
         quantization=quantization,
         mask_agreement=mask_agreement,
+        proof=formats.find(artifact.format, part="artifact").proof,
         versions=_versions(),
     )

@@ -8,6 +8,7 @@ import keras
 
 from zoo.export import formats
 from zoo.export.core.deployment import Deployment, prepare
+from zoo.export.core.kinds import KINDS
 from zoo.export.opening import Artifact, open_artifact
 from zoo.export.proof.first_difference import explain_artifact
 from zoo.export.proof.layer_search import FirstDifference
@@ -72,4 +73,12 @@ def _deployment_of(artifact: Artifact, model: keras.Model, *, rewrites: Rewrites
     size, head = artifact.input_size, artifact.metadata.head
     row = formats.find(artifact.format, part="artifact")
     multiplies = row.multiplies_padding and artifact.metadata.quantization is None
-    return prepare(model, input_size=size, head=head, rewrites=rewrites, multiplies_padding=multiplies)
+    quantization = artifact.metadata.quantization
+    return prepare(
+        model,
+        input_size=size,
+        head=head,
+        rewrites=rewrites,
+        multiplies_padding=multiplies,
+        keep_tables=quantization is not None and KINDS[quantization["kind"]].keeps_values,
+    )

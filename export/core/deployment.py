@@ -141,7 +141,7 @@ def prepare(
         layout: ``"nhwc"`` or ``"nchw"``.
         rewrites: Names in `zoo.export.deploy.REWRITES`; `None` for all.
         multiplies_padding: Whether the runtime does, so that `zoo.export.deploy.AGAINST_PADDING` can help.
-        keep_tables: Whether kernels of few different values keep them.
+        keep_tables: Whether kernels are to be tables of values.
 
     Raises:
         InputError: Not a zoo model with one input and one output, or a setting outside of the above.

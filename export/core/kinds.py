@@ -58,6 +58,12 @@ _KINDS = (
         image="uint8",
     ),
     Kind(
+        name="int16x8",
+        help="16-bit activations, 8-bit weights, float32 ends",
+        limits=Limits(relative_error=0.1, agreement=0.9),
+        integers=True,
+    ),
+    Kind(
         name="weights8",
         help="8-bit weights that are computed with in float16",
         limits=Limits(relative_error=0.5, agreement=0.75),

@@ -27,7 +27,7 @@ def _pad(operation: Operation, inputs: Inputs, name: str) -> Value:
 def _concat(operation: Operation, inputs: Inputs, name: str) -> Value:
     *parts, axis = inputs
     rank = len(operation.shape)
-    parts = [p if isinstance(p, Value) else of_constant(p, f"{name}@{i}") for i, p in enumerate(parts)]
+    parts = [p if isinstance(p, Value) else of_constant(p, f"{name}_{i}") for i, p in enumerate(parts)]
     axis = int(axis) % rank
     if rank == 4:
         return Value(mb.concat(values=[maps_first(p) for p in parts], axis=AXIS[axis], name=name), first=True)
@@ -51,8 +51,10 @@ def _slice(operation: Operation, inputs: Inputs, name: str) -> Value:
     part = mb.slice_by_index(
         x=x,
         begin=begin,
-        end=end,
+        end=[max(n, 0) for n in end],
         stride=step,
+        # Backwards to the first element is to one before it, which no number says.
+        end_mask=[n < 0 for n in end],
         squeeze_mask=[axis in dropped for axis in range(len(begin))],
         name=name,
     )
@@ -78,17 +80,16 @@ def _bounds(operation: Operation, begins, ends, steps) -> tuple[list, list, list
         if index is None:
             found.append((0, size, 1))
             continue
-        step = int(steps[index])
-        if step < 1:
-            raise InputError(f"{operation.name} steps backwards, which the Core ML export does not write")
-        shrinks = masks["shrink_axis"] >> index & 1
-        whole_begin, whole_end = masks["begin"] >> index & 1, masks["end"] >> index & 1
-        start = 0 if whole_begin and not shrinks else range(size)[slice(int(begins[index]), None)].start
-        if shrinks:
-            start = int(begins[index]) % size
+        step, start = int(steps[index]), int(begins[index])
+        if masks["shrink_axis"] >> index & 1:
             dropped.add(axis)
-        stop = start + 1 if shrinks else slice(None, None if whole_end else int(ends[index])).indices(size)[1]
-        found.append((start, stop, step))
+            found.append((start % size, start % size + 1, 1))
+            continue
+        start, stop = (
+            None if masks[key] >> index & 1 else int(bounds[index])
+            for key, bounds in (("begin", begins), ("end", ends))
+        )
+        found.append(slice(start, stop, step).indices(size))
     return *(list(column) for column in zip(*found, strict=True)), dropped
 
 

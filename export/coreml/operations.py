@@ -67,7 +67,7 @@ class Translator:
             weight = kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel.shape[:2])
         result = mb.conv(
             x=maps_first(value),
-            weight=self.kernels.variable(weight, name=f"{name}@weight"),
+            weight=self.kernels.variable(weight, name=f"{name}_weight"),
             strides=strides,
             pad_type="custom",
             pad=_padding(operation, size, kernel.shape[:2], strides, rates),

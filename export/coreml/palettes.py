@@ -15,7 +15,7 @@ def palette(values: np.ndarray, *, bits: int) -> tuple[np.ndarray, np.ndarray, i
     Args:
         values: float32 of any shape.
         bits: Widest index, one of `WIDTHS`. Values of which there are no more than the table can hold are the
-            table; others are gathered around so many means (k-means in one dimension, from the quantiles).
+            table; others are gathered around so many means (k-means in one dimension, from quantiles and from the range).
     """
     own = np.unique(values)
     if len(own) > 1 << bits:
@@ -29,7 +29,8 @@ def palette(values: np.ndarray, *, bits: int) -> tuple[np.ndarray, np.ndarray, i
 def _means(ordered: np.ndarray, count: int) -> np.ndarray:
     """Ascending means of `count` neighbouring groups of sorted values, none of them twice."""
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
-    means = np.unique(ordered[((np.arange(count) + 0.5) * len(ordered) / count).astype(np.int64)])
+    dense = ordered[((np.arange(count // 2) + 0.5) * len(ordered) / (count // 2)).astype(np.int64)]
+    means = np.unique(np.concatenate([dense, np.linspace(ordered[0], ordered[-1], count - count // 2)]))
     for _ in range(_STEPS):
         ends = np.searchsorted(ordered, (means[1:] + means[:-1]) / 2)
         ends = np.concatenate([[0], ends, [len(ordered)]])

@@ -42,6 +42,9 @@ def _bytes(kernel: np.ndarray, name: str, bits: int):
 
 
 def _palette(kernel: np.ndarray, name: str, bits: int):
+    # Channels of a depthwise kernel differ in scale: one table for all of them serves only the large ones.
+    if kernel.shape[1] == 1 and len(np.unique(kernel)) > 1 << bits:
+        return kernel
     table, indices, width = palette(kernel, bits=bits)
     return mb.constexpr_lut_to_dense(
         lut=table,

@@ -57,12 +57,12 @@ def write(
     kind = plan.kind if plan else None
     if palette_bits is not None and kind != "palette":
         raise InputError("palette_bits is of palettes: quantize to palette")
-    with _quiet():
+    # Core ML Tools write the weights while they convert, into a folder of their own.
+    with _quiet(), writing(path, RuntimeError):
         model = _model(deployment, kind=kind, bits=palette_bits or BITS)
         _describe(model, deployment.metadata)
-        with writing(path, RuntimeError):
-            model.save(str(path))
-            _state_identifiers(path / _MANIFEST)
+        model.save(str(path))
+        _state_identifiers(path / _MANIFEST)
     return measured(deployment, plan, lambda: CoreMLArtifact(path, threads=1).predict) if plan else None
 
 

@@ -34,7 +34,7 @@ def rewrite(
             It stays untouched. Any other model is returned as it is.
         input_size: (height, width) of all images to come, or `None` for any.
         rewrites: Names in `REWRITES`; `None` for all.
-        keep_tables: Whether kernels of few different values keep them, see `fold_batch_norm`.
+        keep_tables: Whether kernels are to be tables of values, see `fold_batch_norm`.
 
     Returns:
         The rewritten model, which owns copies of the weights; and an account of each rewrite, those that were

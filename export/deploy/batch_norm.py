@@ -5,12 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from zoo.export.deploy.convolutions import convolution
+from zoo.export.deploy.convolutions import Convolution, convolution
 from zoo.export.deploy.graph import Graph, Node, Unit
 from zoo.export.deploy.result import Result
 from zoo.layers import FusedBatchNormalization
 
-# Kernels of fewer weights, or of more different values, are no table of values.
+# Kernels of fewer weights become no table of values; one of no more different values is such a table already.
 _FEWEST_WEIGHTS, _MOST_VALUES = 1024, 256
 _KINDS = (keras.layers.BatchNormalization, FusedBatchNormalization)
 
@@ -21,6 +21,8 @@ def fold_batch_norm(graph: Graph, *, keep_tables: bool = False) -> Result:
     In inference, normalization is ``x · factor + shift`` for each channel, with ``factor = gamma /
     √(variance + epsilon)`` and ``shift = beta − mean · factor``: linear, as is the convolution before it
     (Jacob et al. 2018, section 3.2). Each layer has its own epsilon.
+
+    With `keep_tables`, kernels that will be stored as a table of values keep theirs, and their normalization.
     """
     users = graph.users()
     folded, saved = {}, 0
@@ -29,7 +31,7 @@ def fold_batch_norm(graph: Graph, *, keep_tables: bool = False) -> Result:
         if before is None or len(users[node.inputs[0]]) > 1:
             continue
         known = convolution(before.unit)
-        if known is None or (keep_tables and _is_table(known.kernel)):
+        if known is None or (keep_tables and _becomes_table(known)):
             continue
         # float64, because the rounding of each factor would multiply a whole kernel.
         factor, shift = _factor_and_shift(node.unit, known.filters)
@@ -39,8 +41,10 @@ def fold_batch_norm(graph: Graph, *, keep_tables: bool = False) -> Result:
     return Result(graph.with_nodes(folded), len(folded), {"parameters": saved} if folded else {})
 
 
-def _is_table(kernel: np.ndarray) -> bool:
-    return kernel.size >= _FEWEST_WEIGHTS and len(np.unique(kernel)) <= _MOST_VALUES
+def _becomes_table(known: Convolution) -> bool:
+    """Whether one table serves the kernel as it is: it would not once every filter has a scale of its own."""
+    own = len(np.unique(known.kernel)) <= _MOST_VALUES
+    return known.kernel.size >= _FEWEST_WEIGHTS and (own or not known.depthwise)
 
 
 def _source(graph: Graph, node: Node) -> Node | None:

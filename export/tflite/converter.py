@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +42,20 @@ def convert_weights(deployment: Deployment, *, kind: str) -> bytes:
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
     return bytes(converter.convert())
+
+
+def convert_wide(deployment: Deployment, images: Sequence[np.ndarray]) -> bytes:
+    """Activations of 16 bits with a zero point of 0, weights of 8 bits, and float32 ends.
+
+    What has no such kernel is left in float.
+    """
+    converter = float_converter(deployment)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = functools.partial(_samples, images)
+    wide = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+    converter.target_spec.supported_ops = [wide, tf.lite.OpsSet.TFLITE_BUILTINS]
+    with _quiet():
+        return bytes(converter.convert())
 
 
 class IntegerConverter:
@@ -116,12 +131,16 @@ class IntegerConverter:
         return shorter if shorter in (*self.layers, *self.tail) else name
 
     def _samples(self) -> Iterator[list[np.ndarray]]:
-        for index, image in enumerate(self._images):
-            sample = image[None].astype(np.float32)
-            if not index:
-                # The input's range is that of a byte whatever the images hold: its scale must be 1.
-                sample[0, 0, 0], sample[0, -1, -1] = 0, 255
-            yield [sample]
+        return _samples(self._images)
+
+
+def _samples(images: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    for index, image in enumerate(images):
+        sample = image[None].astype(np.float32)
+        if not index:
+            # The input's range is that of a byte whatever the images hold: its scale must be 1.
+            sample[0, 0, 0], sample[0, -1, -1] = 0, 255
+        yield [sample]
 
 
 def _outputs(content: bytes) -> list[tuple[int, str]]:

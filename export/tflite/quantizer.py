@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from zoo.export.core.mask_head import SCOPE
 from zoo.export.core.metadata import OUTPUT_NAME
 from zoo.export.core.quantization import FloatOperation, Plan, Quantization
 from zoo.export.tflite.artifact import float_operations, run_once
-from zoo.export.tflite.converter import IntegerConverter, convert_weights
+from zoo.export.tflite.converter import IntegerConverter, convert_weights, convert_wide
 from zoo.export.tflite.ends import with_integer_ends
 
 
@@ -33,6 +34,20 @@ def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantiz
 def quantize_integers(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
     """The int8 file with uint8 ends, and what was done, see `zoo.export.core.float_layers`."""
     return quantize_with(_TFLite(deployment, plan.calibration.images), deployment, plan)
+
+
+def quantize_wide(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
+    """The file with 16-bit activations and 8-bit weights, and what was done.
+
+    Raises:
+        InputError: Operations that have no 16-bit kernel, but for those of a mask's head.
+        ParityError: The bound is missed; the converter quantizes all layers.
+    """
+    content = convert_wide(deployment, plan.calibration.images)
+    done = measured(deployment, plan, lambda: _runner(content))
+    tail = [name for _, name in float_operations(content) if deployment.metadata.gives_mask]
+    operations = _explained(content, {}, tail, bounded=False)
+    return content, dataclasses.replace(done, integer_score=done.score, float_operations=operations)
 
 
 class _TFLite:

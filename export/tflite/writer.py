@@ -15,7 +15,7 @@ from zoo.export.core.staging import writing
 from zoo.export.tflite import public_metadata as tflite_metadata
 from zoo.export.tflite.converter import float_converter
 from zoo.export.tflite.public_metadata import licence_of
-from zoo.export.tflite.quantizer import quantize_integers, quantize_weights
+from zoo.export.tflite.quantizer import quantize_integers, quantize_weights, quantize_wide
 
 _IDENTIFIER = b"TFL3"
 # What the schema asks for (`force_align`), so that kernels may map weights in place.
@@ -100,6 +100,8 @@ def write(deployment: Deployment, path: Path, *, plan: Plan | None = None) -> Qu
 def _convert(deployment: Deployment, plan: Plan | None) -> tuple[bytes, Quantization | None]:
     if plan is None:
         return bytes(float_converter(deployment).convert()), None
+    if plan.kind == "int16x8":
+        return quantize_wide(deployment, plan)
     if plan.kind == "int8":
         return quantize_integers(deployment, plan)
     return quantize_weights(deployment, plan)

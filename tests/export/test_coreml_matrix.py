@@ -8,6 +8,8 @@ from zoo import export
 from zoo.export.proof.parity import synthetic_image
 
 SIZE = (49, 70)
+# One of each kind of layers: what rounding does to the others is no different.
+HALF = ("mobilenet_v2", "vgg16")
 
 
 @pytest.mark.usefixtures("shallow", "narrow")
@@ -18,6 +20,8 @@ def test_every_package_equals_its_model(spec, tmp_path):
     full = export.to_coreml(model, tmp_path / "m.mlpackage", input_size=SIZE, images=images).parity
     assert full.passed and full.max_error < full.tolerance
     assert full.max_logit > 0.05  # a comparison of zeros would prove nothing
+    if spec.backbone not in HALF:
+        return
     settings = {"input_size": SIZE, "images": images, "quantize": "float16"}
     half = export.to_coreml(model, tmp_path / "m.mlpackage", **settings).parity
     assert half.passed

@@ -40,10 +40,11 @@ def test_taken_names_are_refused_and_a_registration_can_be_undone():
     with pytest.raises(InputError, match="needs a suffix or a marker"):
         Shape(title="anything")
     registration = register(Format(name="new", shape=new, writer="m:write"))
-    assert formats.names() == ("tflite", "onnx", "saved_model", "new")
+    assert formats.names() == ("tflite", "onnx", "saved_model", "coreml", "new")
     registration.undo()
     assert formats.rows() == formats.FORMATS
-    with pytest.raises(InputError, match="format must be one of tflite, onnx, saved_model, not 'new'"):
+    known = "tflite, onnx, saved_model, coreml"
+    with pytest.raises(InputError, match=f"format must be one of {known}, not 'new'"):
         formats.find("new")
 
 

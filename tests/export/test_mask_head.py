@@ -21,6 +21,7 @@ from zoo.labels import named
 from zoo.layers import DepthToSpace, DilatedConv2D
 from zoo.layers.resize import CONVENTIONS, SegmentationLogits, set_source
 
+DTYPES = {"coreml": "int32"}
 IMAGE = synthetic_image(*SIZE, seed=5)
 PHOTOS = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
 
@@ -37,6 +38,7 @@ def masks(model, tmp_path_factory):
     """The tiny model's mask in all formats (in ONNX with an NCHW input), with their reports."""
     folder = tmp_path_factory.mktemp("masks")
     options = {"saved_model": {}, "tflite": {"input_size": SIZE}, "onnx": {"layout": "nchw"}}
+    options["coreml"] = options["tflite"]
     return folder, {f: EXPORTS[f](model, folder / NAMES[f], head="mask", **options[f]) for f in FORMATS}
 
 
@@ -172,7 +174,7 @@ def test_artifacts(format, masks, model):
     batch = artifact.predict(np.stack([IMAGE, IMAGE[::-1]]))
     agree(batch[1:], true_mask(model, IMAGE[::-1]))
     (output,) = report.outputs
-    assert (output.name, output.dtype, len(output.shape)) == ("mask", "uint8", 3)
+    assert (output.name, output.dtype, len(output.shape)) == ("mask", DTYPES.get(format, "uint8"), 3)
     assert report.head == artifact.metadata.head == "mask"
     assert report.mask_agreement is None
     assert report.parity.domain == "mask"

@@ -32,6 +32,7 @@ def written(model: keras.Model) -> ExportReport:
     assert_type(report.rewrites, tuple[Rewrite, ...])
     assert_type(report.quantization, Quantization | None)
     assert_type(export.to_onnx(model, "a.onnx", head="mask"), ExportReport)
+    assert_type(export.to_coreml(model, "a.mlpackage", input_size=(65, 65)), ExportReport)
     assert_type(export.to_saved_model(model, "a"), ExportReport)
     assert_type(export.to_format("onnx", model, "b.onnx"), ExportReport)
     assert_type(zoo.export.to_tflite(model, "b.tflite", input_size=(65, 65)), ExportReport)

@@ -211,6 +211,7 @@ def _summary(report) -> str:
         ("input", shape_text(report.inputs[0])),
         ("output", shape_text(report.outputs[0])),
         ("parity", str(report.parity)),
+        *([("proof", report.proof)] if report.proof else []),
         *([("exact mask", _agreement_text(report))] if report.mask_agreement is not None else []),
         ("operations", operations),
         *([("quantization", str(report.quantization))] if report.quantization else []),
