@@ -17,7 +17,10 @@ from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, n
 # What a command does in another way than a recipe: nothing.
 AS_IT_IS: Mapping[str, object] = MappingProxyType({})
 # Settings that a message may name, where the person has written an option.
-_WORDS = re.compile(r"\b(validate_every|region_every|label_smoothing|balance|batch_size)\b|(?<=which )loss\b")
+_WORDS = re.compile(
+    r"\b(validate_every|region_every|label_smoothing|border_weight|focus|balance|batch_size)\b"
+    r"|(?<=which )loss\b"
+)
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +87,8 @@ def _add_loss(add: Callable) -> None:
     add("--loss", type=parse_loss, metavar="TERMS", help=terms)
     add("--region-every", type=int, metavar="N", help="dice, lovasz: rows, columns apart (1)")
     add("--label-smoothing", type=float, metavar="S", help="share of the other classes (0)")
+    add("--focus", type=float, metavar="G", help="exponent of focal loss in cross-entropy (0)")
+    add("--border-weight", type=float, metavar="W", help="how much more pixels near a border count (0)")
     add("--balance", action=switch, help="weigh classes by 1 / ln(1.10 + share)")
     add("--auxiliary", action=switch, help="train a second head as well, dropped at the end")
 
@@ -96,6 +101,13 @@ def _add_augmentation(parser: argparse.ArgumentParser) -> None:
     add("--contrast", type=float, metavar="C", help="largest change of the factor (0.25)")
     add("--saturation", type=float, metavar="S", help="largest change of the factor (0.25)")
     add("--hue", type=float, metavar="H", help="largest shift, of the full circle (0.02)")
+    add("--gamma", type=float, metavar="G", help="largest power of 2 of the exponent (0)")
+    add("--gain", type=float, metavar="G", help="largest change of each channel's factor (0)")
+    add("--shadow", type=float, metavar="S", help="largest loss of light on one side of a line (0)")
+    add("--blur", type=float, metavar="PIXELS", help="largest deviation of a Gaussian (0)")
+    add("--noise", type=float, metavar="N", help="largest deviation of noise, of 1 (0)")
+    add("--rare", type=float, metavar="SHARE", help="crops placed around a rare class (0)")
+    add("--paste", type=float, metavar="SHARE", help="images that get a rare class from another one (0)")
 
 
 def recipe_of(args: argparse.Namespace, *, usual: Mapping[str, object] = AS_IT_IS) -> Recipe:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.datasets.augmentation import Augmentation
+from zoo.datasets.composition import Composer
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.shutdown import GATE
 from zoo.datasets.transform import Window, drawn, transform
@@ -83,13 +84,13 @@ def batches(
         _check_sizes(dataset, batch_size, anyhow=shuffle or (size % batch_size > 0 and repeat != 1))
     key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
     locate = _locator(len(dataset), epoch_size, shuffle=shuffle, seed=seed)
-    load = _loader(dataset, cut=functools.partial(cut, crop=crop, augment=augment), cache=cache)
+    load = _loader(dataset, crop=crop, augment=augment, cache=cache)
     ignore = dataset.label_set.ignore_label
 
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = locate(number)
         changes = _fold(_fold(key, number // epoch_size), index)
-        image, mask, size, origin = load(index, drawn(changes))
+        image, mask, size, origin, draws = load(index, drawn(changes))
         image, mask = transform(
             image,
             mask,
@@ -99,6 +100,7 @@ def batches(
             fill=fill,
             ignore_label=ignore,
             window=Window(size, origin),
+            draws=draws,
         )
         shape = crop or (None, None)
         return tf.ensure_shape(image, (*shape, 3)), tf.ensure_shape(mask, shape)
@@ -172,27 +174,37 @@ def _locator(size: int, epoch_size: int, *, shuffle: bool, seed: int) -> Callabl
     return lambda number: tf.ensure_shape(tf.numpy_function(find, [number], tf.int64, stateful=False), ())
 
 
-def _loader(dataset: Dataset, *, cut: Callable, cache: bool) -> Callable[[tf.Tensor, tf.Tensor], tuple]:
-    """Index of a sample and its draws → the part of image and mask that is needed, whole size, and origin.
+def _loader(
+    dataset: Dataset, *, crop: tuple[int, int] | None, augment: Augmentation | None, cache: bool
+) -> Callable[[tf.Tensor, tf.Tensor], tuple]:
+    """Index of a sample and its draws → part of image and mask that is needed, whole size, origin, draws.
 
     Pillow decodes, which reads the palette positions of a mask as they are.
     """
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    @GATE.guarded
-    def read(number: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, ...]:
-        index = int(number)
+    def sample(index: int) -> tuple[np.ndarray, np.ndarray]:
         found = kept.get(index) or dataset.read_bytes(index)
         if cache:
             kept[index] = found
-        return cut(*found, draws=draws)
+        return found
+
+    composed = augment is not None and augment.composed
+    compose = Composer(dataset, augment=augment, crop=crop, read=sample) if composed else None
+
+    @GATE.guarded
+    def read(number: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, ...]:
+        image, mask = sample(int(number))
+        if compose is not None:
+            image, mask, draws = compose((image, mask), draws)
+        return *cut(image, mask, draws=draws, crop=crop, augment=augment), draws
 
     def load(index: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        types = [tf.uint8, tf.uint8, tf.int32, tf.int32]
-        image, mask, size, origin = tf.numpy_function(read, [index, draws], types, stateful=False)
+        types = [tf.uint8, tf.uint8, tf.int32, tf.int32, tf.float32]
+        image, mask, size, origin, used = tf.numpy_function(read, [index, draws], types, stateful=False)
         mask = tf.cast(tf.ensure_shape(mask, (None, None)), tf.int32)
-        image = tf.ensure_shape(image, (None, None, 3))
-        return image, mask, tf.ensure_shape(size, (2,)), tf.ensure_shape(origin, (2,))
+        image, used = tf.ensure_shape(image, (None, None, 3)), tf.ensure_shape(used, draws.shape)
+        return image, mask, tf.ensure_shape(size, (2,)), tf.ensure_shape(origin, (2,)), used
 
     return load
 
@@ -228,6 +240,8 @@ def _check_changes(
         raise InputError(f"scales of {augment.scale} need a crop, since a batch has one size")
     if crop is not None and dataset.label_set.ignore_label is None:
         raise InputError(f"a crop needs an ignore label for its padding, {dataset.label_set.key} has none")
+    if crop is None and augment is not None and augment.composed:
+        raise InputError("rare and paste need a crop")
     color = np.asarray(fill)
     if color.shape != (3,) or color.dtype.kind not in "uif" or not ((color >= 0) & (color <= 255)).all():
         raise InputError(f"fill is an RGB colour in 0…255, not {fill!r}")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from zoo.datasets.augmentation import Augmentation
+from zoo.datasets.photometric import photometric
 
 # ITU-R BT.601, the grey of `tf.image.rgb_to_grayscale`.
 _GREY = (0.2989, 0.587, 0.114)
@@ -39,6 +40,7 @@ def transform(
     fill: Sequence[float],
     ignore_label: int | None,
     window: Window | None = None,
+    draws: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Crop and change one sample.
 
@@ -52,11 +54,12 @@ def transform(
         fill: Colour of padded pixels, RGB in 0…255.
         ignore_label: Label of padded pixels.
         window: Where image and mask are mirrored already and only a part, see `zoo.datasets.window.cut`.
+        draws: In place of the numbers that `drawn` makes of the key.
 
     Returns:
         Image, float32 in 0…255, and mask, int32, of the size of the crop.
     """
-    draws = drawn(key)
+    draws = drawn(key) if draws is None else draws
     if window is None:
         window = Window(tf.shape(mask), tf.constant([0, 0]))
         if augment is not None and augment.flip:
@@ -73,6 +76,8 @@ def transform(
         mask, inside = _nearest(mask, crop, ignore_label=ignore_label, **where)
     if augment is not None and augment.color:
         image = _recolored(image, inside, augment, draws)
+    if augment is not None and augment.photometric:
+        image = photometric(image, augment, tf.random.experimental.stateless_fold_in(key, 1, alg="philox"))
     if crop is not None:
         image = tf.where(inside[..., tf.newaxis], image, tf.constant(fill, tf.float32))
     return image, mask

@@ -10,6 +10,7 @@ import tensorflow as tf
 from zoo.errors import InputError
 from zoo.layers.common import PACKAGE, pair, whole
 from zoo.layers.operations import dilated_conv2d, dilated_depthwise_conv2d, dilated_valid_conv2d
+from zoo.layers.strided import strided_depthwise_conv2d
 
 PADDINGS = ("same", "symmetric", "valid")
 
@@ -182,7 +183,7 @@ class DilatedDepthwiseConv2D(_Convolution):
         return x[:, rows : tf.shape(x)[1] - rows, columns : tf.shape(x)[2] - columns]
 
     def _strided(self, x, kernel, padding):
-        return tf.nn.depthwise_conv2d(x, kernel, [1, self.strides, self.strides, 1], padding)
+        return strided_depthwise_conv2d(x, kernel, stride=self.strides, padding=padding)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *self._spatial_output(input_shape), input_shape[-1])

@@ -51,8 +51,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         special = mask is not None or self.renorm
         if special or (kept is False and not self._fusable(inputs)):
             return super().call(inputs, training=True, mask=mask)
-        x = tf.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        own = tf.cast(self.moving_mean, x.dtype), tf.cast(self.moving_variance, x.dtype)
+        wide = keras.backend.result_type(inputs.dtype, "float32")
+        # The fused kernel takes 16 bits as they are, and sums in 32.
+        x = inputs if kept is False and self._fusable(inputs) else tf.cast(inputs, wide)
+        own = tf.cast(self.moving_mean, wide), tf.cast(self.moving_variance, wide)
         if not self._fusable(inputs):
             x, mean, variance = self._chosen(x, kept, own)
         elif kept is False:

@@ -41,6 +41,8 @@ _NUMBERS = {
     "weight_decay": (0.0, True, math.inf, False),
     "backbone_factor": (0.0, False, math.inf, False),
     "label_smoothing": (0.0, True, 1.0, False),
+    "focus": (0.0, True, math.inf, False),
+    "border_weight": (0.0, True, math.inf, False),
     "average": (0.0, False, 1.0, True),
     "clip_norm": (0.0, False, math.inf, True),
 }
@@ -58,6 +60,9 @@ class Recipe:
         loss: Weight of each term of the loss: ``"cross-entropy"``, ``"ohem"`` (the hardest quarter of the
             pixels), ``"dice"`` and ``"lovasz"``.
         label_smoothing: Share of the other classes in cross-entropy, from 0 to below 1.
+        focus: Exponent of focal loss in cross-entropy (Lin et al. 2017): pixels that are right already count
+            less.
+        border_weight: By how much a pixel within two of another class counts more in cross-entropy.
         region_every: Dice and Lovász take each so many rows and columns only.
         balance: Whether cross-entropy weighs each class by ``1 / ln(1.10 + its share of the pixels)``, after
             Paszke et al. 2016 (ENet), section 5.2.
@@ -93,6 +98,8 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=lambda: _augmentation()())
     loss: Mapping[str, float] = field(default_factory=lambda: {"cross-entropy": 1.0}, hash=False)
     label_smoothing: float = 0.0
+    focus: float = 0.0
+    border_weight: float = 0.0
     region_every: int = 1
     balance: bool = False
     auxiliary: bool = False
@@ -144,6 +151,10 @@ class Recipe:
             raise InputError("region_every belongs to dice and lovasz, which loss leaves out")
         if "cross-entropy" not in self.loss and (self.balance or self.label_smoothing):
             raise InputError("balance and label_smoothing belong to cross-entropy, which loss leaves out")
+        if "cross-entropy" not in self.loss and (self.focus or self.border_weight):
+            raise InputError("focus and border_weight belong to cross-entropy, which loss leaves out")
+        if self.focus and self.label_smoothing:
+            raise InputError("focus and label_smoothing exclude each other")
 
     def steps_per_epoch(self, images: int) -> int:
         """Optimizer steps of one pass over so many images, at least 1.

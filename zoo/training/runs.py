@@ -191,7 +191,11 @@ def loss_of(recipe: Recipe, data: Dataset) -> Callable:
     weights = class_weights(data) if recipe.balance else None
     makers = {
         "cross-entropy": lambda: SparseCrossEntropy(
-            class_weights=weights, label_smoothing=recipe.label_smoothing, **ignore
+            class_weights=weights,
+            label_smoothing=recipe.label_smoothing,
+            focus=recipe.focus,
+            border_weight=recipe.border_weight,
+            **ignore,
         ),
         "ohem": lambda: OnlineHardExamples(keep_ratio=_HARD_SHARE, **ignore),
         "dice": lambda: Dice(every=recipe.region_every, **ignore),

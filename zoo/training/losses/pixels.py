@@ -12,6 +12,8 @@ from zoo.errors import InputError
 from zoo.layers import PACKAGE
 from zoo.training.losses.base import SegmentationLoss
 
+BORDER = 2  # pixels
+
 
 def _pixel_losses(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of every pixel."""
@@ -26,23 +28,47 @@ def _share(value, what: str, *, low_allowed: bool, high_allowed: bool) -> float:
     return float(value)
 
 
+def _at_least_0(value, what: str) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise InputError(f"{what} must be a number of 0 or more, not {value!r}")
+    return float(value)
+
+
+def _near_borders(labels: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
+    """1 where two classes stand within `BORDER` pixels, else 0; ignored pixels are no class."""
+    side = 2 * BORDER + 1
+    labels = tf.cast(labels, tf.float32)
+    far = 1e6
+    largest = tf.where(counted > 0, labels, -far)[..., tf.newaxis]
+    smallest = tf.where(counted > 0, labels, far)[..., tf.newaxis]
+    largest = tf.nn.max_pool2d(largest, side, 1, "SAME")
+    smallest = -tf.nn.max_pool2d(-smallest, side, 1, "SAME")
+    return tf.cast(largest > smallest, tf.float32)[..., 0]
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class SparseCrossEntropy(SegmentationLoss):
     """Cross-entropy, its mean over the pixels that count.
 
     With weights w and smoothing ε, a pixel of class y among C has the loss
     ``(1 − ε)·w[y]·(−log p[y]) + ε/C·Σ w[c]·(−log p[c])``, and the sum is divided by the sum of the pixels'
-    ``w[y]``, as PyTorch defines it.
+    ``w[y]``, as PyTorch defines it. With a focus γ the pixel's loss is multiplied by ``(1 − p[y])^γ`` (Lin et
+    al. 2017, focal loss, equation 4), which leaves the divisor as it is; with a border weight b, ``w[y]`` by
+    1 + b where another class is near.
 
     Args:
         ignore_label: Value of true pixels that never count.
         class_weights: One non-negative number a class, or `None` for equal ones.
         label_smoothing: ε in 0…1 (Szegedy et al. 2016, section 7); 1 excluded.
+        focus: γ, at least 0; goes with no smoothing.
+        border_weight: b, at least 0. Near is within `BORDER` pixels in both directions.
         name: Of the loss.
         **kwargs: Of `SegmentationLoss`.
 
     Raises:
-        InputError: Weights or smoothing out of range, or not as many weights as logits have channels.
+        InputError: Weights, smoothing, focus or border weight out of range, or not as many weights as logits
+            have channels.
     """
 
     def __init__(
@@ -51,6 +77,8 @@ class SparseCrossEntropy(SegmentationLoss):
         ignore_label: int | None = 255,
         class_weights: Sequence[float] | None = None,
         label_smoothing: float = 0.0,
+        focus: float = 0.0,
+        border_weight: float = 0.0,
         name: str | None = "cross_entropy",
         **kwargs,
     ):
@@ -63,11 +91,20 @@ class SparseCrossEntropy(SegmentationLoss):
         self.label_smoothing = _share(
             label_smoothing, "label_smoothing", low_allowed=True, high_allowed=False
         )
+        self.focus = _at_least_0(focus, "focus")
+        self.border_weight = _at_least_0(border_weight, "border_weight")
+        if self.focus and self.label_smoothing:
+            raise InputError("focus and label_smoothing exclude each other")
 
     def parts(self, labels, logits, counted):
         weights = tf.constant(self._weights(logits.shape[-1]), tf.float32)
         pixel_weights = tf.gather(weights, labels) * counted
-        losses = _pixel_losses(labels, logits) * pixel_weights
+        if self.border_weight:
+            pixel_weights *= 1.0 + self.border_weight * _near_borders(labels, counted)
+        losses = _pixel_losses(labels, logits)
+        if self.focus:
+            losses *= (1.0 - tf.exp(-losses)) ** self.focus
+        losses *= pixel_weights
         if self.label_smoothing:
             spread = -tf.reduce_mean(tf.nn.log_softmax(logits) * weights, axis=-1) * counted
             losses = (1 - self.label_smoothing) * losses + self.label_smoothing * spread
@@ -80,8 +117,8 @@ class SparseCrossEntropy(SegmentationLoss):
         return weights
 
     def get_config(self) -> dict:
-        own = {"class_weights": self.class_weights, "label_smoothing": self.label_smoothing}
-        return {**super().get_config(), **own}
+        names = ("class_weights", "label_smoothing", "focus", "border_weight")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
