@@ -73,9 +73,7 @@ _PACKAGES = (
 )
 
 # What imports Keras.
-_NEED_KERAS = frozenset(
-    {"load", "segment", "evaluate", "train", "ablation", "compression", "inference", "layers", "training"}
-)
+_NEED_KERAS = frozenset({"load", "evaluate", "train", "ablation", "compression", "layers", "training"})
 
 __all__ = [
     "ModelInfo",

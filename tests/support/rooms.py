@@ -60,7 +60,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.architectures",
     ),
     "datasets": (*_GROUND, "images"),
-    "inference": (*_GROUND, "images", "layers", "graph", "models"),
     # Exact rewrites, and what all formats share; then a folder for each format; then the table of formats.
     "export.deploy": (*_GROUND, "layers", "graph"),
     "export.core": (
@@ -98,6 +97,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.keras_file",
     ),
     "export.opening": (*_GROUND, "export.core", "export.formats"),
+    # An exported file is one more thing that sees images.
+    "inference": (*_GROUND, "_backend", "images", "layers", "graph", "models", "export.core"),
     "export.proof": (
         *_GROUND,
         "layers",

@@ -13,6 +13,7 @@ LIMIT = 5.0  # seconds that a quick test may take
 SLOW = {
     "export": {
         "test_every_format_equals_the_model_at_every_size",
+        "test_a_photograph_takes_a_second_and_little_memory",
         "test_float_file_gives_the_mask_of_segment",
     },
     "models": {

@@ -61,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
     import_tensorflow()
     from zoo.evaluation.report import table, to_dict
     from zoo.evaluation.scoring import evaluate
-    from zoo.layers.resize import source_of
 
     model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
     evaluation = evaluate(
@@ -77,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if options.prints_text(args):
         print(table(evaluation))
-    source = source_of(model) or {"model": args.model, "weights": args.weights}
+    source = opening.source_of(model) or {"model": args.model, "weights": args.weights}
     document = {"evaluated": args.model, **source, **to_dict(evaluation)}
     options.write_json(args, document)
     if args.output is not None:

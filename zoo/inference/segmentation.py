@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
+from zoo._backend import check_backend
+from zoo.export.core.artifact import Artifact
 from zoo.images import class_shares, overlay
 from zoo.inference import windows
 from zoo.inference.arguments import ImageLike, as_pixels, checked_scales, window_size
+from zoo.inference.viewer import Viewer
 from zoo.labels import LabelSet
-from zoo.layers.resize import label_set_of
+
+if TYPE_CHECKING:
+    import keras
 
 KEPT_BYTES = 1 << 28  # probabilities up to this size stay in memory; larger ones are computed on demand
 
@@ -38,7 +43,8 @@ class Segmentation:
     def probabilities(self) -> np.ndarray:
         """``(height, width, classes)`` float32 that sum to 1 at every pixel.
 
-        Large ones (above `KEPT_BYTES`) are not kept while segmenting; the first access runs the model again.
+        Large ones (above `KEPT_BYTES`), and those of exported files, are not kept while segmenting; the first
+        access runs the model again.
         """
         if self._probabilities is None:
             result = np.empty((*self.mask.shape, len(self.labels)), np.float32)
@@ -68,7 +74,7 @@ class Segmentation:
 
 
 def segment(
-    model: keras.Model | str,
+    model: keras.Model | Artifact | str,
     image: ImageLike,
     *,
     scales: Sequence[float] = (1.0,),
@@ -78,8 +84,9 @@ def segment(
     """Segment one image.
 
     Args:
-        model: Model of the zoo, or the name of one with its default weights. The last three named ones stay
-            in memory until `zoo.inference.forget_models`.
+        model: Model of the zoo; the name of one with its default weights, of which the last three stay in
+            memory until `zoo.inference.forget_models`; or an exported file that `zoo.export.open_artifact`
+            opened, which is run by its own runtime, without TensorFlow.
         image: Path; Pillow image (taken as it is, without its EXIF orientation); or array
             ``(height, width, 3)`` RGB or ``(height, width)`` grey, with integers or floats in 0…255.
         scales: The image is seen at each of these sizes, relative to its own; the probabilities are resized
@@ -98,25 +105,54 @@ def segment(
         InputError: An image, scale or window that cannot be used, or too little memory for the whole image.
         FormatError: A damaged image file.
     """
+    viewer = _viewer_of(model)
+    labels = viewer.labels
+    pixels = as_pixels(image)
+    scales = checked_scales(scales)
+    window = window_size(viewer, pixels.shape[:2], tile=tile, scales=scales)
+
+    def bands() -> Iterator[windows.Band]:
+        return windows.bands(viewer, pixels, window=window, scales=scales, flip=bool(flip))
+
+    whole = window == pixels.shape[:2] and scales == (1.0,) and not flip
+    mask, probabilities = viewer.winners(pixels) if whole else None, None
+    if mask is None:
+        mask, probabilities = _found(bands(), pixels.shape[:2], len(labels))
+    shown = np.rint(pixels).astype(np.uint8)
+    return Segmentation(
+        shown, mask.astype(_index_type(len(labels)), copy=False), labels, bands, probabilities
+    )
+
+
+def _viewer_of(model: keras.Model | Artifact | str) -> Viewer:
+    if isinstance(model, Artifact):
+        from zoo.inference.files import FileViewer
+
+        return FileViewer(model)
+    check_backend()
+    from zoo.inference.network import KerasViewer
+
     if isinstance(model, str):
         from zoo.inference.kept import model_of
 
         model = model_of(model)
-    labels = label_set_of(model)
-    pixels = as_pixels(image)
-    scales = checked_scales(scales)
-    window = window_size(model, pixels.shape[:2], tile=tile, scales=scales)
+    return KerasViewer(model)
 
-    def bands() -> Iterator[windows.Band]:
-        return windows.bands(model, pixels, window=window, scales=scales, flip=bool(flip))
 
-    mask = np.empty(pixels.shape[:2], np.uint8 if len(labels) <= 256 else np.uint16)
-    keep = mask.size * len(labels) * 4 <= KEPT_BYTES
-    probabilities = np.empty((*mask.shape, len(labels)), np.float32) if keep else None
-    for top, band in bands():
+def _index_type(classes: int) -> type[np.unsignedinteger]:
+    return np.uint8 if classes <= 256 else np.uint16
+
+
+def _found(
+    bands: Iterator[windows.Band], size: tuple[int, int], classes: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mask, and the probabilities where they are small enough to be kept."""
+    mask = np.empty(size, _index_type(classes))
+    keep = mask.size * classes * 4 <= KEPT_BYTES
+    probabilities = np.empty((*size, classes), np.float32) if keep else None
+    for top, band in bands:
         rows = slice(top, top + len(band))
         mask[rows] = band.argmax(axis=-1)
         if probabilities is not None:
             probabilities[rows] = band
-    shown = np.rint(pixels).astype(np.uint8)
-    return Segmentation(shown, mask, labels, bands, probabilities)
+    return mask, probabilities

@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from zoo.errors import InputError
-from zoo.inference import network
-from zoo.layers.resize import label_set_of
+from zoo.inference.viewer import Viewer
 
 OVERLAP = 4  # neighbouring windows share at least a quarter of their side
 
@@ -20,7 +16,7 @@ Band = tuple[int, np.ndarray]
 
 
 def bands(
-    model: keras.Model,
+    viewer: Viewer,
     pixels: np.ndarray,
     *,
     window: tuple[int, int],
@@ -31,16 +27,16 @@ def bands(
     size = pixels.shape[:2]
     rows, columns = (positions(n, w) for n, w in zip(size, window, strict=True))
     if len(rows) == len(columns) == 1:
-        yield 0, _window_probabilities(model, pixels, window=window, scales=scales, flip=flip)
+        yield 0, _window_probabilities(viewer, pixels, window=window, scales=scales, flip=flip)
         return
-    classes = len(label_set_of(model))
+    classes = len(viewer.labels)
     pending = np.zeros((min(window[0], size[0]), size[1], classes), np.float32)
     ends = [top for top, _ in rows[1:]] + [size[0]]
     for (top, row_weights), end in zip(rows, ends, strict=True):
         for left, column_weights in columns:
             part = slice(left, left + len(column_weights))
             seen = pixels[top : top + len(row_weights), part]
-            found = _window_probabilities(model, seen, window=window, scales=scales, flip=flip)
+            found = _window_probabilities(viewer, seen, window=window, scales=scales, flip=flip)
             pending[:, part] += found * (row_weights[:, None] * column_weights)[..., None]
         done = end - top
         yield top, pending[:done].copy()
@@ -67,7 +63,7 @@ def positions(length: int, window: int) -> list[tuple[int, np.ndarray]]:
 
 
 def _window_probabilities(
-    model: keras.Model,
+    viewer: Viewer,
     pixels: np.ndarray,
     *,
     window: tuple[int, int],
@@ -79,10 +75,5 @@ def _window_probabilities(
     missing = [max(0, w - n) for w, n in zip(window, (height, width), strict=True)]
     if any(missing):
         pixels = np.pad(pixels, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
-    try:
-        total = network.averaged(model, pixels, scales=scales, flip=flip)
-    except tf.errors.ResourceExhaustedError:
-        raise InputError(
-            f"not enough memory to see {window[0]}x{window[1]} pixels at once; use a smaller tile"
-        ) from None
+    total = viewer.probabilities(pixels, scales=scales, flip=flip)
     return total[:height, :width]
