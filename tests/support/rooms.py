@@ -194,10 +194,12 @@ _LIBRARY = (
 )
 ROOMS |= {
     "compression": (*_LIBRARY, "export"),
+    # The page of ``zoo demo``.
+    "demo": (*_GROUND, "_version", "weights", "models", "export"),
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
     "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression"),
-    "cli": ("", *ROOMS, "ablation", "compression"),
+    "cli": ("", *ROOMS, "ablation", "compression", "demo"),
     "__main__": ("cli",),
 }
 
