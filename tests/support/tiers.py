@@ -11,6 +11,9 @@ LIMIT = 5.0  # seconds that a quick test may take
 
 # By folder of `tests`: tests of which a single case takes ten seconds or more.
 SLOW = {
+    "demo": {
+        "test_the_default_page_is_small_and_quick",
+    },
     "export": {
         "test_every_format_equals_the_model_at_every_size",
         "test_a_photograph_takes_a_second_and_little_memory",
@@ -130,6 +133,7 @@ MODERATE = {
 # Fixtures that take seconds, for whichever test comes first.
 FIXTURES = {
     "compression": {"clustered", "pruned", "quantized", "written"},
+    "demo": {"drive"},
     "training": {"costs"},
 }
 
