@@ -60,10 +60,12 @@ def float_operations(content: bytes) -> list[tuple[str, str]]:
 
 
 def _to_stored(values: np.ndarray, details: dict) -> np.ndarray:
-    """Real values as the tensor stores them: integers are ``value / scale + zero point``."""
+    """Values 0…255 as the tensor stores them: bytes as they are, other integers by scale and zero point."""
     dtype, (scale, zero_point) = details["dtype"], details["quantization"]
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype, copy=False)
+    if dtype == np.uint8:
+        scale, zero_point = 1, 0  # a normalization may be said by them
     limits = np.iinfo(dtype)
     return np.clip(np.rint(values / (scale or 1) + zero_point), limits.min, limits.max).astype(dtype)
 
