@@ -133,7 +133,7 @@ MODERATE = {
 # Fixtures that take seconds, for whichever test comes first.
 FIXTURES = {
     "compression": {"clustered", "pruned", "quantized", "written"},
-    "demo": {"drive"},
+    "demo": {"drive", "segmented"},
     "training": {"costs"},
 }
 

@@ -7,11 +7,11 @@ const FLAGS = [
   "--disable-component-update", "--disable-sync",
 ];
 
-export async function withPage({ program, url, width = 1280, height = 800, dark = false, camera = null }, work) {
+export async function withPage({ program, url, width = 1280, height = 800, dark = false, camera = null, flags = [] }, work) {
   const fake = camera
     ? ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${camera}`]
     : [];
-  const browser = await chromium.launch({ executablePath: program, args: [...FLAGS, ...fake] });
+  const browser = await chromium.launch({ executablePath: program, args: [...FLAGS, ...fake, ...flags] });
   const context = await browser.newContext({
     viewport: { width, height }, colorScheme: dark ? "dark" : "light", hasTouch: width < 500, acceptDownloads: true,
     permissions: camera ? ["camera"] : [],
@@ -27,7 +27,7 @@ export async function withPage({ program, url, width = 1280, height = 800, dark 
   try {
     const since = Date.now();
     await page.goto(url);
-    await page.waitForSelector("body[data-ready]");
+    await page.waitForSelector("body[data-ready]", { state: "attached" });
     const found = await work(page, since);
     return { ...found, ...heard };
   } finally {
