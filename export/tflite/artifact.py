@@ -112,6 +112,14 @@ class TFLiteArtifact(Artifact):
         with self._lock:
             return np.concatenate([run_once(self._interpreter, image[None]) for image in batch])
 
+    def stored(self, batch: np.ndarray) -> np.ndarray:
+        """See `Artifact.stored`."""
+        return _to_stored(batch, self._interpreter.get_input_details()[0])
+
+    def real(self, output: np.ndarray) -> np.ndarray:
+        """See `Artifact.real`."""
+        return _to_real(output, self._interpreter.get_output_details()[0])
+
     def operations(self) -> dict[str, int]:
         """Operations of all subgraphs."""
         codes = [self._model.OperatorCodes(i) for i in range(self._model.OperatorCodesLength())]

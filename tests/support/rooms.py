@@ -86,7 +86,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.deploy",
             "export.core",
         )
-        for name in ("tflite", "onnx", "saved_model", "keras_file")
+        for name in ("tflite", "onnx", "saved_model", "keras_file", "openvino")
     },
     "export.formats": (
         *_GROUND,
@@ -96,7 +96,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.saved_model",
         "export.keras_file",
     ),
-    "export.opening": (*_GROUND, "export.core", "export.formats"),
+    "export.opening": (*_GROUND, "export.core", "export.formats", "export.openvino"),
     # An exported file is one more thing that sees images.
     "inference": (*_GROUND, "_backend", "images", "layers", "graph", "models", "export.core"),
     "export.proof": (
@@ -135,7 +135,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     # Registers with Keras whatever a saved model may hold.
     "serializable": ("layers", "models", "training"),
-    "export.timing": (*_GROUND, "layers", "models", "export.core", "export.formats", "export.opening"),
+    "export.timing": (
+        *_GROUND,
+        "layers",
+        "models",
+        "export.core",
+        "export.formats",
+        "export.opening",
+        "export.openvino",
+    ),
     "export.report": (
         *_GROUND,
         "_version",

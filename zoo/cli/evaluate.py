@@ -44,6 +44,7 @@ def add_parser(subparsers) -> None:
     options.add_dataset(parser, required=True, split="val")
     options.add_weights(parser)
     options.add_averaging(parser)
+    options.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from zoo.evaluation.report import table, to_dict
     from zoo.evaluation.scoring import evaluate
 
-    model = opening.open_model(args.model, weights=args.weights, allow_unverified=args.allow_unverified)
+    wanted = {"weights": args.weights, "allow_unverified": args.allow_unverified, "engine": args.engine}
+    model = opening.open_model(args.model, **wanted)
     evaluation = evaluate(
         model,
         dataset,

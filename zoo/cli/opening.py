@@ -21,6 +21,7 @@ def open_model(
     allow_unverified: bool,
     classes: int | str | None = None,
     threads: int = 2,
+    engine: str | None = None,
 ):
     """The named model with its weights; or an opened artifact, which brings its own along.
 
@@ -30,6 +31,7 @@ def open_model(
         allow_unverified: Accept weights whose digest was never published.
         classes: What ``--classes`` asks for: names for the classes that a weights file was trained on.
         threads: Of an artifact.
+        engine: That runs an artifact, see `zoo.export.open_artifact`.
 
     Raises:
         InputError: No such model, or weights or classes for an artifact.
@@ -38,6 +40,8 @@ def open_model(
     from zoo.export.opening import is_artifact, open_artifact
 
     if not is_artifact(name):
+        if engine is not None:
+            raise InputError(f"--engine {engine} runs .tflite and .onnx files, not {name}")
         import_tensorflow()
         named = {} if classes is None else {"classes": classes_of(classes), "fresh_classifier": False}
         return load_model(name, weights or "default", allow_unverified=allow_unverified, **named)
@@ -47,7 +51,7 @@ def open_model(
         raise InputError(f"{name} is an artifact with weights of its own: --weights cannot change them")
     if needs_tensorflow(name):
         import_tensorflow()
-    return open_artifact(name, threads=threads)
+    return open_artifact(name, threads=threads, engine=engine)
 
 
 def needs_tensorflow(name: str) -> bool:

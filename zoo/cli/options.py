@@ -32,6 +32,7 @@ option                     in Python             meaning
 ``--alpha white|ignore``   ``alpha``             what a fourth band is
 ``--bits N``               ``bits``              depth of grey images in files of 16 bits
 ``--threads N``            ``threads``           of each runtime
+``--engine openvino``      ``engine``            runs .tflite and .onnx files in place of their own runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
 =========================  ====================  =============================================================
@@ -289,6 +290,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="argument of the model's builder, such as separable=true; repeatable",
     )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """``--engine openvino``."""
+    text = "what runs .tflite and .onnx files (their own runtime)"
+    parser.add_argument("--engine", choices=("openvino",), help=text)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
