@@ -1,16 +1,15 @@
 """A folder of photographs through an exported file: one after another, and side by side as `zoo segment`.
 
-    python benchmarks/segment_folder.py m.tflite photos/ --count 200 --rounds 3
+    python benchmarks/segment_folder.py m.tflite photos/ --count 200
 
-Both run in one process, in turns, with the same number of threads: one after another the runtime has all of
-them, side by side each thread takes a whole image from its file to its two PNG files.
+All run in one process, in turns of some images: one after another the runtime has all threads, or one; side
+by side each thread takes a whole image from its file to its two PNG files.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -41,20 +40,25 @@ def main() -> None:
     parser.add_argument("artifact", type=Path)
     parser.add_argument("images", nargs="+", help="files, folders or globs")
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--turn", type=int, default=10, help="images before the other way goes on")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     paths = list(itertools.islice(itertools.cycle(find_images(args.images)), args.count))
-    alone = [open_artifact(args.artifact, threads=args.threads)]
-    several = [open_artifact(args.artifact, threads=1) for _ in range(args.threads)]
-    ratios = []
+    ways = {
+        "one after another": [open_artifact(args.artifact, threads=args.threads)],
+        "one after another, one thread": [open_artifact(args.artifact, threads=1)],
+        "side by side": [open_artifact(args.artifact, threads=1) for _ in range(args.threads)],
+    }
+    seconds = dict.fromkeys(ways, 0.0)
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(args.rounds):
-            after = done_in(alone, paths, Path(folder))
-            beside = done_in(several, paths, Path(folder))
-            ratios.append(after / beside)
-            print(f"{args.count} images: {after:.1f} s after another, {beside:.1f} s side by side")
-    print(f"median {statistics.median(ratios):.2f} times as fast")
+        for models in ways.values():  # the first run of a runtime takes longer
+            done_in(models, paths[:4], Path(folder))
+        for start in range(0, len(paths), args.turn):
+            for name, models in ways.items():
+                seconds[name] += done_in(models, paths[start : start + args.turn], Path(folder))
+    quickest = seconds["side by side"]
+    for name, total in seconds.items():
+        print(f"{name:<30} {total:6.1f} s, side by side is {total / quickest:.2f} times as fast")
 
 
 if __name__ == "__main__":

@@ -24,12 +24,15 @@ from zoo.images import read_mask
 RUNTIMES = {"tflite": "ai_edge_litert", "onnx": "onnxruntime"}
 # What must not be imported, and the end of a program that tells what was.
 FRAMEWORKS = ("tensorflow", "keras", "tf_keras", "h5py", "tf2onnx")
+# Nor these, so that few packages are enough: those of docs/mobile.md.
+UNNEEDED = ("matplotlib", "pooch", "yaml", "filelock", "urllib3", "requests", "shtab")
+OF_OTHERS = {"tflite": ("onnx", "onnxruntime"), "onnx": ("ai_edge_litert",)}
 TOLD = f"\nimport json, sys; print(json.dumps([m for m in {FRAMEWORKS!r} if m in sys.modules]))"
-REFUSING = f"""
+REFUSING = """
 import sys
 class Refusing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition('.')[0] in {FRAMEWORKS!r}:
+        if name.partition('.')[0] in NAMES:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Refusing())
 """
@@ -75,7 +78,8 @@ def run(code, **options):
 )
 def test_neither_tensorflow_nor_keras_is_imported(code, format_, files, tmp_path):
     names = {"path": files / NAMES[format_], "photo": files / "photos/0.png", "out": tmp_path}
-    lines = run(REFUSING + code.format(**{name: str(path) for name, path in names.items()}) + TOLD)
+    refused = REFUSING.replace("NAMES", repr((*FRAMEWORKS, *UNNEEDED, *OF_OTHERS[format_])))
+    lines = run(refused + code.format(**{name: str(path) for name, path in names.items()}) + TOLD)
     assert json.loads(lines[-1]) == []
 
 
