@@ -7,6 +7,9 @@ before anything is timed. Then `TFLiteConverter.from_keras_model` and Keras' `ex
     python benchmarks/export.py
     python benchmarks/export.py --model deeplabv3_aspp_resnet50 --sizes 257x257 --repeats 10 --json FILE
     python benchmarks/export.py --formats onnx --sizes 513x513 --torchvision deeplabv3_resnet50.onnx
+    python benchmarks/export.py --weights voc2012 --sizes 513x513 --formats tflite tflite_int8 --beside FILE
+
+`--beside` files, such as a published one or that of an earlier version, are timed in the same turns.
 """
 
 from __future__ import annotations
@@ -168,9 +171,11 @@ def files(model, stock, format: str, args: argparse.Namespace, size, folder: Pat
     """Names and paths of all files of a format; the first is what the others are compared with."""
     names = {"tflite": "TFLiteConverter.from_keras_model", "onnx": "keras export"}
     write = {"tflite": stock_tflite, "onnx": stock_onnx}[format]
-    paths = {names[format]: folder / f"stock.{format}"}
-    with _quiet():
-        write(stock, paths[names[format]])
+    paths = {}
+    if stock is not None:
+        paths[names[format]] = folder / f"stock.{format}"
+        with _quiet():
+            write(stock, paths[names[format]])
     for name in args.formats:
         if OURS[name][0] != format:
             continue
@@ -184,6 +189,7 @@ def files(model, stock, format: str, args: argparse.Namespace, size, folder: Pat
         paths[f"zoo {name}"] = path
     if format == "onnx" and args.torchvision:
         paths["torchvision"] = args.torchvision
+    paths |= {path.name: path for path in args.beside if path.suffix == f".{format}"}
     return paths
 
 
@@ -205,13 +211,15 @@ def versus(result, name: str) -> dict[str, float]:
 def compare(args: argparse.Namespace, size: tuple[int, int]) -> list[dict]:
     """Files of each format at one size, in turns."""
     keras.utils.set_random_seed(0)
-    weights = "default" if args.model == "deeplabv3_aspp" else None
+    weights = args.weights or ("default" if args.model == "deeplabv3_aspp" else None)
     model = zoo.load(args.model, weights)
-    stock = stock_network(model, size)
-    difference = largest_difference(model, stock, size)
-    if not difference < TOLERANCE:
-        raise SystemExit(f"the networks differ: {difference:.1e} of the largest logit")
-    print(f"\n{args.model}: logits of the two networks agree to {difference:.1e} of the largest")
+    stock, difference = None, None
+    if args.weights is None:  # Keras has not every network's way to resize
+        stock = stock_network(model, size)
+        difference = largest_difference(model, stock, size)
+        if not difference < TOLERANCE:
+            raise SystemExit(f"the networks differ: {difference:.1e} of the largest logit")
+        print(f"\n{args.model}: logits of the two networks agree to {difference:.1e} of the largest")
     results = []
     for format in dict.fromkeys(OURS[name][0] for name in args.formats):
         with tempfile.TemporaryDirectory() as folder:
@@ -222,7 +230,7 @@ def compare(args: argparse.Namespace, size: tuple[int, int]) -> list[dict]:
         print(table(result))
         ours = versus(result, f"zoo {format}")
         for name, ratio in ours.items():
-            if name.startswith("zoo "):
+            if name.startswith("zoo ") or name in [path.name for path in args.beside]:
                 print(f"{name}: {ratio:.2f} times as fast as zoo {format}")
         facts = {"model": args.model, "format": format, "difference": difference}
         results.append({**facts, "faster_than_zoo_float32": ours, **result.to_dict()})
@@ -247,6 +255,8 @@ def parse() -> argparse.Namespace:
     add("--repeats", type=int, default=20, help="rounds (20)")
     add("--threads", type=int, default=2, help="of each runtime (2)")
     add("--torchvision", type=Path, metavar="ONNX", help="file of the same network, exported elsewhere")
+    add("--weights", metavar="TAG", help="other weights, without a comparison with Keras' own layers")
+    add("--beside", type=Path, nargs="+", default=[], metavar="FILE", help="other files of the same size")
     add("--json", type=Path, metavar="FILE", help="write all numbers to this file")
     args = parser.parse_args()
     args.sizes = args.sizes or list(map(parse_size, SIZES[args.model]))

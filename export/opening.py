@@ -13,7 +13,10 @@ from zoo.files import check_local
 __all__ = ["Artifact", "Port", "is_artifact", "open_artifact"]
 
 
-def open_artifact(path: str | os.PathLike, *, threads: int = 2) -> Artifact:
+ENGINES = ("openvino",)
+
+
+def open_artifact(path: str | os.PathLike, *, threads: int = 2, engine: str | None = None) -> Artifact:
     """Open a SavedModel folder, a ``.tflite`` or an ``.onnx`` file that the zoo exported.
 
     Labels, input size and layout come from the artifact's own metadata; the normalization of images is part
@@ -22,18 +25,32 @@ def open_artifact(path: str | os.PathLike, *, threads: int = 2) -> Artifact:
     Args:
         path: Of the artifact.
         threads: For TFLite and ONNX; TensorFlow's threads are a setting of the process.
+        engine: ``"openvino"`` runs a TFLite or ONNX file; `None`: the format's own runtime.
 
     Returns:
         An `Artifact`: ``.predict(images)``, ``.labels``, ``.input_size``, ``.format``.
 
     Raises:
-        InputError: No such file, or a name that is none of the formats.
+        InputError: No such file, a name that is none of the formats, or an engine that is not installed or
+            does not read the format.
         FormatError: A damaged artifact, or one without the zoo's metadata.
     """
     path = check_local(path)
     if not isinstance(threads, int) or threads < 1:
         raise InputError(f"threads must be a positive integer, not {threads!r}")
-    return formats.at(path).load("artifact")(path, threads=threads)
+    check_engine(engine)
+    artifact = formats.at(path).load("artifact")(path, threads=threads)
+    if engine is None:
+        return artifact
+    from zoo.export.openvino.artifact import OpenVINOArtifact
+
+    return OpenVINOArtifact(artifact, threads=threads)
+
+
+def check_engine(engine: str | None) -> None:
+    """Raise an `InputError` for a name of none of `ENGINES`."""
+    if engine is not None and engine not in ENGINES:
+        raise InputError(f"engine must be None or one of {', '.join(ENGINES)}, not {engine!r}")
 
 
 def is_artifact(model: str | os.PathLike) -> bool:

@@ -19,11 +19,13 @@ from zoo.export.publish import Images, Rewrites, measure
 from zoo.export.report import rewrites_of
 
 
-def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None) -> Parity | QuantizedParity:
+def verify(
+    path: str | os.PathLike | Artifact, model: keras.Model, *, images: Images = None
+) -> Parity | QuantizedParity:
     """Compare an existing artifact with its Keras model again.
 
     Args:
-        path: Of the artifact.
+        path: Of the artifact; or the opened artifact, such as one that another engine runs.
         model: The model that it was exported from.
         images: RGB images ``(height, width, 3)`` in 0…255, of the artifact's size where that is static;
             `None` for synthetic ones.
@@ -36,7 +38,7 @@ def verify(path: str | os.PathLike, model: keras.Model, *, images: Images = None
         FormatError: A damaged artifact.
         ParityError: Logits of another shape, so that there is nothing to compare.
     """
-    artifact = open_artifact(path)
+    artifact = path if isinstance(path, Artifact) else open_artifact(path)
     return measure(artifact, _deployment_of(artifact, model, rewrites=()), images)
 
 

@@ -79,8 +79,8 @@ _PACKAGES = (
 # What imports Keras.
 _NEED_KERAS = frozenset(
     {
-        *("load", "segment", "evaluate", "process", "train"),
-        *("ablation", "compression", "inference", "layers", "training"),
+        *("load", "evaluate", "train"),
+        *("ablation", "compression", "layers", "training"),
     }
 )
 

@@ -75,6 +75,14 @@ class Artifact:
             self._run(batch), self.metadata.mask_type if self.metadata.gives_mask else np.float32
         )
 
+    def stored(self, batch: np.ndarray) -> np.ndarray:
+        """Images ``(batch, height, width, 3)`` in 0…255 as the graph takes them: its type and layout."""
+        raise NotImplementedError
+
+    def real(self, output: np.ndarray) -> np.ndarray:
+        """What the graph gives as real values in NHWC, or class indices as they are."""
+        raise NotImplementedError
+
     def operations(self) -> dict[str, int]:
         """How often each operation stands in the artifact, most frequent first."""
         raise NotImplementedError

@@ -50,11 +50,18 @@ def session_of(content: bytes, *, threads: int, optimize: bool = True) -> onnxru
 def run_once(session: onnxruntime.InferenceSession, batch: np.ndarray, *, channels_first: bool) -> np.ndarray:
     """Run on ``(batch, height, width, 3)`` in 0…255, rounded where the graph takes bytes; result in NHWC."""
     (source,), (target,) = session.get_inputs(), session.get_outputs()
-    if source.type == "tensor(uint8)":
+    batch = _to_stored(batch, as_bytes=source.type == "tensor(uint8)", channels_first=channels_first)
+    (output,) = session.run([target.name], {source.name: batch})
+    return _to_real(output, channels_first=channels_first)
+
+
+def _to_stored(batch: np.ndarray, *, as_bytes: bool, channels_first: bool) -> np.ndarray:
+    if as_bytes:
         batch = np.clip(np.rint(batch), 0, 255).astype(np.uint8)
-    if channels_first:
-        batch = batch.transpose(0, 3, 1, 2)
-    (output,) = session.run([target.name], {source.name: np.ascontiguousarray(batch)})
+    return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if channels_first else batch)
+
+
+def _to_real(output: np.ndarray, *, channels_first: bool) -> np.ndarray:
     return output.transpose(0, 2, 3, 1) if channels_first and output.ndim == 4 else output
 
 
@@ -109,7 +116,20 @@ class ONNXArtifact(Artifact):
         return self._once(batch)
 
     def _once(self, batch: np.ndarray) -> np.ndarray:
-        return run_once(self._session, batch, channels_first=self.metadata.layout == "nchw")
+        return run_once(self._session, batch, channels_first=self._channels_first)
+
+    @property
+    def _channels_first(self) -> bool:
+        return self.metadata.layout == "nchw"
+
+    def stored(self, batch: np.ndarray) -> np.ndarray:
+        """See `Artifact.stored`."""
+        as_bytes = self.inputs[0].dtype == "uint8"
+        return _to_stored(batch, as_bytes=as_bytes, channels_first=self._channels_first)
+
+    def real(self, output: np.ndarray) -> np.ndarray:
+        """See `Artifact.real`."""
+        return _to_real(output, channels_first=self._channels_first)
 
     def operations(self) -> dict[str, int]:
         """Node types of the graph as stored, before ONNX Runtime optimizes it."""

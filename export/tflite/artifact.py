@@ -60,10 +60,12 @@ def float_operations(content: bytes) -> list[tuple[str, str]]:
 
 
 def _to_stored(values: np.ndarray, details: dict) -> np.ndarray:
-    """Real values as the tensor stores them: integers are ``value / scale + zero point``."""
+    """Values 0…255 as the tensor stores them: bytes as they are, other integers by scale and zero point."""
     dtype, (scale, zero_point) = details["dtype"], details["quantization"]
     if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype, copy=False)
+    if dtype == np.uint8:
+        scale, zero_point = 1, 0  # a normalization may be said by them
     limits = np.iinfo(dtype)
     return np.clip(np.rint(values / (scale or 1) + zero_point), limits.min, limits.max).astype(dtype)
 
@@ -109,6 +111,14 @@ class TFLiteArtifact(Artifact):
         # An interpreter keeps the values of a call in itself.
         with self._lock:
             return np.concatenate([run_once(self._interpreter, image[None]) for image in batch])
+
+    def stored(self, batch: np.ndarray) -> np.ndarray:
+        """See `Artifact.stored`."""
+        return _to_stored(batch, self._interpreter.get_input_details()[0])
+
+    def real(self, output: np.ndarray) -> np.ndarray:
+        """See `Artifact.real`."""
+        return _to_real(output, self._interpreter.get_output_details()[0])
 
     def operations(self) -> dict[str, int]:
         """Operations of all subgraphs."""

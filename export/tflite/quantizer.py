@@ -18,7 +18,8 @@ from zoo.export.core.metadata import OUTPUT_NAME
 from zoo.export.core.quantization import FloatOperation, Plan, Quantization
 from zoo.export.tflite.artifact import float_operations, run_once
 from zoo.export.tflite.converter import IntegerConverter, convert_weights, convert_wide
-from zoo.export.tflite.ends import with_integer_ends
+from zoo.export.tflite.ends import Affine, with_integer_ends
+from zoo.layers.preprocessing import Normalize
 
 
 def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
@@ -55,16 +56,26 @@ class _TFLite:
 
     def __init__(self, deployment: Deployment, images: Sequence[np.ndarray]):
         self._converter = IntegerConverter(deployment, images)
+        self._normalization = _normalization_of(deployment)
         self.errors = self._converter.errors
         self.runner = _runner
 
     def file(self, float_layers: Iterable[str]) -> bytes:
-        return with_integer_ends(self._converter.convert(float_layers))
+        content = self._converter.convert(float_layers)
+        return with_integer_ends(content, normalization=self._normalization)
 
     def float_operations(
         self, content: bytes, errors: Mapping[str, float], *, bounded: bool
     ) -> tuple[FloatOperation, ...]:
         return _explained(content, errors, self._converter.tail, bounded=bounded)
+
+
+def _normalization_of(deployment: Deployment) -> Affine | None:
+    """That of all three channels, where it is one."""
+    layer = next((x for x in deployment.network.layers if isinstance(x, Normalize)), None)
+    if layer is None or len(set(layer.mean)) > 1 or len(set(layer.scale)) > 1:
+        return None
+    return Affine(layer.mean[0], layer.scale[0])
 
 
 def _runner(content: bytes) -> Callable[[np.ndarray], np.ndarray]:

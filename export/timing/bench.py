@@ -15,6 +15,8 @@ from typing import Any
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.core.operation_times import OperationTable, OperationTime
+from zoo.export.opening import ENGINES, check_engine
+from zoo.export.openvino.engine import FORMATS
 from zoo.export.timing.measurement import Bench, Timing, quartiles_of
 from zoo.export.timing.process import Process
 
@@ -22,6 +24,8 @@ DEFAULT_SIZE = (513, 513)
 REPEATS, WARM_UP = 20, 3
 # Seconds between turns: threads of a runtime that has just run keep spinning for some milliseconds.
 PAUSE = 0.02
+
+_ENGINE_RUNNERS = {"openvino": "zoo.export.openvino.runner:OpenVINORunner"}
 
 Progress = Callable[[int, int], None] | None
 
@@ -33,6 +37,7 @@ def bench(
     repeats: int = REPEATS,
     warm_up: int = WARM_UP,
     size: tuple[int, int] | None = None,
+    engine: str | None = None,
     operations: bool = True,
     progress: Progress = None,
 ) -> Bench:
@@ -49,6 +54,7 @@ def bench(
         repeats: Rounds that count.
         warm_up: Runs of each file before.
         size: (height, width) of the image; by default the static one of the files, or 513×513.
+        engine: ``"openvino"`` times TFLite and ONNX files in that as well, under their name and its.
         operations: Whether to time operations, too, where the runtime can tell.
         progress: Called as ``progress(done, total)`` after every round.
 
@@ -56,16 +62,21 @@ def bench(
         Times, memory and ratios.
 
     Raises:
-        InputError: No files, one that does not exist or has another size, or a number below 1.
+        InputError: No files, one that does not exist or has another size, a number below 1, or an engine that
+            is not installed.
         FormatError: A damaged file.
     """
     for name, value, least in (("threads", threads, 1), ("repeats", repeats, 1), ("warm_up", warm_up, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
+    check_engine(engine)
     with contextlib.ExitStack() as stack:
-        paths = _paths(files, stack)
+        paths, runners = _with_engine(_paths(files, stack), engine)
         load = [_load()]
-        workers = {name: stack.enter_context(Process(path, threads=threads)) for name, path in paths.items()}
+        workers = {
+            name: stack.enter_context(Process(path, threads=threads, runner=runners.get(name)))
+            for name, path in paths.items()
+        }
         facts = {name: worker.ask("open") for name, worker in workers.items()}
         size = _common_size(facts, paths, size)
         for worker in workers.values():
@@ -95,7 +106,9 @@ def _load() -> float | None:
 
 def _versions() -> dict[str, str | None]:
     runtimes = (row.runtime for row in formats.rows("runtime"))
-    return {name: formats.version(name) for name in dict.fromkeys(("atrous-zoo", "keras", *runtimes))}
+    return {
+        name: formats.version(name) for name in dict.fromkeys(("atrous-zoo", "keras", *runtimes, *ENGINES))
+    }
 
 
 # --- what is given ----------------------------------------------------------------------------------------
@@ -124,6 +137,19 @@ def _paths(files, stack: contextlib.ExitStack) -> dict[str, Path]:
             raise InputError(f"{name} is given twice")
         paths[name] = path
     return paths
+
+
+def _with_engine(paths: dict[str, Path], engine: str | None) -> tuple[dict[str, Path], dict[str, str]]:
+    """The paths, and beside each that an engine runs the same once more; the runners of these by name."""
+    every, runners = {}, {}
+    for name, path in paths.items():
+        every[name] = path
+        if engine is not None and path.suffix.removeprefix(".") in FORMATS:
+            other = f"{name} ({engine})"
+            every[other], runners[other] = path, _ENGINE_RUNNERS[engine]
+    if engine is not None and not runners:
+        raise InputError(f"{engine} runs .tflite and .onnx files, and none is given")
+    return every, runners
 
 
 def _common_size(facts: dict[str, dict], paths: dict[str, Path], size) -> tuple[int, int]:

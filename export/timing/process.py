@@ -17,10 +17,10 @@ from zoo.export import formats
 class Process:
     """One file in a process of its own, which answers commands."""
 
-    def __init__(self, path: Path, *, threads: int):
+    def __init__(self, path: Path, *, threads: int, runner: str | None = None):
         self._path = path
         # The process has a table of its own, without what was added to the one of this process.
-        runner = formats.at(path, part="runner").runner
+        runner = runner or formats.at(path, part="runner").runner
         command = [sys.executable, "-m", "zoo.export.timing.worker", str(path), str(threads), runner]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self._process = subprocess.Popen(

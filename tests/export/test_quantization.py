@@ -70,7 +70,8 @@ def test_input_is_a_byte_whatever_the_calibration_images_hold(int8):
     path, report = int8
     (image,) = Interpreter(model_path=str(path)).get_input_details()
     assert image["dtype"] == np.uint8
-    assert image["quantization"] == (1.0, 0)
+    # The network's normalization, (image - 128) / 64, of bytes that are the values of the image.
+    assert image["quantization"] == (1 / 64, 128)
     assert (report.inputs[0].dtype, report.outputs[0].dtype) == ("uint8", "uint8")
 
 

@@ -66,7 +66,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.architectures",
     ),
     "datasets": (*_GROUND, "images"),
-    "inference": (*_GROUND, "images", "layers", "graph", "dilation", "models"),
     # Exact rewrites, and what all formats share; then a folder for each format; then the table of formats.
     "export.deploy": (*_GROUND, "layers", "graph"),
     "export.core": (
@@ -93,7 +92,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.deploy",
             "export.core",
         )
-        for name in ("tflite", "onnx", "saved_model", "coreml", "keras_file")
+        for name in ("tflite", "onnx", "saved_model", "coreml", "keras_file", "openvino")
     },
     "export.formats": (
         *_GROUND,
@@ -104,7 +103,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.coreml",
         "export.keras_file",
     ),
-    "export.opening": (*_GROUND, "export.core", "export.formats"),
+    "export.opening": (*_GROUND, "export.core", "export.formats", "export.openvino"),
+    # An exported file is one more thing that sees images.
+    "inference": (*_GROUND, "_backend", "images", "layers", "graph", "dilation", "models", "export.core"),
     "export.proof": (
         *_GROUND,
         "layers",
@@ -151,7 +152,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.tflite",
         "export.onnx",
     ),
-    "export.timing": (*_GROUND, "layers", "models", "export.core", "export.formats", "export.opening"),
+    "export.timing": (
+        *_GROUND,
+        "layers",
+        "models",
+        "export.core",
+        "export.formats",
+        "export.opening",
+        "export.openvino",
+    ),
     "export.report": (
         *_GROUND,
         "_version",
@@ -211,10 +220,12 @@ _LIBRARY = (
 )
 ROOMS |= {
     "compression": (*_LIBRARY, "export"),
+    # The page of ``zoo demo``.
+    "demo": (*_GROUND, "_version", "weights", "models", "export"),
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
     "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression"),
-    "cli": ("", *ROOMS, "ablation", "compression"),
+    "cli": ("", *ROOMS, "ablation", "compression", "demo"),
     "__main__": ("cli",),
 }
 

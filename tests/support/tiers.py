@@ -11,8 +11,12 @@ LIMIT = 5.0  # seconds that a quick test may take
 
 # By folder of `tests`: tests of which a single case takes ten seconds or more.
 SLOW = {
+    "demo": {
+        "test_the_default_page_is_small_and_quick",
+    },
     "export": {
         "test_every_format_equals_the_model_at_every_size",
+        "test_a_photograph_takes_a_second_and_little_memory",
         "test_float_file_gives_the_mask_of_segment",
     },
     "models": {
@@ -135,6 +139,7 @@ MODERATE = {
 # Fixtures that take seconds, for whichever test comes first.
 FIXTURES = {
     "compression": {"clustered", "pruned", "quantized", "written"},
+    "demo": {"drive", "segmented"},
     "training": {"costs"},
 }
 

@@ -52,6 +52,7 @@ def models() -> keras.Model:
 def segmented(model: keras.Model) -> Path:
     found = zoo.segment(model, PHOTO, scales=(0.75, 1.0), flip=True, tile=(512, 512))
     assert_type(found, Segmentation)
+    assert_type(zoo.segment(zoo.export.open_artifact("m.tflite"), PHOTO), Segmentation)
     assert_type(inference.segment("duc_hdc", Path("street.jpg")), Segmentation)
     inference.forget_models()
     assert_type(found.mask, np.ndarray)

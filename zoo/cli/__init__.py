@@ -20,6 +20,7 @@ COMMANDS = (
     "export",
     "verify",
     "bench",
+    "demo",
     "dilation",
     "weights",
     "dataset",

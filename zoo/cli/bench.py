@@ -13,8 +13,8 @@ from zoo.export import formats
 _DESCRIPTION = """\
 Time files in turns on one image: in every round each of them runs once, and the ratios are taken
 within a round. Each file has a process of its own with nothing but its runtime in it, whose peak
-memory is told. Times of operations are ONNX Runtime's own for ONNX; for TFLite each operation is
-run by itself; TensorFlow tells none.
+memory is told. With --engine, .tflite and .onnx files run in that as well. Times of operations are
+ONNX Runtime's own for ONNX; for TFLite each operation is run by itself; TensorFlow tells none.
 """
 _EPILOG = """\
 examples:
@@ -38,6 +38,7 @@ def add_parser(subparsers) -> None:
     options.add_model(parser, usual="the one that the artifact names")
     options.add_weights(parser)
     options.add_threads(parser)
+    options.add_engine(parser)
     add("--repeats", type=int, default=20, metavar="N", help="rounds that count (20)")
     add("--warm-up", type=int, default=3, metavar="N", help="runs of each file before (3)")
     options.add_input_size(parser, usual="the files' own, or 513x513")
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         repeats=args.repeats,
         warm_up=args.warm_up,
         size=args.input_size,
+        engine=args.engine,
         operations=not args.no_operations,
         progress=_show_progress if sys.stderr.isatty() else None,
     )

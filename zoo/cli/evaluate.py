@@ -44,6 +44,7 @@ def add_parser(subparsers) -> None:
     options.add_dataset(parser, required=True, split="val")
     options.add_weights(parser)
     options.add_averaging(parser)
+    options.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")
@@ -61,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
     import_tensorflow()
     from zoo.evaluation.report import table, to_dict
     from zoo.evaluation.scoring import evaluate
-    from zoo.layers.resize import source_of
 
-    model = opening.open_model(args.model, weights=args.weights, **opening.weights_of(args))
+    model = opening.open_model(
+        args.model, weights=args.weights, engine=args.engine, **opening.weights_of(args)
+    )
     evaluation = evaluate(
         model,
         dataset,
@@ -77,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if options.prints_text(args):
         print(table(evaluation))
-    source = source_of(model) or {"model": args.model, "weights": args.weights}
+    source = opening.source_of(model) or {"model": args.model, "weights": args.weights}
     document = {"evaluated": args.model, **source, **to_dict(evaluation)}
     options.write_json(args, document)
     if args.output is not None:

@@ -6,9 +6,13 @@ import argparse
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.cli import import_tensorflow
 from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from zoo.labels import LabelSet
 
 
 def weights_of(args: argparse.Namespace) -> dict[str, object]:
@@ -24,8 +28,10 @@ def open_model(
     allow_unverified: bool,
     checkpoint_key: str | None = None,
     classes: int | str | None = None,
+    threads: int = 2,
+    engine: str | None = None,
 ):
-    """The named model with its weights; or an artifact in the form of a model, which brings its own along.
+    """The named model with its weights; or an opened artifact, which brings its own along.
 
     Args:
         name: A model of the registry, or the path of an artifact.
@@ -33,16 +39,19 @@ def open_model(
         allow_unverified: Accept weights whose digest was never published.
         checkpoint_key: Where in a file the weights are.
         classes: What ``--classes`` asks for: names for the classes that a weights file was trained on.
+        threads: Of an artifact.
+        engine: That runs an artifact, see `zoo.export.open_artifact`.
 
     Raises:
         InputError: No such model, or weights or classes for an artifact.
         MismatchError: As many classes as the weights do not have.
     """
-    from zoo.export import open_artifact
-    from zoo.export.core.artifact_model import as_model
-    from zoo.export.opening import is_artifact
+    from zoo.export.opening import is_artifact, open_artifact
 
     if not is_artifact(name):
+        if engine is not None:
+            raise InputError(f"--engine {engine} runs .tflite and .onnx files, not {name}")
+        import_tensorflow()
         named = {} if classes is None else {"classes": classes_of(classes), "fresh_classifier": False}
         key = {} if checkpoint_key is None else {"checkpoint_key": checkpoint_key}
         return load_model(name, weights or "default", allow_unverified=allow_unverified, **key, **named)
@@ -51,7 +60,28 @@ def open_model(
     if weights is not None or checkpoint_key is not None:
         option = "--checkpoint-key" if weights is None else "--weights"
         raise InputError(f"{name} is an artifact with weights of its own: {option} cannot change them")
-    return as_model(open_artifact(name))
+    if needs_tensorflow(name):
+        import_tensorflow()
+    return open_artifact(name, threads=threads, engine=engine)
+
+
+def needs_tensorflow(name: str) -> bool:
+    """Whether TensorFlow runs a model of the registry or an artifact, and not a runtime of its own."""
+    from zoo.export import formats
+    from zoo.export.opening import is_artifact
+
+    return not is_artifact(name) or formats.at(Path(name)).runtime == "tensorflow"
+
+
+def source_of(model) -> dict[str, str | None] | None:
+    """``{"model", "weights"}`` of what `open_model` gave, as far as it is known."""
+    from zoo.export.core.artifact import Artifact
+
+    if isinstance(model, Artifact):
+        return model.metadata.source or {"model": model.metadata.model, "weights": None}
+    from zoo.layers import resize
+
+    return resize.source_of(model)
 
 
 def load_model(name: str, weights: str | None, **options):
@@ -91,6 +121,17 @@ def origin_of(artifact, *, model: str | None, weights: str | None) -> tuple[str,
     if weights is None:
         raise InputError(f"{artifact.path} does not name the weights of {name}: pass --weights")
     return name, weights
+
+
+def labels_of(model) -> LabelSet:
+    """Names and colours of the classes of what `open_model` gave."""
+    from zoo.export.core.artifact import Artifact
+
+    if isinstance(model, Artifact):
+        return model.label_set
+    from zoo.layers.resize import label_set_of
+
+    return label_set_of(model)
 
 
 def quiet_tensorflow() -> None:

@@ -36,6 +36,7 @@ option                     in Python             meaning
 ``--bits N``               ``bits``              depth of grey images in files of 16 bits
 ``--max-pixels N``         ``max_pixels``        how large an image may be that is decoded
 ``--threads N``            ``threads``           of each runtime
+``--engine openvino``      ``engine``            runs .tflite and .onnx files in place of their own runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
 =========================  ====================  =============================================================
@@ -293,6 +294,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="argument of the model's builder, such as separable=true; repeatable",
     )
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """``--engine openvino``."""
+    text = "what runs .tflite and .onnx files (their own runtime)"
+    parser.add_argument("--engine", choices=("openvino",), help=text)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, notes, opening, options, values
+from zoo.cli import notes, opening, options, values
+from zoo.cli.in_order import in_order
 from zoo.cli.reading import add_photo_reading, photo_reading_of
 from zoo.errors import InputError, ZooError
 from zoo.export import formats
 
+_THREADS = 2
 _LARGE = 50_000_000  # pixels of a TIFF from which --tile reads it by windows
 _DESCRIPTION = """\
 Segment images. For every image the output folder receives
@@ -38,7 +40,7 @@ examples:
   zoo segment deeplabv3_aspp photos/ --scales 0.75,1,1.25 --flip --json shares.json
   zoo segment deeplabv3_aspp "photos/**/*.jpg" --tile 512x512
   zoo segment deeplabv3_aspp town.tif --tile 1024 --output out/
-  zoo segment m.tflite street.jpg --output out/
+  zoo segment m.tflite photos/ --output out/ --threads 4
 """
 
 
@@ -60,9 +62,10 @@ def add_parser(subparsers) -> None:
     options.add_averaging(parser)
     add("--opacity", type=values.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
     add("--no-legend", action="store_true", help="overlay of the size of the image")
+    options.add_threads(parser)
     add_photo_reading(parser)
     options.add_json(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, threads=None)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,30 +76,51 @@ def run(args: argparse.Namespace) -> int:
     for failure in failed:
         _complain(failure)
 
-    import_tensorflow()
-    wanted = opening.weights_of(args)
-    model = opening.open_model(args.model, weights=args.weights, classes=args.classes, **wanted)
+    models = _models(args, len(paths))
     by_windows = {path for path in paths if _is_by_windows(path, args)}
     names = _names(paths, args.output, by_windows)
     made = _make_folder(args.output)
     done = []
-    for number, (path, name) in enumerate(zip(paths, names, strict=True), start=1):
-        started = time.perf_counter()
-        try:
-            find = _raster if path in by_windows else _image
-            write = find(model, path, args, name)
-        except ZooError as error:
-            failed.append({"path": str(path), "error": str(error)})
-            _complain(failed[-1])
+    jobs = [(path, name, path in by_windows) for path, name in zip(paths, names, strict=True)]
+    rows = in_order(lambda model, job: _segmented(model, args, *job), jobs, models)
+    for number, (row, seconds) in enumerate(rows, start=1):
+        if "error" in row:
+            failed.append(row)
+            _complain(row)
             continue
-        # Outside of the try: where one result cannot be written, neither can the others.
-        done.append({"path": str(path), **write()})
-        seconds = time.perf_counter() - started
-        _tell(done[-1], f"[{number}/{len(paths)}]", seconds, text=options.prints_text(args))
+        done.append(row)
+        _tell(row, f"[{number}/{len(paths)}]", seconds, text=options.prints_text(args))
     if not done:
         _remove(made)
-    options.write_json(args, _document(model, args, done, failed))
+    options.write_json(args, _document(models[0], args, done, failed))
     return 0 if not failed else 1 if done else 2
+
+
+def _models(args: argparse.Namespace, images: int) -> list:
+    """The model; of an exported file as many as it has threads, where there are images for each of them."""
+    wanted = {"weights": args.weights, "classes": args.classes, **opening.weights_of(args)}
+    if opening.needs_tensorflow(args.model):
+        if args.threads is not None:
+            raise InputError("--threads is for .tflite and .onnx files; TensorFlow has its own settings")
+        return [opening.open_model(args.model, **wanted)]
+    threads = _THREADS if args.threads is None else args.threads
+    # Whole images side by side keep processors busier than one image on all of them.
+    count = max(1, min(threads, images))
+    share = threads // count if threads >= 1 else threads
+    return [opening.open_model(args.model, **wanted, threads=share) for _ in range(count)]
+
+
+def _segmented(
+    model, args: argparse.Namespace, path: Path, name: str, by_windows: bool
+) -> tuple[dict, float]:
+    """What was written of an image, or why it could not be read; and the seconds it took."""
+    started = time.perf_counter()
+    try:
+        write = (_raster if by_windows else _image)(model, path, args, name)
+    except ZooError as error:
+        return {"path": str(path), "error": str(error)}, 0.0
+    # Outside of the try: where one result cannot be written, neither can the others.
+    return {"path": str(path), **write()}, time.perf_counter() - started
 
 
 def _found(patterns: Sequence[str]) -> tuple[list[Path], list[dict]]:
@@ -246,13 +270,11 @@ def _complain(failure: dict) -> None:
 
 
 def _document(model, args: argparse.Namespace, done: list[dict], failed: list[dict]) -> dict:
-    from zoo.layers.resize import label_set_of, source_of
-
-    source = source_of(model) or {}
+    source = opening.source_of(model) or {}
     return {
         "model": source.get("model", args.model),
         "weights": source.get("weights", args.weights),
-        "labels": label_set_of(model).key,
+        "labels": opening.labels_of(model).key,
         "scales": list(args.scales),
         "flip": args.flip,
         "tile": list(args.tile) if args.tile else None,

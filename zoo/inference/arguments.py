@@ -8,12 +8,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 from PIL import Image
 
 from zoo.errors import InputError
 from zoo.images import read_image, to_rgb
+from zoo.inference.viewer import Viewer
 
 ImageLike = str | os.PathLike | Image.Image | np.ndarray
 
@@ -69,17 +69,17 @@ def _checked_tile(tile: int | tuple[int, int] | None) -> tuple[int | None, int |
 
 
 def window_size(
-    model: keras.Model,
+    viewer: Viewer,
     size: tuple[int, int],
     *,
     tile: int | tuple[int, int] | None,
     scales: tuple[float, ...],
 ) -> tuple[int, int]:
     """Height and width of what the model sees at once."""
-    pair, fixed = _checked_tile(tile), model.input_shape[1:3]
+    pair, fixed = _checked_tile(tile), viewer.size
     if any(fixed) and set(scales) != {1.0}:
-        raise InputError(f"model {model.name!r} takes images of {fixed} only: it has no scales")
+        raise InputError(f"model {viewer.name!r} takes images of {fixed} only: it has no scales")
     if any(f and n and f != n for f, n in zip(fixed, pair, strict=True)):
-        raise InputError(f"tile must be {fixed}, for which {model.name!r} was built, not {tile!r}")
+        raise InputError(f"tile must be {fixed}, for which {viewer.name!r} was built, not {tile!r}")
     height, width = (f or min(n or length, length) for f, n, length in zip(fixed, pair, size, strict=True))
     return height, width

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-
-import keras
+from typing import TYPE_CHECKING
 
 from zoo.errors import InputError
-from zoo.models import loading, registry
-from zoo.models.backbones import resolve as resolve_backbone
+
+if TYPE_CHECKING:
+    import keras
 
 MOST = 3
 
@@ -20,6 +20,11 @@ _kept: OrderedDict[Hashable, keras.Model] = OrderedDict()
 
 def model_of(name: str) -> keras.Model:
     """The model of that name with its default weights, one of the last `MOST` or loaded; from any thread."""
+    import keras
+
+    from zoo.models import loading, registry
+    from zoo.models.backbones import resolve as resolve_backbone
+
     try:
         spec = registry.resolve(name)
     except InputError:

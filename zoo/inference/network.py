@@ -11,8 +11,33 @@ import tensorflow as tf
 from zoo import graph
 from zoo.dilation.model import analyse
 from zoo.errors import InputError
+from zoo.layers.resize import label_set_of
 
 _CACHE = "_zoo_probabilities"
+
+
+class KerasViewer:
+    """A Keras model of the zoo, see `zoo.inference.viewer`."""
+
+    def __init__(self, model: keras.Model):
+        self._model, self.name, self.labels = model, model.name, label_set_of(model)
+        self.size = model.input_shape[1:3]
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        return reach_of(self._model)
+
+    def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
+        try:
+            return averaged(self._model, pixels, scales=scales, flip=flip)
+        except tf.errors.ResourceExhaustedError:
+            height, width = pixels.shape[:2]
+            raise InputError(
+                f"not enough memory to see {height}x{width} pixels at once; use a smaller tile"
+            ) from None
+
+    def winners(self, pixels: np.ndarray) -> None:
+        """None: the probabilities are computed with them."""
 
 
 def averaged(model: keras.Model, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo.errors import InputError
@@ -17,8 +17,13 @@ from zoo.images.classes import class_counts, ranked
 from zoo.images.rendering import blended_rows, border_thickness
 from zoo.inference import windows
 from zoo.inference.arguments import checked_scales, window_size
+from zoo.inference.viewing import viewer_of
 from zoo.labels import LabelSet
-from zoo.layers.resize import label_set_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.export.core.artifact import Artifact
 
 _OVERLAY_ROWS = 256
 
@@ -49,7 +54,7 @@ class RasterSegmentation:
 
 
 def segment_raster(
-    model: keras.Model | str,
+    model: keras.Model | Artifact | str,
     path: str | os.PathLike,
     mask: str | os.PathLike,
     *,
@@ -88,11 +93,8 @@ def segment_raster(
     """
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity must be in 0…1, not {opacity!r}")
-    if isinstance(model, str):
-        from zoo.inference.kept import model_of
-
-        model = model_of(model)
-    labels, scales = label_set_of(model), checked_scales(scales)
+    viewer = viewer_of(model)
+    labels, scales = viewer.labels, checked_scales(scales)
     targets = [Path(target) for target in (mask, overlay) if target is not None]
     if len({target.resolve() for target in (*targets, Path(path))}) <= len(targets):
         raise InputError(f"{path}: the image, the mask and the overlay must be different files")
@@ -106,8 +108,9 @@ def segment_raster(
         if overlay is not None:
             outputs.append(stack.enter_context(rasters.written(overlay, source.size, bands=3, **place)))
         writing = _Writing(outputs, source, labels, opacity)
-        window = window_size(model, source.size, tile=tile, scales=scales)
-        found = windows.pieces(model, source.rows, source.size, window=window, scales=scales, flip=bool(flip))
+        window = window_size(viewer, source.size, tile=tile, scales=scales)
+        how = {"window": window, "scales": scales, "flip": bool(flip)}
+        found = windows.pieces(viewer, source.rows, source.size, **how)
         counts = writing.run(found, dtype, progress)
         georeferenced = bool(source.georeference)
     shown = None if overlay is None else Path(overlay)

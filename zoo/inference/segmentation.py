@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from zoo.images import class_shares, overlay
 from zoo.inference import windows
 from zoo.inference.arguments import ImageLike, as_pixels, checked_scales, window_size
+from zoo.inference.viewing import viewer_of
 from zoo.labels import LabelSet
-from zoo.layers.resize import label_set_of
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.export.core.artifact import Artifact
 
 KEPT_BYTES = 1 << 28  # probabilities up to this size stay in memory; larger ones are computed on demand
 
@@ -38,7 +43,8 @@ class Segmentation:
     def probabilities(self) -> np.ndarray:
         """``(height, width, classes)`` float32 that sum to 1 at every pixel.
 
-        Large ones (above `KEPT_BYTES`) are not kept while segmenting; the first access runs the model again.
+        Large ones (above `KEPT_BYTES`), and those of exported files, are not kept while segmenting; the first
+        access runs the model again.
         """
         if self._probabilities is None:
             result = np.empty((*self.mask.shape, len(self.labels)), np.float32)
@@ -68,7 +74,7 @@ class Segmentation:
 
 
 def segment(
-    model: keras.Model | str,
+    model: keras.Model | Artifact | str,
     image: ImageLike,
     *,
     scales: Sequence[float] = (1.0,),
@@ -79,8 +85,9 @@ def segment(
     """Segment one image.
 
     Args:
-        model: Model of the zoo, or the name of one with its default weights. The last three named ones stay
-            in memory until `zoo.inference.forget_models`.
+        model: Model of the zoo; the name of one with its default weights, of which the last three stay in
+            memory until `zoo.inference.forget_models`; or an exported file that `zoo.export.open_artifact`
+            opened, which is run by its own runtime, without TensorFlow.
         image: Path; Pillow image (taken as it is, without its EXIF orientation); or array
             ``(height, width, 3)`` RGB or ``(height, width)`` grey, with integers or floats in 0…255.
         scales: The image is seen at each of these sizes, relative to its own; the probabilities are resized
@@ -101,31 +108,46 @@ def segment(
         InputError: An image, scale or window that cannot be used, or too little memory for the whole image.
         FormatError: A damaged image file.
     """
-    if isinstance(model, str):
-        from zoo.inference.kept import model_of
-
-        model = model_of(model)
-    labels = label_set_of(model)
+    viewer = viewer_of(model)
+    labels = viewer.labels
     pixels = as_pixels(image, max_pixels=max_pixels)
     scales = checked_scales(scales)
-    window = window_size(model, pixels.shape[:2], tile=tile, scales=scales)
+    window = window_size(viewer, pixels.shape[:2], tile=tile, scales=scales)
 
     def rows_of(start: int, stop: int) -> np.ndarray:
         return pixels[start:stop]
 
     def pieces() -> Iterator[windows.Piece]:
-        return windows.pieces(model, rows_of, pixels.shape[:2], window=window, scales=scales, flip=bool(flip))
+        how = {"window": window, "scales": scales, "flip": bool(flip)}
+        return windows.pieces(viewer, rows_of, pixels.shape[:2], **how)
 
-    mask = np.empty(pixels.shape[:2], np.uint8 if len(labels) <= 256 else np.uint16)
-    keep = mask.size * len(labels) * 4 <= KEPT_BYTES
-    probabilities = np.empty((*mask.shape, len(labels)), np.float32) if keep else None
-    for top, left, found in pieces():
+    whole = window == pixels.shape[:2] and scales == (1.0,) and not flip
+    mask, probabilities = viewer.winners(pixels) if whole else None, None
+    if mask is None:
+        mask, probabilities = _found(pieces(), pixels.shape[:2], len(labels))
+    shown = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
+    return Segmentation(
+        shown, mask.astype(_index_type(len(labels)), copy=False), labels, pieces, probabilities
+    )
+
+
+def _index_type(classes: int) -> type[np.unsignedinteger]:
+    return np.uint8 if classes <= 256 else np.uint16
+
+
+def _found(
+    pieces: Iterator[windows.Piece], size: tuple[int, int], classes: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The mask, and the probabilities where they are small enough to be kept."""
+    mask = np.empty(size, _index_type(classes))
+    keep = mask.size * classes * 4 <= KEPT_BYTES
+    probabilities = np.empty((*size, classes), np.float32) if keep else None
+    for top, left, found in pieces:
         part = _part(top, left, found)
         mask[part] = found.argmax(axis=-1)
         if probabilities is not None:
             probabilities[part] = found
-    shown = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
-    return Segmentation(shown, mask, labels, pieces, probabilities)
+    return mask, probabilities
 
 
 def _part(top: int, left: int, found: np.ndarray) -> tuple[slice, slice]:

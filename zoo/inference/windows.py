@@ -12,13 +12,9 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-from zoo.errors import InputError
-from zoo.inference import network
-from zoo.layers.resize import label_set_of
+from zoo.inference.viewer import Viewer
 
 OVERLAP = 4  # neighbouring windows share at least a quarter of their side
 _RAMP = 16  # and pass into each other over a sixteenth of it at least
@@ -58,7 +54,7 @@ class Span:
 
 
 def pieces(
-    model: keras.Model,
+    viewer: Viewer,
     rows_of: Rows,
     size: tuple[int, int],
     *,
@@ -69,7 +65,7 @@ def pieces(
     """Probabilities of every pixel once, in pieces of about a window, row by row of windows.
 
     Args:
-        model: Model of the zoo.
+        viewer: What sees a window.
         rows_of: Gives rows of the image.
         size: Height and width of the image.
         window: Height and width of what the model sees at once; where it takes any size, a few pixels less
@@ -79,19 +75,19 @@ def pieces(
     """
     how = {"scales": scales, "flip": flip}
     if all(side >= length for side, length in zip(window, size, strict=True)):
-        yield 0, 0, _window_probabilities(model, rows_of(0, size[0]), window=window, **how)
+        yield 0, 0, _window_probabilities(viewer, rows_of(0, size[0]), window=window, **how)
         return
-    classes = len(label_set_of(model))
+    classes = len(viewer.labels)
     most = max(1, SEAM_BYTES // (4 * classes * size[1]))
-    rows, columns = grid(model, size, window, most=most)
-    fixed = model.input_shape[1:3]
+    rows, columns = grid(viewer, size, window, most=most)
+    fixed = viewer.size
     seen = fixed[0] or rows[0].stop - rows[0].start, fixed[1] or columns[0].stop - columns[0].start
     seam = np.zeros((max(row.shared for row in rows), size[1], classes), np.float32)
     for row in rows:
         strip, beside = rows_of(row.start, row.stop), None
         for column in columns:
             part = strip[:, column.start : column.stop]
-            found = _window_probabilities(model, part, window=seen, **how)[row.used, column.used]
+            found = _window_probabilities(viewer, part, window=seen, **how)[row.used, column.used]
             found = found * (row.weights[:, None] * column.weights)[..., None]
             if beside is not None:
                 found[:, : column.shared] += beside
@@ -103,11 +99,11 @@ def pieces(
 
 
 def grid(
-    model: keras.Model, size: tuple[int, int], window: tuple[int, int], *, most: int
+    viewer: Viewer, size: tuple[int, int], window: tuple[int, int], *, most: int
 ) -> tuple[list[Span], list[Span]]:
     """Windows along the rows and along the columns of an image; `most` rows of a ramp fit into memory."""
-    fixed = model.input_shape[1:3]
-    reach = network.reach_of(model)
+    fixed = viewer.size
+    reach = viewer.reach
     rows, columns = (
         spans(
             length,
@@ -175,7 +171,7 @@ def _rising(count: int) -> np.ndarray:
 
 
 def _window_probabilities(
-    model: keras.Model,
+    viewer: Viewer,
     pixels: np.ndarray,
     *,
     window: tuple[int, int],
@@ -187,10 +183,5 @@ def _window_probabilities(
     missing = [max(0, w - n) for w, n in zip(window, (height, width), strict=True)]
     if any(missing):
         pixels = np.pad(pixels, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")
-    try:
-        total = network.averaged(model, pixels, scales=scales, flip=flip)
-    except tf.errors.ResourceExhaustedError:
-        raise InputError(
-            f"not enough memory to see {window[0]}x{window[1]} pixels at once; use a smaller tile"
-        ) from None
+    total = viewer.probabilities(pixels, scales=scales, flip=flip)
     return total[:height, :width]

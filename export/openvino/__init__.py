@@ -1,0 +1,1 @@
+"""OpenVINO, which runs TFLite and ONNX files as well as their own runtimes do."""

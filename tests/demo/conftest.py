@@ -1,0 +1,145 @@
+"""Chromium, driven by node, and the page of ``zoo demo`` as a process of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo import export
+from zoo.images import read_image
+
+PAGE = Path(__file__).parent / "page"
+CITY = Path(__file__).parents[2] / "examples" / "city.jpg"
+SIZE = (96, 144)
+# A registry that cannot be reached must not hold up the tests.
+INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0")
+PATIENCE = 240
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def node_folder(tmp_path_factory):
+    """A folder with the scripts and the packages: the repository's after ``npm ci`` there, else a new one."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    if (PAGE / "node_modules").is_dir():
+        return PAGE
+    folder = tmp_path_factory.mktemp("page")
+    for path in PAGE.iterdir():
+        shutil.copy(path, folder)
+    try:
+        done = subprocess.run(INSTALL, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"npm did not install its packages within {PATIENCE} s")
+    if done.returncode:
+        pytest.skip(f"npm cannot install its packages: {done.stderr.strip().splitlines()[-1]}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Path of Chromium."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
+    return found
+
+
+@pytest.fixture(scope="session")
+def model():
+    return zoo.load("deeplabv3_aspp")
+
+
+@pytest.fixture(scope="session")
+def pixels():
+    """The city at the size of the files, so that no resize of a browser is compared."""
+    height, width = SIZE
+    return np.asarray(Image.fromarray(read_image(CITY)).resize((width, height), Image.Resampling.BILINEAR))
+
+
+@pytest.fixture(scope="session")
+def photo(pixels, tmp_path_factory):
+    path = tmp_path_factory.mktemp("photo") / "city.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def files(model, pixels, tmp_path_factory):
+    """One file of each kind by name; those of LiteRT.js and those of ONNX Runtime Web."""
+    folder = tmp_path_factory.mktemp("models")
+    darker = [(pixels * share).astype(np.uint8) for share in np.linspace(0.6, 1, 8)]
+    int8 = {"quantize": "int8", "calibration": darker}
+    settings = {
+        "float.tflite": {},
+        "half.tflite": {"quantize": "float16"},
+        "int8.tflite": int8,
+        "mask.tflite": {"head": "mask"},
+        "float.onnx": {"layout": "nchw"},
+        "any.onnx": {"input_size": None},
+        "mask.onnx": {"head": "small_mask"},
+    }
+    for name, options in settings.items():
+        write = export.to_tflite if name.endswith(".tflite") else export.to_onnx
+        write(model, folder / name, images=[pixels], **{"input_size": SIZE, **options})
+    return {name: folder / name for name in settings}
+
+
+@pytest.fixture(scope="session")
+def serving(node_folder):
+    """Starts ``zoo demo`` with files and gives its address, for as long as a context lasts."""
+
+    @contextlib.contextmanager
+    def started(*models):
+        command = [sys.executable, "-m", "zoo", "demo", *map(str, models), "--port", "0"]
+        process = subprocess.Popen(
+            [*command, "--runtime", str(node_folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "ZOO_OFFLINE": "1"},
+        )
+        try:
+            yield process.stdout.readline().split()[0], process
+        finally:
+            process.terminate()
+            process.wait()
+            process.stdout.close()
+
+    return started
+
+
+@pytest.fixture(scope="session")
+def drive(node_folder, browser):
+    """Runs a scenario of ``drive.mjs``; what it saw."""
+
+    def run(name, *, stop=None, **options):
+        options = {
+            "program": browser,
+            **{k: str(v) if isinstance(v, Path) else v for k, v in options.items()},
+        }
+        process = subprocess.Popen(
+            ["node", "drive.mjs", name, json.dumps(options)],
+            cwd=node_folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if stop is not None:
+            assert process.stdout.readline() == "stop\n", process.communicate()[1]
+            stop()
+        out, err = process.communicate("go\n" if stop else None, timeout=PATIENCE)
+        assert process.returncode == 0, err
+        return json.loads(out.splitlines()[-1])
+
+    return run

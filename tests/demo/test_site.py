@@ -1,0 +1,309 @@
+"""The folder of the page, the runtimes in it, and the server on this machine."""
+
+import hashlib
+import http.client
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+from support.tiny_export import tiny
+
+from zoo import export
+from zoo.cli import main
+from zoo.demo import runtimes
+from zoo.demo.server import serve
+from zoo.demo.site import STATIC, write_site
+from zoo.errors import DownloadError, FormatError, InputError
+from zoo.export import open_artifact
+
+SIZE = (33, 47)
+LARGEST, SECONDS = 25e6, 3.0
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A small file of each format."""
+    folder, model = tmp_path_factory.mktemp("models"), tiny()
+    export.to_tflite(model, folder / "a b.tflite", input_size=SIZE)
+    export.to_onnx(model, folder / "m.onnx")
+    return folder / "a b.tflite", folder / "m.onnx"
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """A lock file, and packages of few bytes that stand and are packed as it says."""
+    folder = tmp_path_factory.mktemp("packages")
+    lock = json.loads(runtimes.LOCK.read_text("utf-8"))
+    (folder / "archives").mkdir()
+    for name, entry in lock.items():
+        archive = folder / "archives" / f"{name.strip('@').replace('/', '-')}-{entry['version']}.tgz"
+        with tarfile.open(archive, "w:gz") as packed:
+            for path, file in entry["files"].items():
+                content = f'{path}; import x from "@litertjs/wasm-utils";'.encode()
+                place = folder / "node_modules" / name / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+                member = tarfile.TarInfo(f"package/{path}")
+                member.size, file["sha256"] = len(content), hashlib.sha256(content).hexdigest()
+                packed.addfile(member, io.BytesIO(content))
+        entry["bytes"] = archive.stat().st_size
+        entry["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (folder / "lock.json").write_text(json.dumps(lock))
+    return folder
+
+
+@pytest.fixture
+def pinned(packages, monkeypatch):
+    monkeypatch.setattr(runtimes, "LOCK", packages / "lock.json")
+    return packages
+
+
+def text_of(site):
+    """Content of all text files of a site by path."""
+    paths = [path for path in site.rglob("*") if path.suffix in (".js", ".json", ".html", ".mjs", ".css")]
+    return {path.relative_to(site).as_posix(): path.read_text("utf-8") for path in paths}
+
+
+# --- the folder -------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_all_that_the_page_names(models, pinned, tmp_path, capsys):
+    site = tmp_path / "new" / "site"
+    assert main(["demo", *map(str, models), "--output", str(site), "--runtime", str(pinned)]) == 0
+    assert str(site) in capsys.readouterr().out
+    texts = text_of(site)
+    named = set(re.findall(r"""(?:from|import|import\()\s*["'](\./[^"']+)["']""", "".join(texts.values())))
+    named |= set(re.findall(r"""(?:href|src)="([^"#:]+)\"""", texts["index.html"]))
+    for name in named - {"./wasm-utils.js"}:
+        assert (site / name).is_file(), name
+    entries = json.loads(texts["models.json"])["models"]
+    for entry, path in zip(entries, models, strict=True):
+        assert (site / entry["path"]).read_bytes() == path.read_bytes()
+        assert re.fullmatch(r"models/[\w.-]+", entry["path"])
+    assert [entry["title"] for entry in entries] == [
+        "tiny, 33×47, float32 (TFLite)",
+        "tiny, any size, float32 (ONNX)",
+    ]
+    listed = json.loads(texts["files.js"].removeprefix("self.FILES = ").rstrip(";\n"))
+    there = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert {*listed["shell"], *listed["kept"]} == {"./", *there} - {"sw.js", "files.js"}
+    manifest = json.loads((site / "manifest.webmanifest").read_text())
+    assert all((site / icon["src"]).is_file() for icon in manifest["icons"])
+
+
+def test_the_runtimes_are_the_pinned_ones_but_for_one_import(models, pinned, tmp_path):
+    write_site(tmp_path / "site", [open_artifact(path) for path in models], runtime=pinned)
+    for package in (*runtimes.packages("tflite"), *runtimes.packages("onnx")):
+        for path, (place, _) in package.files.items():
+            kind, _, name = place.partition("/")
+            content = (pinned / "node_modules" / package.key / path).read_bytes()
+            if name == "index.js":
+                content = content.replace(b'"@litertjs/wasm-utils"', b'"./wasm-utils.js"')
+            (found,) = (tmp_path / "site" / "runtime").glob(f"{kind}-*/{name}")
+            assert found.read_bytes() == content
+
+
+def test_only_the_runtimes_that_are_needed(models, pinned, tmp_path):
+    write_site(tmp_path / "site", [open_artifact(models[1])], runtime=pinned)
+    assert [path.name for path in (tmp_path / "site" / "runtime").iterdir()] == ["ort-1.30.0"]
+
+
+def test_the_same_models_give_the_same_bytes_and_replace_the_folder(models, pinned, tmp_path):
+    contents = []
+    for _ in range(2):
+        write_site(tmp_path / "site", [open_artifact(models[0])], runtime=pinned)
+        contents.append(
+            {path: path.read_bytes() for path in (tmp_path / "site").rglob("*") if path.is_file()}
+        )
+        (tmp_path / "site" / "left.txt").touch()
+    assert contents[0] == contents[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_what_is_refused(models, pinned, tmp_path, capsys):
+    artifact = open_artifact(models[0])
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="holds something other than such a page"):
+        write_site(tmp_path / "full", [artifact], runtime=pinned)
+    with pytest.raises(InputError, match="a file stands there"):
+        write_site(tmp_path / "file", [artifact], runtime=pinned)
+    export.to_onnx(tiny(), tmp_path / "small.onnx", head="small_logits", input_size=SIZE)
+    with pytest.raises(InputError, match="export it with head='logits' or 'mask'"):
+        write_site(tmp_path / "site", [open_artifact(tmp_path / "small.onnx")], runtime=pinned)
+    export.to_saved_model(tiny(), tmp_path / "saved", serving_bytes=False)
+    for name, part in {
+        str(tmp_path / "saved"): "no SavedModel",
+        str(tmp_path / "none.tflite"): "there is no artifact",
+        "deeplabv4": "unknown",
+    }.items():
+        assert main(["demo", name, "--output", str(tmp_path / "site"), "--runtime", str(pinned)]) == 2
+        assert part in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
+    assert (tmp_path / "full" / "letter.txt").read_text() == "dear"
+
+
+def test_no_framework_is_imported_for_files(models, pinned, tmp_path):
+    code = f"""
+import sys
+from zoo.cli import main
+from zoo.demo import runtimes
+runtimes.LOCK = runtimes.Path({str(pinned / "lock.json")!r})
+assert main(["demo", {str(models[0])!r}, "--output", "site", "--runtime", {str(pinned)!r}]) == 0
+sys.exit(str({{"tensorflow", "keras"}} & set(sys.modules)) if "tensorflow" in sys.modules else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_asks_for_nothing_elsewhere():
+    for path in STATIC.iterdir():
+        if path.suffix in (".js", ".html", ".css"):
+            text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+            assert not re.search(r"https?://|//cdn", text.replace("localhost or https", "")), path
+
+
+# --- runtimes ---------------------------------------------------------------------------------------------
+
+
+def content_of(format_, folder=None):
+    return dict(runtimes.files(format_, folder=folder))
+
+
+def test_a_folder_of_packages_with_or_without_node_modules(pinned):
+    want = content_of("tflite", pinned)
+    assert len(want) == 6 and content_of("tflite", pinned / "node_modules") == want
+
+
+def test_packages_at_hand_are_used(pinned, monkeypatch):
+    inner = pinned / "project" / "src"
+    inner.mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(inner)
+    assert content_of("onnx") == content_of("onnx", pinned)
+
+
+def test_archives_are_fetched_once_and_verified(pinned, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ZOO_OFFLINE", "1")
+    with pytest.raises(DownloadError, match=r"pass --runtime DIR"):
+        content_of("tflite")
+    monkeypatch.setenv("ZOO_MIRROR", str(pinned / "archives"))
+    want = content_of("tflite", pinned)
+    assert content_of("tflite") == want
+    monkeypatch.delenv("ZOO_MIRROR")
+    assert content_of("tflite") == want
+
+
+def test_an_archive_with_other_files_is_refused(pinned, monkeypatch, tmp_path):
+    lock = json.loads((pinned / "lock.json").read_text())
+    lock["onnxruntime-web"]["files"]["dist/ort.wasm.min.mjs"]["sha256"] = "0" * 64
+    (tmp_path / "lock.json").write_text(json.dumps(lock))
+    monkeypatch.setattr(runtimes, "LOCK", tmp_path / "lock.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ZOO_MIRROR", str(pinned / "archives"))
+    with pytest.raises(FormatError, match="is not the pinned one"):
+        content_of("onnx")
+    with pytest.raises(InputError, match="by its SHA-256"):
+        content_of("onnx", pinned)
+
+
+def test_another_version_at_hand_is_passed_over_and_one_that_is_named_refused(pinned, monkeypatch, tmp_path):
+    path = tmp_path / "node_modules" / "onnxruntime-web" / "dist" / "ort.wasm.min.mjs"
+    path.parent.mkdir(parents=True)
+    path.write_text("another version")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ZOO_MIRROR", str(pinned / "archives"))
+    assert content_of("onnx") == content_of("onnx", pinned)
+    with pytest.raises(InputError, match=r"onnxruntime-web@1\.30\.0"):
+        content_of("onnx", tmp_path)
+    with pytest.raises(
+        InputError, match=r"holds no onnxruntime-web: run npm install onnxruntime-web@1\.30\.0"
+    ):
+        content_of("onnx", tmp_path / "cache")
+
+
+def test_the_lock_is_that_of_the_npm_packages(node_folder):
+    """The files that npm installs by its own lock file are those that the page pins."""
+    for format_ in runtimes.PACKAGES:
+        assert len(content_of(format_, Path(node_folder))) == 6
+
+
+# --- the server -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(models, pinned, tmp_path):
+    write_site(tmp_path / "site", [open_artifact(models[0])], runtime=pinned)
+    with serve(tmp_path / "site", port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def ask(port, path, host="localhost"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Host": f"{host}:{port}"})
+    return connection.getresponse()
+
+
+def test_the_server_sends_the_headers_of_threads(served):
+    for path, kind in {"/": "text/html", "/app.js": "text/javascript", "/sw.js": "text/javascript"}.items():
+        answer = ask(served, path)
+        assert answer.status == 200 and answer.getheader("Content-Type") == kind
+        assert answer.getheader("Cross-Origin-Opener-Policy") == "same-origin"
+        assert answer.getheader("Cross-Origin-Embedder-Policy") == "require-corp"
+    assert (
+        ask(served, "/runtime/litert-2.5.3/litert_wasm_compat_internal.wasm").getheader("Content-Type")
+        == "application/wasm"
+    )
+
+
+@pytest.mark.parametrize("path", ["/models/", "/../lock.json", "/%2e%2e/%2e%2e/etc/passwd", "/none"])
+def test_the_server_gives_nothing_but_the_files(path, served):
+    assert ask(served, path).status == 404
+
+
+def test_other_names_of_this_machine_are_refused(served):
+    assert ask(served, "/", host="evil.example").status == 403
+    assert ask(served, "/", host="127.0.0.1").status == 200
+
+
+def test_a_port_that_is_taken_is_one_line(served, tmp_path):
+    for port in (served, 70000):
+        with pytest.raises(InputError, match=rf"cannot serve on 127\.0\.0\.1:{port}: .*--port"):
+            serve(tmp_path, port=port)
+
+
+# --- the whole command ------------------------------------------------------------------------------------
+
+
+def test_the_default_page_is_small_and_quick(drive, node_folder, photo, tmp_path):
+    """Exported into the cache, written, and shown: the quickest of three, as other work only slows it."""
+    environment = {**os.environ, "ZOO_CACHE": str(tmp_path / "cache"), "ZOO_OFFLINE": "1"}
+    command = [sys.executable, "-m", "zoo", "demo", "--runtime", str(node_folder)]
+    done = subprocess.run(
+        [*command, "--output", str(tmp_path / "site")], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    size = sum(path.stat().st_size for path in (tmp_path / "site").rglob("*") if path.is_file())
+    assert size < LARGEST
+    with serve(tmp_path / "site", port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url, seconds = f"http://localhost:{server.server_address[1]}/", []
+        while len(seconds) < 3 and min(seconds, default=SECONDS) >= SECONDS:
+            found = drive("models", url=url, photo=photo, folder=tmp_path)
+            seconds.append(found["seen"][0]["seconds"])
+        server.shutdown()
+    assert min(seconds) < SECONDS, seconds
+    assert "camvid" in found["seen"][0]["title"] and found["errors"] == []

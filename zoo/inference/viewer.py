@@ -1,0 +1,40 @@
+"""What sees an image that fits into one window, whatever computes it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from zoo.labels import LabelSet
+
+
+class Viewer(Protocol):
+    """A model or an exported file.
+
+    Attributes:
+        name: Of the model.
+        labels: Names and colours of its classes.
+        size: (height, width) that it takes, `None` where it takes any.
+        reach: Pixels above and beside one that its logits depend on, pooling of the whole map left out; 0
+            where that is not known.
+    """
+
+    name: str
+    labels: LabelSet
+    size: tuple[int | None, int | None]
+
+    @property
+    def reach(self) -> tuple[int, int]: ...
+
+    def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
+        """``(height, width, classes)`` float32 of an image ``(height, width, 3)`` in 0…255, averaged.
+
+        Raises:
+            InputError: Too little memory.
+        """
+        ...
+
+    def winners(self, pixels: np.ndarray) -> np.ndarray | None:
+        """``(height, width)`` classes of the same at its own size; `None` where probabilities must tell."""
+        ...
