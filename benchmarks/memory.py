@@ -6,10 +6,10 @@
 ``start`` is what importing and one load take; the others contain it. Each line is the peak of the resident
 set of its process in MB (ru_maxrss), and the seconds.
 
-The rounds build a ResNet-50 model, use it once and let it go, seven times: ``predict``, ``fit``
-(`model.fit`), ``zoo-fit`` (`zoo.training.fit`), ``replicas`` (the same on two logical processors), ``tflite``,
-``onnx``, and ``keras-fit``, a ResNet-50 of keras.applications in `model.fit`, to compare with. Their line
-begins with what five rounds added after the second (resident set, once the allocator gave back what it could).
+The rounds build a ResNet-50 model, use it once and let it go, seven times: ``predict``, ``fit`` (of Keras),
+``zoo-fit`` (`zoo.training.fit`), ``replicas`` (the same on two logical processors), ``tflite``, ``onnx``, and
+``keras-fit``, a ResNet-50 of keras.applications in Keras' `fit`, to compare with. Their line begins with what
+the five rounds after the second added to the resident set, once the allocator gave back what it could.
 """
 
 from __future__ import annotations
