@@ -1,15 +1,23 @@
-"""Peak memory of what people ran out of it with: photographs of 12 megapixels, and fifty loads of a model.
+"""Memory of what people ran out of it with: photographs of 12 megapixels, loads, and models used and let go.
 
     python benchmarks/memory.py            # all, each in a process of its own
-    python benchmarks/memory.py train      # one of: start, train, validate, load
+    python benchmarks/memory.py train      # one of: start, train, validate, load, and the rounds below
 
 ``start`` is what importing and one load take; the others contain it. Each line is the peak of the resident
 set of its process in MB (ru_maxrss), and the seconds.
+
+The rounds build a ResNet-50 model, use it once and let it go, seven times: ``predict``, ``fit`` (of Keras),
+``zoo-fit`` (`zoo.training.fit`), ``replicas`` (the same on two logical processors), ``tflite``, ``onnx``, and
+``keras-fit``, a ResNet-50 of keras.applications in Keras' `fit`, to compare with. Their line begins with what
+the five rounds after the second added to the resident set, once the allocator gave back what it could.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import functools
+import gc
 import os
 import resource
 import subprocess
@@ -76,7 +84,82 @@ def load() -> None:
     assert model.built
 
 
+# --- rounds -------------------------------------------------------------------------------------------
+
+ROUNDS, SIZE, FIRST = 7, 65, 2
+
+
+def _made(kind: str):
+    import keras
+
+    import zoo
+
+    if kind != "keras-fit":
+        return zoo.load(f"{MODEL}_resnet50", weights=None, classes=CLASSES)
+    features = keras.applications.ResNet50(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(features.output)
+    return keras.Model(features.input, keras.layers.Dense(CLASSES)(pooled))
+
+
+def _use(kind: str, folder: Path, strategy) -> None:
+    import keras
+    import tensorflow as tf
+
+    from zoo import export
+    from zoo.training import Settings, fit
+    from zoo.training.losses import SparseCrossEntropy
+
+    with strategy.scope():
+        model = _made(kind)
+    images = np.zeros((4, SIZE, SIZE, 3), np.float32)
+    masks = np.zeros((4, SIZE, SIZE), np.int32)
+    if kind == "predict":
+        model.predict(images, verbose=0)
+    elif kind == "fit":
+        model.compile("adam", SparseCrossEntropy())
+        model.fit(images, masks, verbose=0)
+    elif kind == "keras-fit":
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.fit(images, masks[:, 0, 0], verbose=0)
+    elif kind in ("zoo-fit", "replicas"):
+        data = tf.data.Dataset.from_tensors((images, masks)).repeat()
+        settings = Settings(steps=1, epoch_steps=1, progress=False)
+        fit(model, lambda start: data, loss=SparseCrossEntropy(), settings=settings, strategy=strategy)
+    else:
+        write = {"tflite": export.to_tflite, "onnx": export.to_onnx}[kind]
+        write(model, folder / f"m.{kind}", input_size=(SIZE, SIZE))
+
+
+def rounds(kind: str) -> None:
+    """Print what the rounds after the second add."""
+    import tensorflow as tf
+
+    from zoo.training import make_strategy
+
+    strategy = make_strategy("one")
+    if kind == "replicas":
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        strategy = make_strategy("mirrored", devices=["CPU:0", "CPU:1"])
+    held = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder:
+            _use(kind, Path(folder), strategy)
+        gc.collect()
+        held.append(_resident())
+    print(f"{held[-1] - held[FIRST - 1]:+7.0f} MB", end="  ", flush=True)
+
+
+def _resident() -> float:
+    """MB of the resident set, without what the allocator keeps for later."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+KINDS = ("predict", "fit", "zoo-fit", "replicas", "tflite", "onnx", "keras-fit")
 TASKS: dict[str, Callable[[], None]] = {"start": start, "train": train, "validate": validate, "load": load}
+TASKS |= {kind: functools.partial(rounds, kind) for kind in KINDS}
 
 
 def main() -> None:

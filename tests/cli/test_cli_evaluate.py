@@ -8,7 +8,7 @@ from PIL import Image
 import zoo.models.loading
 from zoo import export
 from zoo.cli import main
-from zoo.labels import CAMVID11, LabelSet
+from zoo.labels import CAMVID11, LabelSet, numbered
 from zoo.layers import DilatedConv2D
 from zoo.layers.resize import SegmentationLogits
 
@@ -119,6 +119,24 @@ def test_a_folder_with_names_of_its_own(tmp_path, capsys, monkeypatch):
     (tmp_path / "names.txt").write_text("dark\nlight\n")
     assert main([*options, "--classes", str(tmp_path / "names.txt")]) == 0
     assert mean_iou(capsys) == "100.00"
+
+
+def test_names_of_weights_that_have_none(tmp_path, camvid, capsys, monkeypatch):
+    asked = []
+
+    def load(*_, classes=None, fresh_classifier=None, **__):
+        asked.append((classes and classes.names, fresh_classifier))
+        return build(classes or numbered(11))
+
+    monkeypatch.setattr(zoo.models.loading, "load", load)
+    assert run(camvid) == 0
+    by_position = mean_iou(capsys)
+    names = CAMVID11.names
+    for order in (names, names[::-1]):
+        (tmp_path / "names.txt").write_text("\n".join(order))
+        assert run(camvid, "--classes", tmp_path / "names.txt") == 0
+        assert (mean_iou(capsys) == by_position) == (order == names)
+    assert asked == [(None, None), (names, False), (names[::-1], False)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 import gc
 import itertools
+import os
+import signal
 import weakref
 
 import keras
@@ -256,6 +258,21 @@ def test_a_segmented_model_can_be_saved_and_collected(tmp_path):
     keras.backend.clear_session()
     gc.collect()
     assert reference() is None
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_of_fork_is_told_instead_of_waiting_for_ever():
+    model = build()
+    segment(model, image())
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends a child that hangs
+        try:
+            segment(model, image())
+        except InputError as error:
+            os._exit(0 if "spawn" in str(error) and "\n" not in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_too_little_memory_suggests_a_smaller_tile(pointwise, monkeypatch):

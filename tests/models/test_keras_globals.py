@@ -1,15 +1,20 @@
 """Models compute the same whatever ``keras.json`` says."""
 
+import importlib
 import json
 import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
+import pytest
 from goldens.seeding import image
 from support.torch_parity import relative_error
 
 import zoo
+from zoo.labels import numbered
+from zoo.models.architectures.table import ARCHITECTURES
 
 NARROW = {"width": 0.25}
 MODELS = {
@@ -72,3 +77,20 @@ def test_the_same_numbers_under_other_globals(tmp_path):
     assert relative_error(np.asarray(back(image(41, 57)[None])), expected[name]) < 1e-5
     probabilities = zoo.segment(back, image(41, 57)).probabilities
     np.testing.assert_allclose(found["segmented"], probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_builder_that_is_called_itself(monkeypatch, architecture):
+    before = keras.config.floatx()
+    build = getattr(importlib.import_module(f"zoo.models.architectures.{architecture}"), architecture)
+    narrow = {"backbone": "mobilenet_v2", "label_set": numbered(3), "width": 0.25}
+    keras.config.set_floatx("float16")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = build(**narrow)
+        assert keras.config.floatx() == "float16" and keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_floatx(before)
+        keras.config.set_image_data_format("channels_last")
+    assert {v.dtype for v in model.variables if "seed" not in v.path} == {"float32"}
+    assert model(image(33, 41)[None]).shape == (1, 33, 41, 3)

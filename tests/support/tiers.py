@@ -30,6 +30,7 @@ SLOW = {
         "test_a_saved_recipe_makes_the_same_weights_to_the_bit",
         "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
         "test_all_strategies_agree",
+        "test_replicas_leave_no_graph_and_have_the_right_gradients",
         "test_interrupted_and_killed_runs_end_bit_identical",
         "test_the_command_trains_compares_and_repeats_nothing",
         "test_what_is_alike_in_a_comparison",
@@ -123,6 +124,8 @@ MODERATE = {
         "test_traced_graph_holds_no_space_to_batch",
     },
     "training": {
+        "test_it_trains_as_keras_does",
+        "test_the_run_has_it",
         "test_an_interrupted_comparison_goes_on",
         "test_bad_arguments_are_one_line_and_leave_nothing",
         "test_ctrl_c_is_told",

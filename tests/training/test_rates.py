@@ -15,7 +15,10 @@ from zoo.models.surgery import with_classes
 from zoo.training import Recipe
 from zoo.training.rates import with_rate
 
-TUNED = "learning rate {}, as none is given: the classifier is trained already, and batches have fewer than 4 images"
+TUNED = (
+    "learning rate {}, as none is given: the classifier is trained already, "
+    "and batches have fewer than 4 images"
+)
 
 
 @pytest.fixture(scope="module")

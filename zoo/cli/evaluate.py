@@ -15,8 +15,9 @@ from zoo.files import write_text
 _DESCRIPTION = """\
 Compare what a model finds with true masks. Printed are the protocol, the intersection over union
 (IoU) of every class, over all pixels and over those near a border, and the means. Pixels that the
-data set ignores never count; a class that occurs nowhere has a dash. With --output the folder
-receives
+data set ignores never count; a class that occurs nowhere has a dash. A data set with names of its
+own takes --classes FILE as those of weights that have none, in the order of their channels. With
+--output the folder receives
 
   evaluation.json          all scores, of every image too, and the confusion matrix
   confusion.png            the confusion matrix
@@ -56,16 +57,15 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write what was asked for."""
     if args.worst < 0 or (args.worst and args.output is None):
         raise InputError("--worst takes a number of images, and --output DIR to draw them into")
-    dataset = options.open_dataset(args)
+    dataset, classes = _opened(args)
     if args.output is not None:
         _make_folder(args.output / "worst" if args.worst else args.output)
     import_tensorflow()
     from zoo.evaluation.report import table, to_dict
     from zoo.evaluation.scoring import evaluate
 
-    model = opening.open_model(
-        args.model, weights=args.weights, engine=args.engine, **opening.weights_of(args)
-    )
+    wanted = {"weights": args.weights, "classes": classes, "engine": args.engine}
+    model = opening.open_model(args.model, **wanted, **opening.weights_of(args))
     evaluation = evaluate(
         model,
         dataset,
@@ -86,6 +86,13 @@ def run(args: argparse.Namespace) -> int:
         write_text(args.output / "evaluation.json", json.dumps(document, indent=2) + "\n")
         _draw(args, dataset, evaluation)
     return 0
+
+
+def _opened(args: argparse.Namespace):
+    """The data set, and the file that names the classes of the weights where the data names its own."""
+    if args.dataset == "folder" or not isinstance(args.classes, str):
+        return options.open_dataset(args), None
+    return options.open_dataset(argparse.Namespace(**{**vars(args), "classes": None})), args.classes
 
 
 def _draw(args: argparse.Namespace, dataset, evaluation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Sequence
 
 import keras
@@ -81,6 +82,7 @@ class _Compiled:
     """
 
     def __init__(self):
+        self.process = os.getpid()
         self.functions: dict[Hashable, Callable[[tf.Tensor], tf.Tensor]] = {}
         self.reach: tuple[int, int] | None = None
 
@@ -124,8 +126,16 @@ def probabilities_of(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """``(batch, height, width, 3)`` → softmax ``(batch, height, width, classes)``, traced once per mode.
 
     `Model.predict` would trace, and on some machines compile by XLA, for every new image size.
+
+    Raises:
+        InputError: A child of `fork`, whose parent has used the model; it would wait for threads for ever.
     """
     compiled = _compiled(model)
+    if compiled.process != os.getpid():
+        raise InputError(
+            "this model was used before the process was forked, which TensorFlow does not survive: start "
+            'workers with multiprocessing.get_context("spawn"), or use the model in the child alone'
+        )
     mode = _mode_of(model)
     if mode not in compiled.functions:
         compiled.functions[mode] = _traced(model)

@@ -14,6 +14,7 @@ import keras
 from zoo.errors import InputError
 from zoo.labels import LabelSet
 from zoo.layers import BilinearUpsampling2D, JoinTiles, ReflectionPadding2D
+from zoo.layers.common import standard_globals
 from zoo.layers.resize import SegmentationLogits
 from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
@@ -56,6 +57,7 @@ VARIANTS = {
 FRESH_SHIFT = 10.0
 
 
+@standard_globals()
 def context_aggregation(
     *,
     backbone: str | Backbone,

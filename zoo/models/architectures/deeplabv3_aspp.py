@@ -15,7 +15,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.labels import LabelSet
-from zoo.layers.common import whole
+from zoo.layers.common import standard_globals, whole
 from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import Norm, conv_bn_act, image_on_grid
@@ -45,6 +45,7 @@ def _multi_grid(multi_grid, backbone: Backbone) -> tuple[int, ...] | None:
     return MULTI_GRID if "multi_grid" in backbone.can and not backbone.light else None
 
 
+@standard_globals()
 def deeplabv3_aspp(
     *,
     backbone: str | Backbone,

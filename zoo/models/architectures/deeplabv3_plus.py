@@ -17,7 +17,7 @@ from __future__ import annotations
 import keras
 
 from zoo.labels import LabelSet
-from zoo.layers.common import whole
+from zoo.layers.common import standard_globals, whole
 from zoo.models.architectures.deeplabv3_aspp import RATES_AT_16, rates_at
 from zoo.models.architectures.table import backbone_for
 from zoo.models.backbones import Backbone
@@ -33,6 +33,7 @@ CHANNELS = 256
 THIN_CHANNELS = 64
 
 
+@standard_globals()
 def deeplabv3_plus(
     *,
     backbone: str | Backbone,

@@ -34,6 +34,7 @@ import keras
 from zoo import dilation
 from zoo.errors import InputError
 from zoo.labels import LabelSet
+from zoo.layers.common import standard_globals
 from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import normalized_image
@@ -137,6 +138,7 @@ def _source(convention: str, epsilon: float | None, output_stride: int) -> Conve
     return replace(source, epsilon=epsilon, head_epsilon=epsilon)
 
 
+@standard_globals()
 def duc_hdc(
     *,
     backbone: str | Backbone,

@@ -11,6 +11,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.labels import LabelSet
+from zoo.layers.common import standard_globals
 from zoo.models.architectures.table import backbone_for
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import Norm, image_on_grid
@@ -22,6 +23,7 @@ from zoo.models.segmentation_model import SegmentationModel
 LOW_LEVEL_STRIDE = 8
 
 
+@standard_globals()
 def lraspp(
     *,
     backbone: str | Backbone,

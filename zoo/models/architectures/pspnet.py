@@ -15,6 +15,7 @@ import keras
 
 from zoo.errors import InputError
 from zoo.labels import LabelSet
+from zoo.layers.common import standard_globals
 from zoo.models.architectures.table import backbone_for, default_convention
 from zoo.models.backbones import Backbone
 from zoo.models.blocks import Norm, normalized_image
@@ -24,6 +25,7 @@ from zoo.models.heads.pyramid_pooling import BINS, pyramid_pooling
 from zoo.models.segmentation_model import SegmentationModel
 
 
+@standard_globals()
 def pspnet(
     *,
     backbone: str | Backbone,
