@@ -30,7 +30,7 @@ class _Image:
 def read(root: Path, settings: Settings) -> Source:
     """All annotation files in a folder and below; objects of a picture in several files come together."""
     documents = _documents(root, settings.tally)
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     names: dict[str, None] = {}
     images: dict[Path, _Image] = {}
     samples: list[Sample] = []

@@ -24,7 +24,7 @@ _OPEN = ("keypointlabels", "keypoint", "choices", "textarea", "rating", "taxonom
 
 def read(root: Path, settings: Settings) -> Source:
     """The tasks of every JSON and JSON-MIN export in a folder; classes are in alphabetical order."""
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     samples, tasks = [], 0
     for path in files_below(root, [".json"]):
         document = read_json(path)

@@ -19,7 +19,7 @@ from zoo.errors import FormatError, InputError
 
 def read(root: Path, settings: Settings) -> Source:
     """Every JSON file with ``shapes`` in a folder and those below; classes are in alphabetical order."""
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     samples, tally = [], settings.tally
     for path in files_below(root, [".json"]):
         document = read_json(path)

@@ -23,7 +23,7 @@ _OPEN = ("point", "line", "polyline", "graph", "cuboid", "cuboid_2d", "alpha_mas
 
 def read(root: Path, settings: Settings) -> Source:
     """A project, or one of its data sets; classes are in the order of ``meta.json``, else of the alphabet."""
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     palette, names, samples = {}, [], []
     for meta in files_below(root, ["meta.json"]):
         if meta.name != "meta.json":
