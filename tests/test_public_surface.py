@@ -13,6 +13,7 @@ PACKAGES = (
     "zoo.ablation",
     "zoo.compression",
     "zoo.datasets",
+    "zoo.datasets.convert",
     "zoo.dilation",
     "zoo.evaluation",
     "zoo.export",

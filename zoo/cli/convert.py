@@ -28,8 +28,7 @@ examples:
 
 def add_parser(subparsers) -> None:
     """Add the parser of ``dataset convert``."""
-    from zoo.datasets.convert.formats import FORMATS
-    from zoo.datasets.convert.model import CHOICES
+    from zoo.datasets.convert.formats import CHOICES, FORMATS
 
     width = max(map(len, FORMATS))
     listed = "".join(f"  {name:<{width}}  {text}\n" for name, (_, text) in FORMATS.items())
@@ -44,20 +43,15 @@ def add_parser(subparsers) -> None:
     add("format", metavar="FROM", help="format of the source, see below")
     add("data", metavar="DIR", type=Path, help="folder of the source")
     add("--output", metavar="DIR", type=Path, required=True, help="folder that is made")
-    add("--images", metavar="DIR", type=Path, help="the pictures, where they are not in the folder itself")
-    add(
-        "--classes",
-        metavar="FILE",
-        type=Path,
-        help="file with one name per line: these classes, in this order",
-    )
+    add("--pictures", metavar="DIR", type=Path, help="the pictures, where they are not in the folder itself")
+    options.add_classes(parser, use="those meant, in this order, by a file")
     add("--ignore-case", action="store_true", help="labels that differ in upper case only are one class")
     _choice(add, CHOICES, "unlabelled", "pixels that nothing covers (as the format has it)")
     _choice(add, CHOICES, "crowd", "crowds of COCO, where nothing else lies (ignore)", default="ignore")
     _choice(add, CHOICES, "overlap", "which of two shapes has a pixel (last)", default="last")
     _choice(add, CHOICES, "empty", "pictures without a shape (background)", default="background")
     _choice(add, CHOICES, "boxes", "objects that have a box and no outline (refused)")
-    _choice(add, CHOICES, "exif", "whether shapes were drawn on the picture as EXIF turns it")
+    _choice(add, CHOICES, "exif", "turn images by their EXIF orientation, or not")
     add_colors(add, use="formats colors, cvat, parquet")
     add(
         "--distance",
@@ -75,13 +69,13 @@ def _choice(add, choices, name: str, text: str, *, default: str | None = None) -
 
 def run(args: argparse.Namespace) -> int:
     """Convert; the exit status is as ``--help`` says."""
-    from zoo.datasets.convert.conversion import convert
+    from zoo.datasets.convert import convert
 
     done = convert(
         args.format,
         args.data,
         args.output,
-        images=args.images,
+        pictures=args.pictures,
         classes=args.classes,
         ignore_case=args.ignore_case,
         unlabelled=args.unlabelled,

@@ -15,6 +15,7 @@ from zoo.datasets import readers
 from zoo.datasets.cityscapes import LAST_ID
 from zoo.datasets.dataset import INVALID, Dataset, describe_values
 from zoo.datasets.folder import Place, names_classes
+from zoo.datasets.found_colors import color_problem
 from zoo.datasets.listing import Unpaired
 from zoo.datasets.reading import Reading
 from zoo.datasets.scan import BOTH, Problem, Scan, scan
@@ -160,11 +161,11 @@ def check(
         report_of(dataset, found, listing.unpaired)
         for dataset, (listing, found) in zip(datasets, scans, strict=True)
     ]
-    if counted:
-        everything = [one for _, found in scans for one in found]
-        problem = _unnamed_problem(everything)
-        if problem is not None:
-            reports[0] = dataclasses.replace(reports[0], problems=(*reports[0].problems, problem))
+    if kind == "folder":
+        everything, where = [one for _, found in scans for one in found], Path(masks or data / "masks")
+        found = (_unnamed_problem(everything, where) if counted else None, color_problem(everything, where))
+        problems = (*reports[0].problems, *filter(None, found))
+        reports[0] = dataclasses.replace(reports[0], problems=problems)
     if not any(report.samples or report.problems for report in reports):
         raise InputError(f"{data}: there are no samples in {', '.join(names)}")
     return DatasetReport(kind, data, datasets[0].label_set, tuple(reports))

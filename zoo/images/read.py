@@ -104,7 +104,10 @@ def read_mask(path: str | os.PathLike, *, exif: str = "apply", max_pixels: int |
         signed = is_signed(image)
         image = grey_of(_upright(image, exif))
         if image.mode not in ("1", "L", "P", "I", "I;16", "I;16B"):
-            raise FormatError(f"a mask has one channel of class indices, this file has {image.mode} pixels")
+            raise FormatError(
+                f"a mask has one channel of class indices, this file has {image.mode} pixels; "
+                "--colors FILE gives a table of colours"
+            )
         return mask_values(image, signed=signed)
 
 

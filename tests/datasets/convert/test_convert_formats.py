@@ -8,7 +8,7 @@ from support.label_tools import NAMES, STEMS, TRUTH
 
 from zoo.cli import main
 from zoo.datasets import check, open_dataset
-from zoo.datasets.convert.conversion import convert
+from zoo.datasets.convert import convert
 from zoo.datasets.examination import examine
 
 SOURCES = {

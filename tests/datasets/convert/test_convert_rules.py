@@ -9,7 +9,7 @@ from support import label_tools
 from support.label_tools import HEIGHT, WIDTH, picture, pixels, ring, write_json
 
 from zoo.cli import main
-from zoo.datasets.convert.conversion import convert
+from zoo.datasets.convert import convert
 from zoo.errors import InputError
 
 LEFT, RIGHT, SMALL = (0, 0, 8, 10), (4, 0, 16, 10), (5, 2, 7, 4)

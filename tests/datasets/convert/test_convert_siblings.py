@@ -21,7 +21,7 @@ from support.label_tools import (
     write_json,
 )
 
-from zoo.datasets.convert.conversion import convert
+from zoo.datasets.convert import convert
 from zoo.errors import FormatError, InputError
 
 

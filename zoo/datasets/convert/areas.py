@@ -44,6 +44,12 @@ def points_of(values: object) -> np.ndarray:
     return points
 
 
+def corner_of(values: object) -> tuple[int, int]:
+    """Column and row of the pixel that lies nearest to the corner, of some points."""
+    left, top = np.clip(points_of(values).min(axis=0), -1e9, 1e9).astype(int).tolist()
+    return left, top
+
+
 def leaves(points: np.ndarray, height: int, width: int) -> bool:
     """Whether a shape reaches more than a pixel out of the picture."""
     return bool(points.size and ((points < -1).any() or (points > (width + 1, height + 1)).any()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zoo.datasets.convert import areas
 from zoo.datasets.convert.coco_panoptic import panoptic_samples
-from zoo.datasets.convert.documents import child, entries, label_of, number, read_json, size_of
+from zoo.datasets.convert.documents import child, entries, key_of, label_of, number, read_json, size_of
 from zoo.datasets.convert.model import NO_CLASS, Area, Region, Sample, Settings, Source, Tally
 from zoo.datasets.convert.places import Pictures, common_name, files_below, split_of, split_of_path
 from zoo.datasets.convert.runs import coco_mask
@@ -30,7 +30,7 @@ class _Image:
 def read(root: Path, settings: Settings) -> Source:
     """All annotation files in a folder and below; objects of a picture in several files come together."""
     documents = _documents(root, settings.tally)
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     names: dict[str, None] = {}
     images: dict[Path, _Image] = {}
     samples: list[Sample] = []
@@ -96,8 +96,8 @@ def _is_panoptic(document: dict) -> bool:
 def _categories(document: dict, path: Path, tally: Tally) -> dict[int, str]:
     """Names by id, in the order of the ids."""
     rows = list(entries(document["categories"], path))
-    above = {row.get("supercategory") for row in rows if row.get("supercategory") != row.get("name")}
-    used = {row.get("category_id") for row in entries(document["annotations"], path)}
+    above = {key_of(row, "supercategory") for row in rows if row.get("supercategory") != row.get("name")}
+    used = {key_of(row, "category_id") for row in entries(document["annotations"], path)}
     found: dict[int, str] = {}
     for row in sorted(rows, key=lambda row: child(row, "id", int, path)):
         key, name = row["id"], label_of(row.get("name"), path)
@@ -114,8 +114,8 @@ def _images(path, document, pictures: Pictures, images: dict[Path, _Image], tall
     """The pictures of a file by their ids; `None` where the file is not there."""
     listed: dict[object, _Image | None] = {}
     for row in entries(document["images"], path):
-        key, name = row.get("id"), child(row, "file_name", str, path)
-        if not isinstance(key, int | str) or key in listed:
+        key, name = key_of(row, "id"), child(row, "file_name", str, path)
+        if key is None or key in listed:
             raise FormatError(f"{path}: the image id {str(key)[:40]!r} is none, or occurs twice")
         found = pictures.find(name, path.parent, split=split)
         if found is None:
@@ -134,8 +134,8 @@ def _images(path, document, pictures: Pictures, images: dict[Path, _Image], tall
 def _annotations(path: Path, document: dict, categories, listed, settings: Settings) -> None:
     boxes = 0
     for row in entries(document["annotations"], path):
-        key, category = row.get("image_id"), row.get("category_id")
-        if not isinstance(key, int | str) or key not in listed:
+        key, category = key_of(row, "image_id"), key_of(row, "category_id")
+        if key is None or key not in listed:
             settings.tally.add("annotations of no picture of their file", path.name)
             continue
         if not isinstance(category, int) or category not in categories:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.datasets.convert.documents import child, entries, size_of
+from zoo.datasets.convert.documents import child, entries, key_of, size_of
 from zoo.datasets.convert.model import IGNORED, UNLABELLED, Sample, Settings
 from zoo.datasets.convert.pictures import decoded
 from zoo.datasets.convert.places import Pictures, common_name, split_of_path
@@ -24,12 +24,12 @@ def panoptic_samples(
     split,
 ) -> list[Sample]:
     """The pictures of a panoptic file. Pixels of no segment are unlabelled, which is `ignored` by default."""
-    images = {row.get("id"): row for row in entries(document["images"], path)}
+    images = {key_of(row, "id"): row for row in entries(document["images"], path)}
     order = {key: position for position, key in enumerate(categories)}
     masks = Pictures(path.parent)
     samples = []
     for row in entries(document["annotations"], path):
-        image = images.get(row.get("image_id"))
+        image = images.get(key_of(row, "image_id"))
         if image is None:
             settings.tally.add("annotations of no picture of their file", path.name)
             continue

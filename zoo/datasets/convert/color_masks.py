@@ -14,9 +14,9 @@ import numpy as np
 
 from zoo.datasets.colors import find_table, nearest, read_table
 from zoo.datasets.convert.documents import read_text
-from zoo.datasets.convert.found_colors import table_of
 from zoo.datasets.convert.model import IGNORED, Sample, Settings, Source, Tally
 from zoo.datasets.convert.places import common_name, files_below, path_parts, split_of, split_of_path
+from zoo.datasets.found_colors import table_of
 from zoo.errors import FormatError, InputError
 from zoo.images import SUFFIXES
 from zoo.images.read import read_colors
@@ -29,11 +29,13 @@ _MASKS = ("masks", "SegmentationClass", "labels", "mask", "annotations")
 def read(root: Path, settings: Settings) -> Source:
     """Pictures and masks of the same path and stem below two folders."""
     mask_folder = next((root / name for name in _MASKS if (root / name).is_dir()), None)
-    image_folder = settings.images or next((root / name for name in _IMAGES if (root / name).is_dir()), None)
+    image_folder = settings.pictures or next(
+        (root / name for name in _IMAGES if (root / name).is_dir()), None
+    )
     if mask_folder is None or image_folder is None:
         raise InputError(
             f"{root}: a folder of pictures ({', '.join(_IMAGES)}) and one of masks "
-            f"({', '.join(_MASKS)}) were expected; --images DIR names the pictures"
+            f"({', '.join(_MASKS)}) were expected; --pictures DIR names theirs"
         )
     masks = files_below(mask_folder, SUFFIXES)
     table = _table(root, masks, settings)

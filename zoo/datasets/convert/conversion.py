@@ -83,7 +83,7 @@ def convert(
     data: str | os.PathLike,
     output: str | os.PathLike,
     *,
-    images: str | os.PathLike | None = None,
+    pictures: str | os.PathLike | None = None,
     classes: str | os.PathLike | Sequence[str] | None = None,
     ignore_case: bool = False,
     unlabelled: str | None = None,
@@ -102,7 +102,7 @@ def convert(
         format: One of `FORMATS`.
         data: Folder of the source.
         output: Folder that is made; it may be there if it is empty.
-        images: Folder of the pictures, where they are not in `data`.
+        pictures: Folder of the pictures, where they are not in `data`.
         classes: Names of the classes in their order, or a file with one per line; other labels are then
             unlabelled, and counted. By default those of the source in its order.
         ignore_case: Whether labels that differ in upper case only are one class.
@@ -127,7 +127,7 @@ def convert(
         FormatError: A damaged file.
     """
     settings = Settings(
-        images=None if images is None else check_local(images),
+        pictures=None if pictures is None else check_local(pictures),
         classes=None if classes is None else _names(classes),
         ignore_case=ignore_case,
         unlabelled=unlabelled,
@@ -159,6 +159,8 @@ def convert(
 
 
 def _names(classes: str | os.PathLike | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(classes, int):
+        raise InputError(f"classes are names here, not a number ({classes}): give a file with one per line")
     if isinstance(classes, str | os.PathLike):
         from zoo.datasets.listing import read_lines
 

@@ -30,7 +30,7 @@ def read(root: Path, settings: Settings) -> Source:
         if (root / "SegmentationClass").is_dir():
             return color_masks.read(root, settings)
         raise InputError(f"{root}: neither annotations.xml of CVAT for images nor SegmentationClass/")
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     names: dict[str, None] = {}
     palette, samples = {}, []
     for path, document in documents:

@@ -112,6 +112,12 @@ def child(
     return value
 
 
+def key_of(row: dict, name: str) -> int | str | None:
+    """An entry that names something, a number or a text; `None` for anything else."""
+    value = row.get(name)
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
 def entries(values: object, where: object) -> Iterator[dict]:
     """The mappings of a list."""
     if not isinstance(values, list):

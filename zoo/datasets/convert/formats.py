@@ -1,13 +1,16 @@
-"""The table of formats."""
+"""The table of formats, and the choices that a conversion leaves open; imported without NumPy."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zoo.datasets.convert.model import Settings, Source
 from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from zoo.datasets.convert.model import Settings, Source
 
 # Name on the command line → module with `read(root, settings)`, and what is read.
 FORMATS: Mapping[str, tuple[str, str]] = {
@@ -20,6 +23,15 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     "label-studio": ("label_studio", "JSON export with brushes or polygons, and the pictures"),
     "parquet": ("parquet", "Hugging Face: *.parquet with a column of pictures and one of masks"),
     "colors": ("color_masks", "images/ and masks/ in colours, with a table such as labelmap.txt"),
+}
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "unlabelled": ("background", "ignore"),
+    "crowd": ("ignore", "class", "background"),
+    "overlap": ("last", "smallest", "ignore"),
+    "empty": ("background", "ignore", "skip"),
+    "boxes": ("fill", "ignore"),
+    "exif": ("apply", "raw"),
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.datasets.convert import areas
-from zoo.datasets.convert.documents import entries, label_of, number, read_json, size_of
+from zoo.datasets.convert.documents import entries, key_of, label_of, number, read_json, size_of
 from zoo.datasets.convert.model import Area, Region, Sample, Settings, Source
 from zoo.datasets.convert.places import Pictures, common_name, files_below, path_parts, split_of_path
 from zoo.datasets.convert.runs import label_studio_mask
@@ -24,7 +24,7 @@ _OPEN = ("keypointlabels", "keypoint", "choices", "textarea", "rating", "taxonom
 
 def read(root: Path, settings: Settings) -> Source:
     """The tasks of every JSON and JSON-MIN export in a folder; classes are in alphabetical order."""
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     samples, tasks = [], 0
     for path in files_below(root, [".json"]):
         document = read_json(path)
@@ -51,7 +51,7 @@ def _sample(task: dict, path: Path, root: Path, pictures: Pictures, settings: Se
     if found is None:
         settings.tally.add("annotations without their picture", name, lost=True)
         return None
-    labels = {row.get("id"): _label(row) for row in results if _label(row) is not None}
+    labels = {key_of(row, "id"): _label(row) for row in results if _label(row) is not None}
     regions, size = [], None
     for row in results:
         where = f"{path}: {name}"
@@ -143,7 +143,7 @@ def _region(row: dict, labels: dict, where: str, settings: Settings) -> Region |
     area = _area(value, where, size_of(row.get("original_height"), row.get("original_width")))
     if area is None:
         return None
-    names = _label(row) or labels.get(row.get("id"))
+    names = _label(row) or labels.get(key_of(row, "id"))
     if not names or len(names) != 1:
         raise FormatError(f"{where}: a region has {len(names or [])} labels; one is needed")
     if number(row.get("image_rotation", 0), where):

@@ -19,7 +19,7 @@ from zoo.errors import FormatError, InputError
 
 def read(root: Path, settings: Settings) -> Source:
     """Every JSON file with ``shapes`` in a folder and those below; classes are in alphabetical order."""
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     samples, tally = [], settings.tally
     for path in files_below(root, [".json"]):
         document = read_json(path)
@@ -93,7 +93,7 @@ def _area(kind: object, points: np.ndarray, shape: dict, path: Path) -> Area | N
         if count < 1:
             return None
         data = from_base64(child(shape, "mask", str, path))
-        left, top = points[:2].min(axis=0).astype(int).tolist()
+        left, top = areas.corner_of(points[:2])
         return lambda height, width: areas.bitmap(binary_mask(data, most=height * width), top=top, left=left)(
             height, width
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.datasets.colored import IGNORED_NAMES
+from zoo.datasets.convert.formats import CHOICES
 from zoo.errors import InputError
 from zoo.labels import Color
 
@@ -18,15 +19,6 @@ UNLABELLED, IGNORED = -1, -2
 NO_CLASS = "\0"  # label of a region whose pixels never count, whatever the classes are
 
 BACKGROUND_NAMES = ("background", "_background_", "__background__")
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "unlabelled": ("background", "ignore"),
-    "crowd": ("ignore", "class", "background"),
-    "overlap": ("last", "smallest", "ignore"),
-    "empty": ("background", "ignore", "skip"),
-    "boxes": ("fill", "ignore"),
-    "exif": ("apply", "raw"),
-}
 
 
 @dataclass(frozen=True)
@@ -120,7 +112,7 @@ class Tally:
 class Settings:
     """How a source is read; see `zoo.datasets.convert.convert` for the meaning of each."""
 
-    images: Path | None = None
+    pictures: Path | None = None
     classes: tuple[str, ...] | None = None
     ignore_case: bool = False
     unlabelled: str | None = None

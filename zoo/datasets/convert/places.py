@@ -93,7 +93,7 @@ class Pictures:
                 return fits[0]
             if fits:
                 names = ", ".join(str(path.relative_to(self.root)) for path in fits[:3])
-                raise InputError(f"{'/'.join(parts)}: several pictures fit: {names}; give --images DIR")
+                raise InputError(f"{'/'.join(parts)}: several pictures fit: {names}; give --pictures DIR")
         return None
 
 

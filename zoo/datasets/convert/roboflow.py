@@ -23,7 +23,7 @@ def read(root: Path, settings: Settings) -> Source:
     tables = [path for path in files_below(root, [_CLASSES]) if path.name == _CLASSES]
     if not tables:
         raise InputError(f"{root}: no {_CLASSES}")
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     names: dict[str, None] = {}
     samples = []
     for path in tables:
@@ -34,7 +34,7 @@ def read(root: Path, settings: Settings) -> Source:
             found = [
                 one
                 for one in pictures.paths
-                if one.stem == stem and (settings.images or one.parent == mask.parent)
+                if one.stem == stem and (settings.pictures or one.parent == mask.parent)
             ]
             if len(found) != 1:
                 settings.tally.add("annotations without their picture", common_name(mask, root), lost=True)

@@ -23,7 +23,7 @@ _OPEN = ("point", "line", "polyline", "graph", "cuboid", "cuboid_2d", "alpha_mas
 
 def read(root: Path, settings: Settings) -> Source:
     """A project, or one of its data sets; classes are in the order of ``meta.json``, else of the alphabet."""
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     palette, names, samples = {}, [], []
     for meta in files_below(root, ["meta.json"]):
         if meta.name != "meta.json":
@@ -96,7 +96,7 @@ def _area(kind: object, row: dict, path: Path) -> Area | None:
     if kind == "bitmap":
         bitmap = child(row, "bitmap", dict, path)
         data = from_base64(child(bitmap, "data", str, path))
-        origin = areas.points_of([child(bitmap, "origin", list, path)])[0].astype(int)
+        origin = areas.corner_of([child(bitmap, "origin", list, path)])
         return lambda height, width: _bitmap(data, origin, height, width)
     points = child(row, "points", dict, path)
     outer = np.round(areas.points_of(child(points, "exterior", list, path)))
@@ -112,8 +112,8 @@ def _area(kind: object, row: dict, path: Path) -> Area | None:
     raise FormatError(f"the shape {str(kind)[:40]!r} is not known")
 
 
-def _bitmap(data: bytes, origin: np.ndarray, height: int, width: int):
+def _bitmap(data: bytes, origin: tuple[int, int], height: int, width: int):
     # A PNG of so few pixels takes no more than four bytes for each, and its head.
     packed = inflated(data, most=4 * height * width + (1 << 16))
     mask = binary_mask(packed, most=height * width)
-    return areas.bitmap(mask, top=int(origin[1]), left=int(origin[0]))(height, width)
+    return areas.bitmap(mask, top=origin[1], left=origin[0])(height, width)

@@ -24,7 +24,7 @@ _KEYS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "t
 def read(root: Path, settings: Settings) -> Source:
     """Pictures of all splits of ``data.yaml``; without it, every picture of the folder."""
     config, names = _config(root)
-    pictures = Pictures(root, images=settings.images)
+    pictures = Pictures(root, images=settings.pictures)
     labels = {path.resolve() for path in root.rglob("*.txt")}
     samples, boxes, labelled = [], 0, 0
     for picture, split in _listed(root, config, pictures):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import InputError
+from zoo.datasets.scan import Problem, Scan
+from zoo.errors import InputError, ZooError
 from zoo.images.read import read_colors
 from zoo.labels import Color
 
@@ -33,3 +34,20 @@ def table_of(masks: Sequence[Path]) -> dict[str, Color]:
     if len(found) < 2:
         raise InputError("the masks have fewer than two colours; give --colors FILE")
     return {f"#{code:06x}": (code >> 16, code >> 8 & 255, code & 255) for code in sorted(found)}
+
+
+def color_problem(scans: Sequence[Scan], folder: Path) -> Problem | None:
+    """Where masks are in colours and no table was given: which colours they have."""
+    masks = [scan.mask_path for scan in scans if any("colours" in p.message for p in scan.problems)]
+    if 2 * len(masks) <= len(scans):  # a few among others are another mistake
+        return None
+    try:
+        colors = ", ".join(table_of(masks))
+    except ZooError as error:
+        return Problem(folder, "colors", f"masks in colours: {error}")
+    return Problem(
+        folder,
+        "colors",
+        f"{len(masks)} masks are in colours: {colors}; write a table of names and colours and say "
+        "--colors FILE, or let `zoo dataset convert colors` name the classes after them",
+    )
