@@ -4,7 +4,7 @@
     python benchmarks/large_images.py --side 4000         # a smaller one
     python benchmarks/large_images.py --jpeg 200          # a JPEG of 200 megapixels, decoded as a whole
 
-Each line is the peak of the resident set of the whole process in MB (ru_maxrss of the child), and the seconds.
+Each line is the peak of the resident set of the whole process in MB (ru_maxrss), and the seconds.
 The TIFF is striped, deflated and georeferenced; its picture is made row by row. Needs the extra ``geo``.
 """
 
@@ -32,17 +32,17 @@ def texture(width: int, height: int, seed: int) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def write_tiff(path: Path, side: int) -> None:
+def write_tiff(path: Path, side: int, height: int) -> None:
     import rasterio
     from rasterio.transform import from_origin
     from rasterio.windows import Window
 
-    options = {"driver": "GTiff", "width": side, "height": side, "count": 3, "dtype": "uint8"}
+    options = {"driver": "GTiff", "width": side, "height": height, "count": 3, "dtype": "uint8"}
     options |= {"compress": "deflate", "zlevel": 1, "crs": "EPSG:32632", "photometric": "RGB"}
     place = from_origin(500000, 5400000, 0.1, 0.1)
     with rasterio.open(path, "w", transform=place, bigtiff="IF_SAFER", **options) as target:
-        for top in range(0, side, ROWS):
-            rows = min(ROWS, side - top)
+        for top in range(0, height, ROWS):
+            rows = min(ROWS, height - top)
             part = np.moveaxis(texture(side, rows, top), -1, 0)
             target.write(part, window=Window(0, top, side, rows))
 
@@ -69,7 +69,9 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=20_000, help="of the TIFF (20000)")
     parser.add_argument("--jpeg", type=int, metavar="MEGAPIXELS", help="a JPEG of this size instead")
     parser.add_argument("--tile", default="1024")
+    parser.add_argument("--height", type=int, help="of the TIFF, if it is no square")
     parser.add_argument("--model", default="deeplabv3_aspp")
+    parser.add_argument("--weights", help="of the model, such as a file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.jpeg:
@@ -78,8 +80,9 @@ def main() -> None:
             more = ["--max-pixels", str(2 * 10**6 * args.jpeg)]
         else:
             path, more = Path(folder, "a.tif"), []
-            write_tiff(path, args.side)
+            write_tiff(path, args.side, args.height or args.side)
         words = ["segment", args.model, str(path), "--tile", args.tile, "--output", str(Path(folder, "out"))]
+        more += ["--weights", args.weights] if args.weights else []
         peak, seconds = measured([*words, *more])
         for file in sorted(Path(folder, "out").iterdir()):
             print(f"  {file.name}: {file.stat().st_size / 1e6:.0f} MB")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from zoo.labels import Color
 
 BLOCK = 512  # side of the tiles that are written
 _CHUNK = 256  # rows that are decoded at once
-_LEAST_CACHE, _MOST_CACHE = 1 << 26, 1 << 28  # bytes of decoded blocks that GDAL keeps
+_LEAST_CACHE, _MOST_CACHE = 1 << 25, 1 << 28  # bytes of decoded blocks that GDAL keeps
 _LARGEST_BLOCK = 1 << 28
 
 
@@ -57,17 +58,19 @@ class Raster:
     _held: np.ndarray | None = None
 
     def rows(self, start: int, stop: int) -> np.ndarray:
-        """``(stop - start, width, 3)`` uint8. No row before the last `start` can be asked for again.
+        """``(stop - start, width, 3)`` uint8, good until the next call; going back reads anew.
 
         Raises:
             FormatError: Damaged data.
         """
-        if self._held is None or start < self._first or start > self._first + len(self._held):
-            self._first, self._held = start, np.empty((0, self.size[1], 3), np.uint8)
-        rows = np.empty((stop - start, self.size[1], 3), np.uint8)
-        old = self._held[start - self._first :]
-        rows[: len(old)] = old[: len(rows)]
-        for top in range(start + len(old), stop, _CHUNK):
+        old = np.empty((0, self.size[1], 3), np.uint8)
+        if self._held is not None and self._first <= start <= self._first + len(self._held):
+            old = self._held[start - self._first :]
+        rows, known = self._held, min(len(old), stop - start)
+        if rows is None or len(rows) != stop - start:
+            rows = np.empty((stop - start, self.size[1], 3), np.uint8)
+        rows[:known] = old[:known]  # in place where windows are alike: they take most of the memory
+        for top in range(start + known, stop, _CHUNK):
             chunk = self._read(top, min(stop, top + _CHUNK))
             rows[top - start : top - start + chunk.shape[1]] = self._bands.to_rgb(chunk)
         self._first, self._held = start, rows
@@ -152,10 +155,9 @@ def _innermost(error: BaseException) -> str:
 
 
 def _cache(tags: TiffTags) -> int:
-    """Bytes for two rows of blocks, which windows of rows need, within bounds."""
-    return int(
-        np.clip(4 * BLOCK * tags.size[1] * tags.samples * max(tags.bits) // 8, _LEAST_CACHE, _MOST_CACHE)
-    )
+    """Bytes for two rows of blocks, within bounds."""
+    row = tags.block_rows * tags.size[1] * tags.samples * max(1, max(tags.bits) // 8)
+    return int(np.clip(2 * row, _LEAST_CACHE, _MOST_CACHE))
 
 
 def _check_blocks(source: Any, tags: TiffTags) -> None:
@@ -195,21 +197,24 @@ class RasterWriter:
     """Rows from top to bottom, written in whole rows of tiles."""
 
     def __init__(self, target: Any, width: int, bands: int):
-        self._target, self._bands, self._top = target, bands, 0
-        self._held = np.empty((0, width) if bands == 1 else (0, width, bands), target.dtypes[0])
+        self._target, self._bands, self._top, self._count = target, bands, 0, 0
+        self._held = np.empty((BLOCK, width) if bands == 1 else (BLOCK, width, bands), target.dtypes[0])
 
     def add(self, rows: np.ndarray) -> None:
         """Take ``(rows, width)`` or ``(rows, width, bands)``."""
-        held = np.concatenate([self._held, rows])
-        whole = len(held) // BLOCK * BLOCK
-        for top in range(0, whole, BLOCK):
-            self._write(held[top : top + BLOCK])
-        self._held = held[whole:].copy()
+        while len(rows):
+            part = rows[: BLOCK - self._count]
+            self._held[self._count : self._count + len(part)] = part
+            self._count += len(part)
+            rows = rows[len(part) :]
+            if self._count == BLOCK:
+                self.finish()
 
     def finish(self) -> None:
         """Write what is left."""
-        if len(self._held):
-            self._write(self._held)
+        if self._count:
+            self._write(self._held[: self._count])
+            self._count = 0
 
     def _write(self, rows: np.ndarray) -> None:
         from rasterio.windows import Window

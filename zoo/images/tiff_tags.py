@@ -10,6 +10,7 @@ from PIL import TiffImagePlugin
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 262, 277
 _ORIENTATION, _EXTRA, _SAMPLE_FORMAT = 274, 338, 339
+_STRIP_ROWS, _TILE_ROWS = 278, 323
 # Model pixel scale, tie points, transformation and geokeys; coefficients of a rational polynomial.
 _GEO = (33550, 33922, 34264, 34735, 50844)
 
@@ -27,6 +28,7 @@ class TiffTags:
         extra: Of each further band: 0 unspecified, 1 premultiplied alpha, 2 alpha.
         orientation: 1 is upright.
         georeferenced: Whether it has a place on the map.
+        block_rows: Height of its strips or tiles.
     """
 
     size: tuple[int, int]
@@ -37,6 +39,7 @@ class TiffTags:
     extra: tuple[int, ...]
     orientation: int
     georeferenced: bool
+    block_rows: int
 
 
 def read_tags(path: Path) -> TiffTags | None:
@@ -59,6 +62,7 @@ def read_tags(path: Path) -> TiffTags | None:
             extra=_numbers(tags.get(_EXTRA, ())),
             orientation=int(tags.get(_ORIENTATION, 1)),
             georeferenced=any(tag in tags for tag in _GEO),
+            block_rows=int(tags.get(_TILE_ROWS, min(tags.get(_STRIP_ROWS, 1 << 30), tags[_HEIGHT]))),
         )
     except Exception:  # whatever a damaged header makes Pillow raise, it says nothing
         return None

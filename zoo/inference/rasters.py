@@ -146,11 +146,18 @@ class _Writing:
                 counts += class_counts(rows, self._labels)
                 self._outputs[0].add(rows)
                 if len(self._outputs) > 1:
-                    image = self._source.held(top, top + len(rows))
-                    self._show(image, rows, last=top + len(rows) == height)
+                    self._show_all(top, rows)
                 if progress is not None:
                     progress(top + len(rows), height)
         return counts
+
+    def _show_all(self, top: int, mask: np.ndarray) -> None:
+        """Hand on finished rows of the mask with their image, a few at once."""
+        height, _ = self._source.size
+        for first in range(0, len(mask), _OVERLAY_ROWS):
+            rows = mask[first : first + _OVERLAY_ROWS]
+            image = self._source.held(top + first, top + first + len(rows))
+            self._show(image, rows, last=top + first + len(rows) == height)
 
     def _show(self, image: np.ndarray, mask: np.ndarray, *, last: bool) -> None:
         """Write those rows of the overlay whose borders are known."""
