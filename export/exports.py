@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,11 +13,14 @@ import keras
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.core.calibration import Source
-from zoo.export.core.deployment import prepare
+from zoo.export.core.deployment import Deployment, prepare
 from zoo.export.core.kinds import KINDS
+from zoo.export.core.quantization import Plan, Quantization
 from zoo.export.core.quantization import plan as plan_quantization
 from zoo.export.core.staging import article
 from zoo.export.formats import Format
+from zoo.export.lint import targets
+from zoo.export.lint.targets import Target, require_whole
 from zoo.export.publish import Images, Rewrites, publish_planned
 from zoo.export.report import ExportReport
 
@@ -35,6 +39,7 @@ def to_format(
     max_drop: float | None = None,
     images: Images = None,
     options: Mapping[str, Any] | None = None,
+    target: str | None = None,
 ) -> ExportReport:
     """Export to any format of the table `zoo.export.formats`, which is proven like every other.
 
@@ -54,14 +59,17 @@ def to_format(
         max_drop: As in `to_tflite`.
         images: As in `to_tflite`.
         options: Settings that only this format has, by name, such as ``{"opset": 18}``.
+        target: A key of `zoo.export.lint.targets.TARGETS`, whose accelerators must take all of the file.
 
     Raises:
-        InputError: As in `to_tflite`; no such format, or a setting that it does not have.
+        InputError: As in `to_tflite`; no such format, or a setting that it does not have; something that
+            falls back on the target.
         FormatError: As in `to_tflite`.
         ParityError: As in `to_tflite`.
     """
     row, options = formats.find(format), dict(options or {})
-    target = formats.check_target(path, format=format)
+    goal = None if target is None else targets.find(target)
+    place = formats.check_target(path, format=format)
     write = functools.partial(row.load("writer"), **options) if options else row.load("writer")
     _check_settings(row, layout=layout, options=options)
     deployment = prepare(
@@ -83,7 +91,18 @@ def to_format(
         format=format,
         kinds=row.quantizations,
     )
-    return publish_planned(deployment, target, write=write, plan=plan, images=images)
+    if goal is not None:
+        write = functools.partial(_write_for, write, goal)
+    return publish_planned(deployment, place, write=write, plan=plan, images=images)
+
+
+def _write_for(
+    write: Callable, target: Target, deployment: Deployment, path: Path, *, plan: Plan | None = None
+) -> Quantization | None:
+    """Write, and refuse what the target does not take whole."""
+    done = write(deployment, path) if plan is None else write(deployment, path, plan=plan)
+    require_whole(path, target)
+    return done
 
 
 def _check_settings(row: Format, *, layout: str | None, options: Mapping[str, Any]) -> None:

@@ -98,6 +98,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.coreml",
         "export.keras_file",
     ),
+    "export.lint": (*_GROUND, "export.core", "export.coreml"),
     "export.opening": (*_GROUND, "export.core", "export.formats"),
     "export.proof": (
         *_GROUND,
@@ -167,6 +168,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.proof",
             "export.report",
             "export.publish",
+            "export.lint",
         )
         for name in ("exports", "verification")
     },

@@ -20,6 +20,7 @@ COMMANDS = (
     "export",
     "verify",
     "bench",
+    "lint",
     "dilation",
     "weights",
     "dataset",
