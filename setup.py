@@ -14,6 +14,10 @@ def packages() -> list[str]:
 setup(
     packages=packages(),
     include_package_data=False,  # what is named here, and nothing else
-    package_data={"zoo": ["py.typed"], "zoo.weights": ["bundled/*.npz"], "zoo.export": ["lint/tables/*.json"]},
+    package_data={
+        "zoo": ["py.typed"],
+        "zoo.weights": ["bundled/*.npz"],
+        "zoo.export": ["lint/tables/*.json"],
+    },
     package_dir={"zoo": "zoo", "zoo.weights": "weights", "zoo.export": "export"},
 )

@@ -170,7 +170,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.publish",
             "export.lint",
         )
-        for name in ("exports", "verification")
+        for name in ("general", "exports", "verification")
     },
 }
 ROOMS |= {
