@@ -18,6 +18,7 @@ setup(
         "zoo": ["py.typed"],
         "zoo.demo": ["runtimes.json", "static/*"],
         "zoo.weights": ["bundled/*.npz"],
+        "zoo.export": ["lint/tables/*.json"],
     },
     package_dir={"zoo": "zoo", "zoo.weights": "weights", "zoo.export": "export"},
 )

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from zoo.export.core.operation_times import OperationTable, OperationTime
     from zoo.export.core.quantization import FloatOperation, Quantization
     from zoo.export.deploy import Rewrite
-    from zoo.export.exports import to_coreml, to_format, to_onnx, to_saved_model, to_tflite
+    from zoo.export.exports import to_coreml, to_onnx, to_saved_model, to_tflite
     from zoo.export.formats import Format
+    from zoo.export.general import to_format
     from zoo.export.opening import open_artifact
     from zoo.export.proof.layer_search import FirstDifference
     from zoo.export.proof.noisiest_layer import NoisiestLayer
@@ -51,7 +52,7 @@ _HOMES = {
     "open_blocks": "zoo.export.blocks.artifact",
     "to_blocks": "zoo.export.blocks.publish",
     "to_coreml": "zoo.export.exports",
-    "to_format": "zoo.export.exports",
+    "to_format": "zoo.export.general",
     "to_onnx": "zoo.export.exports",
     "to_saved_model": "zoo.export.exports",
     "to_tflite": "zoo.export.exports",

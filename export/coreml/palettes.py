@@ -15,7 +15,8 @@ def palette(values: np.ndarray, *, bits: int) -> tuple[np.ndarray, np.ndarray, i
     Args:
         values: float32 of any shape.
         bits: Widest index, one of `WIDTHS`. Values of which there are no more than the table can hold are the
-            table; others are gathered around so many means (k-means in one dimension, from quantiles and from the range).
+            table; others are gathered around so many means (k-means in one dimension, from quantiles and from
+            the range).
     """
     own = np.unique(values)
     if len(own) > 1 << bits:

@@ -103,6 +103,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.coreml",
         "export.keras_file",
     ),
+    "export.lint": (*_GROUND, "export.core", "export.coreml"),
     "export.opening": (*_GROUND, "export.core", "export.formats", "export.openvino"),
     # An exported file is one more thing that sees images.
     "inference": (*_GROUND, "_backend", "images", "layers", "graph", "dilation", "models", "export.core"),
@@ -192,8 +193,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.proof",
             "export.report",
             "export.publish",
+            "export.lint",
         )
-        for name in ("exports", "verification")
+        for name in ("general", "exports", "verification")
     },
 }
 ROOMS |= {

@@ -21,6 +21,7 @@ COMMANDS = (
     "verify",
     "bench",
     "demo",
+    "lint",
     "dilation",
     "weights",
     "dataset",

@@ -13,6 +13,7 @@ from zoo.cli.quantization import add_quantization_options, native_output_hidden,
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.export.formats import Format, Option
+from zoo.export.lint.targets import TARGETS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,14 +40,19 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", metavar="MODEL", help="name of a model, or of an architecture")
-    parser.add_argument("--format", required=True, choices=formats.names(), help="what to write")
+    parser.add_argument("--format", choices=formats.names(), help="what to write")
+    parser.add_argument(
+        "--target",
+        choices=[*TARGETS],
+        help="where it is to run: sets format, head, quantization and layout where these are not given, and"
+        " fails where zoo lint finds that something falls back",
+    )
     static = formats.either(row.name for row in formats.rows("writer") if row.static_size)
     options.add_input_size(parser, usual=f"any, but {static} needs one")
     add_model_options(parser)
     options.add_classes(parser, use="of a fresh classifier")
     parser.add_argument(
         "--head",
-        default="logits",
         metavar="HEAD",
         help="logits (size of the image, the default), small_logits (the network's stride), mask (class"
         " indices as bytes) or small_mask (cheaper: the class of the nearest cell)",
@@ -147,6 +153,7 @@ def run(args: argparse.Namespace) -> int:
         return blocks.export(args)
     from zoo.export.core.metadata import check_head
 
+    _apply_target(args)
     size, row = args.input_size, formats.find(args.format)
     check_head(args.head)
     if row.static_size and size is None:
@@ -169,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = opening.weights_of(args)
     model = opening.load_model(args.model, args.weights or "default", classes=classes, **wanted)
     tell(f"exporting to {args.format} and comparing with the model")
-    settings["rewrites"] = _rewrites(args.no_rewrite)
+    settings |= {"rewrites": _rewrites(args.no_rewrite), "target": args.target}
     with native_output_hidden():
         report = export.to_format(
             row.name, model, args.output, input_size=size, head=args.head, images=images, **settings
@@ -178,6 +185,19 @@ def run(args: argparse.Namespace) -> int:
         print(_summary(report))
     options.write_json(args, report.to_dict())
     return 0
+
+
+def _apply_target(args: argparse.Namespace) -> None:
+    """Set what a target asks for and the command line does not say."""
+    if args.target is not None:
+        target = TARGETS[args.target]
+        if args.format not in (None, target.format):
+            raise InputError(f"--target {target.name} is a {target.format} file, not {args.format}")
+        args.format, args.head = target.format, args.head or target.head
+        args.layout, args.quantize = args.layout or target.layout, args.quantize or target.quantize
+    if args.format is None:
+        raise InputError(f"--format says what to write: {', '.join(formats.names())}; or name a --target")
+    args.head = args.head or "logits"
 
 
 def _rewrites(left_out: list[str]) -> list[str]:

@@ -1,0 +1,150 @@
+"""A file's operations, whatever its format, as far as accelerators ask about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zoo.errors import FormatError, InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        kind: Its name in the format.
+        name: Of its first output, or its own where it has one.
+        given: Type of what it is given: of the first input that is no constant.
+        gives: Type of its first output.
+        dilation: Of a convolution, else 1.
+        align_corners: Whether it aligns corners.
+        half_pixel: Whether it takes centres of pixels.
+        elements: Of its first output; 0 where the size is not known.
+        outputs: Names or numbers of all outputs, for the runtime's own account.
+    """
+
+    kind: str
+    name: str
+    given: str
+    gives: str
+    dilation: int = 1
+    align_corners: bool = False
+    half_pixel: bool = False
+    elements: int = 0
+    outputs: tuple[int | str, ...] = ()
+
+
+def read(path: Path) -> tuple[str, tuple[Operation, ...]]:
+    """Name of the format, and the operations.
+
+    Raises:
+        InputError: Nothing there, or of none of the formats that are known here.
+        FormatError: A damaged file.
+    """
+    readers = {".tflite": ("tflite", _tflite), ".onnx": ("onnx", _onnx), ".mlpackage": ("coreml", _coreml)}
+    if not path.exists():
+        raise InputError(f"there is no file {str(path)!r}")
+    if path.suffix not in readers:
+        raise InputError(f"{path} is none of {', '.join(readers)}")
+    format, reader = readers[path.suffix]
+    return format, tuple(reader(path))
+
+
+def _tflite(path: Path) -> Iterator[Operation]:
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = path.read_bytes()
+    try:
+        # The interpreter verifies the whole buffer, which the generated accessors trust.
+        Interpreter(model_content=content)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FormatError(f"{path} cannot be loaded as a TFLite file: {reason}") from error
+    builtins = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
+    types = {code: name.lower() for name, code in vars(schema.TensorType).items() if name.isupper()}
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+
+    def constant(index: int) -> bool:
+        return model.buffers[graph.tensors[index].buffer].data is not None
+
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex]
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        kind = builtins[number] if number != schema.BuiltinOperator.CUSTOM else code.customCode.decode()
+        inputs = [int(n) for n in operator.inputs if n >= 0]
+        real = [n for n in inputs if not constant(n)] or inputs
+        output, options = graph.tensors[int(operator.outputs[0])], operator.builtinOptions
+        shape = output.shape if output.shape is not None else ()
+        yield Operation(
+            kind=kind,
+            name=output.name.decode() if isinstance(output.name, bytes) else str(output.name),
+            given=types[graph.tensors[real[0]].type] if real else types[output.type],
+            gives=types[output.type],
+            dilation=int(getattr(options, "dilationHFactor", 1) or 1),
+            align_corners=bool(getattr(options, "alignCorners", False)),
+            half_pixel=bool(getattr(options, "halfPixelCenters", False)),
+            elements=int(np.prod(shape, dtype=np.int64)),
+            outputs=tuple(int(n) for n in operator.outputs),
+        )
+
+
+def _onnx(path: Path) -> Iterator[Operation]:
+    import onnx
+
+    try:
+        model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False))
+    except Exception as error:  # protobuf's families of errors have no common base
+        raise FormatError(f"{path} cannot be loaded as an ONNX file: {type(error).__name__}") from error
+    graph = model.graph
+    known = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.input, *graph.output)}
+    constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
+
+    def kind_of(name: str) -> str:
+        code = known[name].elem_type if name in known else constants.get(name, 0)
+        name = onnx.TensorProto.DataType.Name(code).lower()
+        return "float32" if name == "float" else name
+
+    for node in graph.node:
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        real = [name for name in node.input if name and name not in constants] or list(node.input)
+        mode = attributes.get("coordinate_transformation_mode", b"").decode()
+        dims = known[node.output[0]].shape.dim if node.output[0] in known else ()
+        yield Operation(
+            kind=node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}",
+            name=node.name or node.output[0],
+            given=kind_of(real[0]) if real else kind_of(node.output[0]),
+            gives=kind_of(node.output[0]),
+            dilation=max(attributes.get("dilations", [1])),
+            align_corners=mode == "align_corners",
+            half_pixel=mode == "half_pixel",
+            elements=int(np.prod([d.dim_value for d in dims], dtype=np.int64)) if dims else 0,
+            outputs=tuple(node.output),
+        )
+
+
+def _coreml(path: Path) -> Iterator[Operation]:
+    from zoo.export.coreml.package import Package, element_type
+
+    kinds = {}
+    for operation in Package(path).operations:
+        output = operation.outputs[0]
+        tensor = output.type.tensorType
+        dtype = element_type(tensor.dataType)
+        kinds[output.name] = gives = "string" if dtype is None else dtype.name
+        if operation.type == "const" or operation.type.startswith("constexpr_"):
+            continue
+        argument = operation.inputs["x" if "x" in operation.inputs else next(iter(operation.inputs))]
+        yield Operation(
+            kind=operation.type,
+            name=output.name,
+            given=kinds.get(argument.arguments[0].name, gives),
+            gives=gives,
+            elements=int(np.prod([d.constant.size for d in tensor.dimensions], dtype=np.int64)),
+            outputs=(output.name,),
+        )
