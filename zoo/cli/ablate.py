@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
-from zoo.cli import import_tensorflow, options, recipe
+from zoo.cli import folds, import_tensorflow, options, recipe
 from zoo.cli.values import parse_size
 from zoo.errors import InputError
 from zoo.files import write_text
@@ -58,7 +58,13 @@ def add_parser(subparsers) -> None:
         metavar="HxW",
         help="shrink larger images to fit, for training too",
     )
-    add("--weights", choices=("imagenet", "none"), default="imagenet", help="where to start (imagenet)")
+    add(
+        "--weights",
+        metavar="TAG|PATH",
+        default="imagenet",
+        help="where to start: imagenet, none, or a file such as a model *.keras (imagenet)",
+    )
+    folds.add_folds(parser, use="train each variant once without each part of the data, and score it there")
     options.add_settings(parser)
     recipe.add_options(parser)
     options.add_replaced(parser, {"--size": "--shrink HxW"})
@@ -94,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     costs = {variant.name: cost(comparison, variant, budget=budget) for variant in comparison.variants}
     seeds = range(chosen.seed, chosen.seed + args.seeds)
     runs = run_all(comparison, budget=budget, seeds=seeds, output=args.output, tell=_tell)
-    if len(runs) < len(seeds) * len(comparison.variants):
+    if len(runs) < len(seeds) * len(comparison.variants) * max(1, len(budget.folds)):
         kept = "; the same command goes on from here" if args.output is not None else ""
         print(f"interrupted after {len(runs)} runs{kept}", file=sys.stderr)
         return 130
@@ -134,13 +140,16 @@ def _budget(args: argparse.Namespace, chosen: Recipe, training, validation):
         cache=args.size is not None,
         weights=None if args.weights == "none" else args.weights,
         extra=dict(args.set),
+        folds=() if args.folds is None else folds.folds_of(args, training),
     )
 
 
 def _tell(run, done: int, total: int) -> None:
     how = "kept from an earlier call" if run.kept else f"{run.seconds:.0f} s"
     score = f"mean IoU {100 * run.scores.mean_iou:.2f}"
-    print(f"[{done}/{total}] {run.variant}, seed {run.seed}: {score} ({how})", file=sys.stderr, flush=True)
+    part = "" if run.fold is None else f" without {run.fold}"
+    line = f"[{done}/{total}] {run.variant}{part}, seed {run.seed}: {score} ({how})"
+    print(line, file=sys.stderr, flush=True)
 
 
 def _report(args: argparse.Namespace, summary, costs, budget) -> None:
@@ -171,7 +180,8 @@ def _words(budget) -> str:
         if name not in named and value != usual[name]
     ]
     others += [f"{name} {value}" for name, value in budget.extra.items()]
-    start = "ImageNet weights" if budget.weights == "imagenet" else "random weights"
+    known = {"imagenet": "ImageNet weights", None: "random weights"}
+    start = known.get(budget.weights) or Path(budget.weights).name
     size = "x".join(map(str, chosen.crop))
     parts = [
         f"{chosen.epochs} epochs of {len(budget.training)} images from {start}",

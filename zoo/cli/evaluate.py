@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, notes, opening, options
+from zoo.cli import folds, import_tensorflow, notes, opening, options
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.files import write_text
@@ -21,12 +21,18 @@ receives
   evaluation.json          all scores, of every image too, and the confusion matrix
   confusion.png            the confusion matrix
   worst/<rank>_<name>.png  with --worst: image, truth, prediction and wrong pixels
+
+With --folds each part of the data set, such as each drive, is scored by itself, and the mean over the
+parts is printed. Where the path of --weights holds {fold}, each part is scored by the model that was
+trained without it (`zoo train --folds`), and the scores on what that one was trained on stand beside.
 """
 _EPILOG = """\
 examples:
   zoo evaluate deeplabv3_aspp --dataset camvid --data camvid/ --split val
   zoo evaluate m.tflite --dataset camvid --data camvid/ --split val --worst 5 --output scores/
   zoo evaluate deeplabv3_aspp --weights best.keras --dataset folder --data mine/ --scales 0.75,1,1.25
+  zoo evaluate deeplabv3_aspp --weights run/{fold}/final.keras --dataset camvid --data camvid/ \\
+    --split train --folds drives
 """
 
 
@@ -47,6 +53,7 @@ def add_parser(subparsers) -> None:
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")
+    folds.add_folds(parser, use="score each part by itself")
     options.add_json(parser)
     parser.set_defaults(run=run)
 
@@ -55,7 +62,13 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write what was asked for."""
     if args.worst < 0 or (args.worst and args.output is None):
         raise InputError("--worst takes a number of images, and --output DIR to draw them into")
+    if args.folds is not None and args.output is not None:
+        raise InputError("--output is for a whole data set; the scores of --folds go to --json FILE")
     dataset = options.open_dataset(args)
+    if args.folds is not None:
+        import_tensorflow()
+        seen = {"scales": args.scales, "flip": args.flip, "tile": args.tile, "boundary": args.boundary}
+        return folds.evaluate_folds(args, dataset, **seen, note=notes.note)
     if args.output is not None:
         _make_folder(args.output / "worst" if args.worst else args.output)
     import_tensorflow()
