@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 from support.ablation_fixtures import EYES, budget, command, draw, small_model
 
 from zoo import cli
@@ -59,6 +60,7 @@ def test_each_part_is_held_out_once(data, capsys):
     assert [run["fold"] for run in runs] == ["a", "b"] and document["outcome"] is None
     assert document["variants"][1]["recipe"] == {"learning_rate": 1e-9}
     section = (data.parent / "out" / "rates.md").read_text()
+    assert min(Image.open(data.parent / "out" / "rates.png").size) > 300
     assert "| variant | a | b | mean | on training | on validation |" in section
 
 

@@ -22,16 +22,20 @@ seeds, score them after the last step, and tell whether the paper's order holds 
 compared with the spread over the seeds. All are on MobileNetV2 with ImageNet weights. The options
 of the recipe are those of `zoo train`.
 
-With --output the folder receives <comparison>.md, <comparison>.json and <comparison>.recipe.json,
+With --output the folder receives <comparison>.md, .png, .json and .recipe.json,
 and runs/ with a folder for each run. A finished run is not repeated, by no comparison, unless
 something changes that decides it; an interrupted one goes on from its last checkpoint.
 
-comparisons, each variant better than the next one by the paper:
+With --folds each variant is trained once without each drive (or another part) and scored there;
+beside stand the scores on what it was trained on and on the validation part.
+
+comparisons, each variant better than the next one by the paper (but for recipe):
 """
 _EPILOG = """\
 examples:
   zoo ablate hdc --dataset camvid --data camvid/ --output ablation/
   zoo ablate duc --dataset camvid --data camvid/ --shrink 180x240 --crop 145x193 --epochs 10 --seeds 5
+  zoo ablate recipe --dataset camvid --data camvid/ --folds drives --output ablation/
   zoo ablate aspp --dataset folder --data mine/ --classes names.txt --variants pyramid,one-rate
 """
 
@@ -155,6 +159,7 @@ def _tell(run, done: int, total: int) -> None:
 def _report(args: argparse.Namespace, summary, costs, budget) -> None:
     from zoo.ablation import report
     from zoo.ablation.budget import deciding
+    from zoo.ablation.plot import plot
     from zoo.training.strategy import is_chief
 
     words = _words(budget)
@@ -166,6 +171,7 @@ def _report(args: argparse.Namespace, summary, costs, budget) -> None:
     budget.recipe.save(path.with_suffix(".recipe.json"))
     write_text(path.with_suffix(".json"), json.dumps(document, indent=2) + "\n")
     write_text(path.with_suffix(".md"), report.markdown(summary, costs, recipe=words))
+    plot(summary, path.with_suffix(".png"))
 
 
 def _words(budget) -> str:

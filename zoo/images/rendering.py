@@ -48,6 +48,7 @@ def overlay(
     opacity: float = 0.55,
     legend: bool = True,
     min_share: float = 0.001,
+    unsure: np.ndarray | None = None,
 ) -> np.ndarray:
     """The image under the colours of its classes, with thin borders and a legend.
 
@@ -62,6 +63,7 @@ def overlay(
         opacity: Of the colours, 0…1.
         legend: Whether to add the legend; without it the result has the size of the image.
         min_share: Classes with a smaller share of the mask are counted together in the legend's last entry.
+        unsure: ``(height, width)`` bool: pixels that are striped, or `None`.
 
     Returns:
         ``(height + legend, width + legend, 3)`` uint8, RGB.
@@ -77,7 +79,11 @@ def overlay(
         )
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity must be in 0…1, not {opacity!r}")
+    if unsure is not None and (np.shape(unsure) != mask.shape or np.asarray(unsure).dtype != bool):
+        raise InputError(f"unsure must be {mask.shape} bool, not {np.shape(unsure)}")
     blended = _blend(Image.fromarray(np.ascontiguousarray(image)), mask, label_set, opacity)
+    if unsure is not None:
+        blended = _striped(blended, np.asarray(unsure))
     if legend:
         shown = entries(class_counts(mask, label_set), label_set, min_share)
         blended = with_legend(blended, shown) if shown else blended
@@ -105,3 +111,12 @@ def _border_alpha(mask: np.ndarray) -> Image.Image:
     lines = Image.fromarray(edges * np.uint8(round(255 * _BORDER_OPACITY)))
     thickness = 2 * int(math.sqrt(mask.size) / 1400) + 1
     return lines if thickness == 1 else lines.filter(ImageFilter.MaxFilter(thickness))
+
+
+def _striped(image: Image.Image, where: np.ndarray) -> Image.Image:
+    """Slanted black and white stripes over some pixels, which no class has."""
+    period = 4 * max(1, round(math.sqrt(where.size) / 300))
+    rows, columns = np.ogrid[: where.shape[0], : where.shape[1]]
+    stripes = np.where((rows + columns) % period < period // 2, 255, 0).astype(np.uint8)
+    alpha = Image.fromarray(np.where(where, np.uint8(round(255 * _BORDER_OPACITY)), np.uint8(0)))
+    return Image.composite(Image.fromarray(stripes).convert("RGB"), image, alpha)
