@@ -30,6 +30,7 @@ SLOW = {
         "test_a_saved_recipe_makes_the_same_weights_to_the_bit",
         "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
         "test_all_strategies_agree",
+        "test_each_part_is_held_out_once",
         "test_replicas_leave_no_graph_and_have_the_right_gradients",
         "test_interrupted_and_killed_runs_end_bit_identical",
         "test_the_command_trains_compares_and_repeats_nothing",
@@ -40,6 +41,7 @@ SLOW = {
 # Tests whose cases together take more than two or three seconds.
 MODERATE = {
     "cli": {
+        "test_trains_without_each_drive_and_scores_both_sides",
         "test_prune_writes_files_and_a_table",
     },
     "compression": {

@@ -35,7 +35,8 @@ def costs(tmp_path_factory):
 def test_variants_differ(name):
     comparison = resolve(name)
     assert len(comparison.variants) >= 2
-    settings = [json.dumps(settings_of(comparison, v, {}), sort_keys=True) for v in comparison.variants]
+    both = [(settings_of(comparison, v, {}), dict(v.recipe)) for v in comparison.variants]
+    settings = [json.dumps(changes, sort_keys=True) for changes in both]
     assert len(set(settings)) == len({v.name for v in comparison.variants}) == len(settings)
 
 

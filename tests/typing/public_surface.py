@@ -131,6 +131,7 @@ def scores(model: keras.Model, held_out: Dataset) -> float:
     matrix = metrics.ConfusionMatrix(4, ignore_label=255)
     matrix.update(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
     metrics.confusion_matrix(np.zeros(4, np.int32), np.zeros(4, np.int32), classes=4)
+    assert_type(metrics.Reliability(255, bins=10).expected_calibration_error, float)
     assert_type(metrics.boundary_band(np.zeros((9, 9), np.uint8), distance=3), np.ndarray)
     assert_type(matrix.iou, np.ndarray)
     return found.mean_iou

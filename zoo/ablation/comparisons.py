@@ -1,6 +1,6 @@
 """The comparisons as data: which builder settings differ between the variants, and which are alike.
 
-All are on MobileNetV2 with ImageNet weights. The sizes of the maps decide what a rate means: images of half
+All are on MobileNetV2. The sizes of the maps decide what a rate means: images of half
 the papers' size at output stride 8 have the maps that theirs have at 16. A comparison of rates should be run
 at a crop that the rates fit into; the report names those that do not.
 """
@@ -8,7 +8,7 @@ at a crop that the rates fit into; the report names those that do not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from zoo.errors import InputError
@@ -22,14 +22,17 @@ class Variant:
         name: Unique in its comparison.
         what: What it is, in a few words for a table.
         settings: Arguments of the model's builder, ``output_stride`` included, that make the difference.
+        recipe: Settings of the recipe that do, those of its augmentation among them.
     """
 
     name: str
     what: str
-    settings: Mapping[str, object] = field(hash=False)
+    settings: Mapping[str, object] = field(default_factory=dict, hash=False)
+    recipe: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+        for name in ("settings", "recipe"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Comparison:
         model: Name in the registry.
         variants: The best one, by the paper, first.
         settings: Arguments of the model's builder that all variants have.
+        ranked: Whether a paper ranks the variants. Otherwise each is compared with the first.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Comparison:
     model: str
     variants: tuple[Variant, ...]
     settings: Mapping[str, object] = field(default_factory=dict, hash=False)
+    ranked: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
@@ -69,7 +74,7 @@ class Comparison:
             given = ", ".join(map(repr, unknown)) or "none"
             raise InputError(f"variants of {self.name} are {', '.join(known)}; got {given}")
         kept = tuple(variant for variant in self.variants if variant.name in names)
-        return Comparison(self.name, self.title, self.source, self.model, kept, self.settings)
+        return replace(self, variants=kept)
 
 
 HDC = Comparison(
@@ -136,8 +141,46 @@ OUTPUT_STRIDE = Comparison(
     {"rates": (), "image_pooling": False},
 )
 
+_LIGHT = {
+    "gamma": 0.5,
+    "gain": 0.1,
+    "shadow": 0.3,
+    "blur": 0.8,
+    "noise": 0.03,
+    "brightness": 0.15,
+    "contrast": 0.3,
+    "saturation": 0.4,
+}
+_RARE = {"rare": 0.3, "paste": 0.3}
+_REGION = {"loss": {"cross-entropy": 1.0, "lovasz": 1.0}, "region_every": 3}
+_RATES = {"learning_rate": 3e-3, "backbone_factor": 0.33}
+_WIDE = {"aspp_channels": 256, "decoder_channels": 128}
+
+# What a recipe may add, one at a time and all together; no paper ranks these.
+RECIPE = Comparison(
+    "recipe",
+    "what a recipe adds, one at a time",
+    "each against the recipe that is given",
+    "deeplabv3_plus_mobilenet_v2",
+    (
+        Variant("plain", "the recipe as given"),
+        Variant("light", "gamma, gain, shadow, blur, noise and stronger colours", recipe=_LIGHT),
+        Variant("rare", "rare classes: crops around them, pasted things", recipe=_RARE),
+        Variant("border", "pixels near borders count twice", recipe={"border_weight": 1.0}),
+        Variant("focal", "focal loss, exponent 2", recipe={"focus": 2.0}),
+        Variant("region", "Lovász beside cross-entropy", recipe=_REGION),
+        Variant("rates", "head at 3e-3, backbone at a third of that", recipe=_RATES),
+        Variant("wide", "ASPP of 256 and decoder of 128 channels", _WIDE),
+        Variant("fast", "rates and wide together", _WIDE, _RATES),
+        Variant(
+            "all", "all but focal", _WIDE, {**_LIGHT, **_RARE, **_REGION, **_RATES, "border_weight": 1.0}
+        ),
+    ),
+    ranked=False,
+)
+
 COMPARISONS: Mapping[str, Comparison] = MappingProxyType(
-    {c.name: c for c in (HDC, ASPP, DUC, CONTEXT, OUTPUT_STRIDE)}
+    {c.name: c for c in (HDC, ASPP, DUC, CONTEXT, OUTPUT_STRIDE, RECIPE)}
 )
 
 

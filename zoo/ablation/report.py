@@ -12,6 +12,7 @@ from zoo.ablation.summary import Difference, Statistic, Summary
 _HEADINGS = ("variant", "what it is", "mean IoU", "near borders", "parameters", "multiply-adds", "each seed")
 # Columns of numbers stand to the right.
 _RIGHT = (False, False, True, True, True, True, False)
+_BESIDE = ("mean_iou", "training_iou", "validation_iou")
 
 Costs = Mapping[str, Cost]
 
@@ -28,6 +29,7 @@ def text(summary: Summary, costs: Costs, *, recipe: str) -> str:
             "",
             *(_line(row, widths).rstrip() for row in rows),
             "",
+            *_held_out(summary),
             *notes(summary, costs),
             verdict(summary),
         ]
@@ -47,6 +49,7 @@ def markdown(summary: Summary, costs: Costs, *, recipe: str) -> str:
             "",
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
+            *_held_out_table(summary),
             *(f"{note}\n" for note in notes(summary, costs)),
             f"**{verdict(summary)}**\n",
         ]
@@ -67,11 +70,12 @@ def to_dict(summary: Summary, costs: Costs, *, recipe: Mapping[str, object]) -> 
             {
                 "name": variant.name,
                 "settings": dict(variant.settings),
+                "recipe": dict(variant.recipe),
                 **asdict(costs[variant.name]),
                 "mean_iou": _statistic(summary.statistic(variant.name)),
                 "boundary_iou": _statistic(summary.statistic(variant.name, "boundary_iou")),
                 "runs": [
-                    {"seed": run.seed, **asdict(run.scores)}
+                    {"seed": run.seed, "fold": run.fold, **asdict(run.scores)}
                     for run in summary.runs
                     if run.variant == variant.name
                 ],
@@ -111,6 +115,36 @@ def _rows(summary: Summary, costs: Costs) -> list[tuple[str, ...]]:
     return rows
 
 
+def _fold_rows(summary: Summary) -> list[tuple[str, ...]]:
+    """A line for each variant: each part that was held out, their mean, on training, on validation."""
+    rows = [("variant", *summary.folds, "mean", "on training", "on validation")]
+    for variant in summary.comparison.variants:
+        parts = [f"{100 * summary.of_fold(variant.name, fold):.2f}" for fold in summary.folds]
+        beside = (summary.statistic(variant.name, score) for score in _BESIDE)
+        rows.append((variant.name, *parts, *map(_points, beside)))
+    return rows
+
+
+def _held_out(summary: Summary) -> list[str]:
+    if not summary.folds:
+        return []
+    rows = _fold_rows(summary)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(c.rjust(w) if c != row[0] else c.ljust(w) for c, w in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    return [*lines, ""]
+
+
+def _held_out_table(summary: Summary) -> list[str]:
+    if not summary.folds:
+        return []
+    head, *rows = _fold_rows(summary)
+    marks = ["---", *["--:"] * (len(head) - 1)]
+    return [*(f"| {' | '.join(row)} |" for row in (head, marks, *rows)), ""]
+
+
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     pairs = zip(row, widths, _RIGHT, strict=True)
     return "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in pairs)
@@ -143,8 +177,10 @@ def notes(summary: Summary, costs: Costs) -> list[str]:
 
 def verdict(summary: Summary) -> str:
     """One line: whether the paper's order holds here, and by how much."""
-    if summary.outcome is None:
+    if not summary.differences:
         return "One variant alone: there is nothing to compare."
+    if not summary.comparison.ranked:
+        return f"{'; '.join(_told(found) for found in summary.differences)}."
     order = " > ".join(variant.name for variant in summary.comparison.variants)
     steps = "; ".join(_told(found) for found in summary.differences)
     return f"The paper's order, {order}, {summary.outcome} here: {steps}."

@@ -16,6 +16,7 @@ from zoo.ablation import networks
 from zoo.ablation.budget import Budget
 from zoo.ablation.comparisons import Comparison, Variant
 from zoo.ablation.keys import describe, key_of
+from zoo.datasets.folds import Fold
 from zoo.errors import DivergedError, FormatError, InputError
 from zoo.evaluation.scoring import evaluate
 from zoo.files import write_text
@@ -36,6 +37,8 @@ class Scores:
         pixel_accuracy: Share of pixels that is right.
         iou: By class; `None` for a class that occurs nowhere.
         protocol: What was measured.
+        training_iou: Mean IoU on what it was trained on, where a part was held out.
+        validation_iou: Mean IoU on the validation data, where a part was held out.
     """
 
     mean_iou: float
@@ -43,6 +46,8 @@ class Scores:
     pixel_accuracy: float
     iou: Mapping[str, float | None]
     protocol: str
+    training_iou: float | None = None
+    validation_iou: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Run:
         scores: After the last step.
         seconds: That this call took.
         kept: Whether the result is of an earlier call.
+        fold: Name of the part that was held out, or `None`.
     """
 
     variant: str
@@ -62,6 +68,7 @@ class Run:
     scores: Scores
     seconds: float
     kept: bool
+    fold: str | None = None
 
 
 def run_all(
@@ -72,7 +79,7 @@ def run_all(
     output: Path | None = None,
     tell: Callable[[Run, int, int], None] = lambda run, done, total: None,
 ) -> list[Run]:
-    """Train and score every variant with every seed, seed by seed.
+    """Train and score every variant with every seed, seed by seed, and without every fold, if there are any.
 
     With an output folder each run has a folder ``runs/<model>-<key>`` in it, where the key stands for all
     that decides the run: model, settings, weights, data, recipe, seed, and the versions of the libraries. A
@@ -95,15 +102,18 @@ def run_all(
         FormatError: A result file of an earlier run that is damaged.
         DivergedError: A loss that is not finite; names the run.
     """
-    plan = [(variant, seed) for seed in seeds for variant in comparison.variants]
+    folds = budget.folds or (None,)
+    plan = [(v, seed, fold) for seed in seeds for fold in folds for v in comparison.variants]
     # What is wrong with them is told before anything is written.
     for variant in comparison.variants:
         networks.settings_of(comparison, variant, budget.extra)
-    settings_of(budget.recipe, budget.training)
-    batches_of(replace(budget.recipe, seed=seeds[0]), budget.training)(0)
+        for fold in folds:
+            of = budget.of(variant, fold)
+            settings_of(of.recipe, of.training)
+            batches_of(replace(of.recipe, seed=seeds[0]), of.training)(0)
     made: list[Run] = []
-    for variant, seed in plan:
-        run = _run(comparison, variant, seed, budget=budget, output=output)
+    for variant, seed, fold in plan:
+        run = _run(comparison, variant, seed, budget=budget, fold=fold, output=output)
         if run is None:
             return made
         made.append(run)
@@ -115,16 +125,24 @@ def run_all(
 
 
 def _run(
-    comparison: Comparison, variant: Variant, seed: int, *, budget: Budget, output: Path | None
+    comparison: Comparison,
+    variant: Variant,
+    seed: int,
+    *,
+    budget: Budget,
+    fold: Fold | None,
+    output: Path | None,
 ) -> Run | None:
     """One run, or `None` where it was interrupted."""
     since = time.perf_counter()
-    setup = describe(comparison, variant, seed, budget=budget)
+    budget = budget.of(variant, fold)
+    scored = budget if fold is None else replace(budget, validation=fold.held_out)
+    setup = describe(comparison, variant, seed, budget=scored)
     folder = None if output is None else output / "runs" / f"{comparison.model}-{key_of(setup)}"
     scores = None if folder is None else _read(folder / RESULT, setup)
     kept = scores is not None
     if scores is None:
-        scores = _train(comparison, variant, seed, budget=budget, folder=folder)
+        scores = _train(comparison, variant, seed, budget=budget, fold=fold, folder=folder)
         if scores is None:
             return None
         if folder is not None and is_chief(budget.strategy):
@@ -132,11 +150,18 @@ def _run(
             write_text(folder / RESULT, json.dumps(document, indent=2) + "\n")
             # A finished run needs no checkpoints, which are its largest files by far.
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    return Run(variant.name, seed, scores, time.perf_counter() - since, kept)
+    part = None if fold is None else fold.name
+    return Run(variant.name, seed, scores, time.perf_counter() - since, kept, part)
 
 
 def _train(
-    comparison: Comparison, variant: Variant, seed: int, *, budget: Budget, folder: Path | None
+    comparison: Comparison,
+    variant: Variant,
+    seed: int,
+    *,
+    budget: Budget,
+    fold: Fold | None,
+    folder: Path | None,
 ) -> Scores | None:
     keras.utils.set_random_seed(seed)
     label_set: LabelSet = budget.training.label_set
@@ -158,17 +183,29 @@ def _train(
         raise DivergedError(f"{variant.name}, seed {seed}: {error}") from error
     if history.stopped == "interrupted":
         return None
-    found = evaluate(model, budget.validation)
+    scores = _scores(model, budget, fold)
     del model, history
     networks.forget_models()
+    return scores
+
+
+def _scores(model: keras.Model, budget: Budget, fold: Fold | None) -> Scores:
+    """On the validation data, or on the part that was held out, with the others beside."""
+    data = budget.validation if fold is None else fold.held_out
+    found = evaluate(model, data)
     if math.isnan(found.mean_iou):
-        raise InputError(f"nothing to score: every pixel of the {budget.validation.split} masks is ignored")
+        raise InputError(f"nothing to score: every pixel of the {data.split} masks is ignored")
+    beside = {}
+    if fold is not None:
+        for name, other in (("training_iou", budget.training), ("validation_iou", budget.validation)):
+            beside[name] = _number(evaluate(model, other).mean_iou)
     return Scores(
         mean_iou=found.mean_iou,
         boundary_iou=_number(found.mean_boundary_iou),
         pixel_accuracy=found.pixel_accuracy,
         iou={name: _number(value) for name, value in found.iou.items()},
-        protocol=found.protocol,
+        protocol=found.protocol if fold is None else f"{found.protocol}, without {fold.name}",
+        **beside,
     )
 
 

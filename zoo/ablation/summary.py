@@ -85,27 +85,50 @@ class Summary:
     runs: tuple[Run, ...]
 
     def statistic(self, variant: str, score: str = "mean_iou") -> Statistic | None:
-        """A score of a variant over the seeds, by its name in `Scores`; `None` where a run has none."""
-        values = [getattr(run.scores, score) for run in self.runs if run.variant == variant]
-        return None if None in values else Statistic(tuple(values))
+        """A score of a variant over the seeds, by its name in `Scores`; `None` where a run has none.
+
+        The value of a seed is its mean over the folds, where there are any.
+        """
+        by_seed: dict[int, list[float | None]] = {}
+        for run in self.runs:
+            if run.variant == variant:
+                by_seed.setdefault(run.seed, []).append(getattr(run.scores, score))
+        if any(None in values for values in by_seed.values()):
+            return None
+        return Statistic(tuple(fmean(values) for values in by_seed.values()))
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of the parts that were held out, in the order of the runs."""
+        return tuple(dict.fromkeys(run.fold for run in self.runs if run.fold is not None))
+
+    def of_fold(self, variant: str, fold: str) -> float:
+        """Mean IoU of a variant on a part that was held out, its mean over the seeds."""
+        return fmean(r.scores.mean_iou for r in self.runs if (r.variant, r.fold) == (variant, fold))
 
     @property
     def protocol(self) -> str:
         """What was measured."""
-        return self.runs[0].scores.protocol
+        first, folds = self.runs[0].scores.protocol, self.folds
+        if not folds:
+            return first
+        return f"{first.rpartition(', without ')[0]}, mean over {', '.join(folds)}, each held out once"
 
     @property
     def differences(self) -> tuple[Difference, ...]:
-        """Of each variant to the next one in the paper's order."""
+        """Of each variant to the next one in the paper's order; without one, of each to the first."""
         names = [variant.name for variant in self.comparison.variants]
+        pairs = itertools.pairwise(names) if self.comparison.ranked else [(n, names[0]) for n in names[1:]]
         return tuple(
             difference(better, self.statistic(better).values, worse, self.statistic(worse).values)
-            for better, worse in itertools.pairwise(names)
+            for better, worse in pairs
         )
 
     @property
     def outcome(self) -> str | None:
-        """That of the whole order: it holds where each step does; `None` for a single variant."""
+        """That of the whole order: it holds where each step does; `None` without an order."""
+        if not self.comparison.ranked:
+            return None
         found = {difference.outcome for difference in self.differences}
         if not found:
             return None

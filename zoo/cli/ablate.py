@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
-from zoo.cli import import_tensorflow, options, recipe
+from zoo.cli import folds, import_tensorflow, options, recipe
 from zoo.cli.values import parse_size
 from zoo.errors import InputError
 from zoo.files import write_text
@@ -22,16 +22,20 @@ seeds, score them after the last step, and tell whether the paper's order holds 
 compared with the spread over the seeds. All are on MobileNetV2 with ImageNet weights. The options
 of the recipe are those of `zoo train`.
 
-With --output the folder receives <comparison>.md, <comparison>.json and <comparison>.recipe.json,
+With --output the folder receives <comparison>.md, .png, .json and .recipe.json,
 and runs/ with a folder for each run. A finished run is not repeated, by no comparison, unless
 something changes that decides it; an interrupted one goes on from its last checkpoint.
 
-comparisons, each variant better than the next one by the paper:
+With --folds each variant is trained once without each drive (or another part) and scored there;
+beside stand the scores on what it was trained on and on the validation part.
+
+comparisons, each variant better than the next one by the paper (but for recipe):
 """
 _EPILOG = """\
 examples:
   zoo ablate hdc --dataset camvid --data camvid/ --output ablation/
   zoo ablate duc --dataset camvid --data camvid/ --shrink 180x240 --crop 145x193 --epochs 10 --seeds 5
+  zoo ablate recipe --dataset camvid --data camvid/ --folds drives --output ablation/
   zoo ablate aspp --dataset folder --data mine/ --classes names.txt --variants pyramid,one-rate
 """
 
@@ -58,7 +62,13 @@ def add_parser(subparsers) -> None:
         metavar="HxW",
         help="shrink larger images to fit, for training too",
     )
-    add("--weights", choices=("imagenet", "none"), default="imagenet", help="where to start (imagenet)")
+    add(
+        "--weights",
+        metavar="TAG|PATH",
+        default="imagenet",
+        help="where to start: imagenet, none, or a file such as a model *.keras (imagenet)",
+    )
+    folds.add_folds(parser, use="train each variant once without each part of the data, and score it there")
     options.add_settings(parser)
     recipe.add_options(parser)
     options.add_replaced(parser, {"--size": "--shrink HxW"})
@@ -94,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     costs = {variant.name: cost(comparison, variant, budget=budget) for variant in comparison.variants}
     seeds = range(chosen.seed, chosen.seed + args.seeds)
     runs = run_all(comparison, budget=budget, seeds=seeds, output=args.output, tell=_tell)
-    if len(runs) < len(seeds) * len(comparison.variants):
+    if len(runs) < len(seeds) * len(comparison.variants) * max(1, len(budget.folds)):
         kept = "; the same command goes on from here" if args.output is not None else ""
         print(f"interrupted after {len(runs)} runs{kept}", file=sys.stderr)
         return 130
@@ -134,18 +144,22 @@ def _budget(args: argparse.Namespace, chosen: Recipe, training, validation):
         cache=args.size is not None,
         weights=None if args.weights == "none" else args.weights,
         extra=dict(args.set),
+        folds=() if args.folds is None else folds.folds_of(args, training),
     )
 
 
 def _tell(run, done: int, total: int) -> None:
     how = "kept from an earlier call" if run.kept else f"{run.seconds:.0f} s"
     score = f"mean IoU {100 * run.scores.mean_iou:.2f}"
-    print(f"[{done}/{total}] {run.variant}, seed {run.seed}: {score} ({how})", file=sys.stderr, flush=True)
+    part = "" if run.fold is None else f" without {run.fold}"
+    line = f"[{done}/{total}] {run.variant}{part}, seed {run.seed}: {score} ({how})"
+    print(line, file=sys.stderr, flush=True)
 
 
 def _report(args: argparse.Namespace, summary, costs, budget) -> None:
     from zoo.ablation import report
     from zoo.ablation.budget import deciding
+    from zoo.ablation.plot import plot
     from zoo.training.strategy import is_chief
 
     words = _words(budget)
@@ -157,6 +171,7 @@ def _report(args: argparse.Namespace, summary, costs, budget) -> None:
     budget.recipe.save(path.with_suffix(".recipe.json"))
     write_text(path.with_suffix(".json"), json.dumps(document, indent=2) + "\n")
     write_text(path.with_suffix(".md"), report.markdown(summary, costs, recipe=words))
+    plot(summary, path.with_suffix(".png"))
 
 
 def _words(budget) -> str:
@@ -171,7 +186,8 @@ def _words(budget) -> str:
         if name not in named and value != usual[name]
     ]
     others += [f"{name} {value}" for name, value in budget.extra.items()]
-    start = "ImageNet weights" if budget.weights == "imagenet" else "random weights"
+    known = {"imagenet": "ImageNet weights", None: "random weights"}
+    start = known.get(budget.weights) or Path(budget.weights).name
     size = "x".join(map(str, chosen.crop))
     parts = [
         f"{chosen.epochs} epochs of {len(budget.training)} images from {start}",

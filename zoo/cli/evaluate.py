@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, notes, opening, options
+from zoo.cli import folds, import_tensorflow, notes, opening, options
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.files import write_text
@@ -21,13 +21,20 @@ own takes --classes FILE as those of weights that have none, in the order of the
 
   evaluation.json          all scores, of every image too, and the confusion matrix
   confusion.png            the confusion matrix
+  reliability.png          with --calibration: accuracy against confidence
   worst/<rank>_<name>.png  with --worst: image, truth, prediction and wrong pixels
+
+With --folds each part of the data set, such as each drive, is scored by itself, and the mean over the
+parts is printed. Where the path of --weights holds {fold}, each part is scored by the model that was
+trained without it (`zoo train --folds`), and the scores on what that one was trained on stand beside.
 """
 _EPILOG = """\
 examples:
   zoo evaluate deeplabv3_aspp --dataset camvid --data camvid/ --split val
   zoo evaluate m.tflite --dataset camvid --data camvid/ --split val --worst 5 --output scores/
   zoo evaluate deeplabv3_aspp --weights best.keras --dataset folder --data mine/ --scales 0.75,1,1.25
+  zoo evaluate deeplabv3_aspp --weights run/{fold}/final.keras --dataset camvid --data camvid/ \\
+    --split train --folds drives
 """
 
 
@@ -47,8 +54,10 @@ def add_parser(subparsers) -> None:
     options.add_averaging(parser)
     options.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
+    add("--calibration", action="store_true", help="compare how sure the model is with how often it is right")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")
+    folds.add_folds(parser, use="score each part by itself")
     options.add_json(parser)
     parser.set_defaults(run=run)
 
@@ -57,7 +66,13 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write what was asked for."""
     if args.worst < 0 or (args.worst and args.output is None):
         raise InputError("--worst takes a number of images, and --output DIR to draw them into")
+    if args.folds is not None and args.output is not None:
+        raise InputError("--output is for a whole data set; the scores of --folds go to --json FILE")
     dataset, classes = _opened(args)
+    if args.folds is not None:
+        import_tensorflow()
+        seen = {"scales": args.scales, "flip": args.flip, "tile": args.tile, "boundary": args.boundary}
+        return folds.evaluate_folds(args, dataset, **seen, note=notes.note)
     if args.output is not None:
         _make_folder(args.output / "worst" if args.worst else args.output)
     import_tensorflow()
@@ -74,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         tile=args.tile,
         boundary=args.boundary,
         keep_worst=args.worst,
+        calibration=args.calibration,
         progress=_show_progress if sys.stderr.isatty() else None,
         note=notes.note,
     )
@@ -99,6 +115,10 @@ def _draw(args: argparse.Namespace, dataset, evaluation) -> None:
     from zoo.evaluation.report import percent, plot_comparison, plot_confusion
 
     plot_confusion(evaluation, args.output / "confusion.png")
+    if evaluation.reliability is not None:
+        from zoo.evaluation.reliability_plot import plot_reliability
+
+        plot_reliability(evaluation, args.output / "reliability.png")
     for rank, image in enumerate(evaluation.worst(args.worst), start=1):
         pixels, true = dataset.read(image.index)
         score = f"mean IoU {percent(image.mean_iou)} %, pixel accuracy {percent(image.pixel_accuracy)} %"

@@ -61,6 +61,7 @@ def add_parser(subparsers) -> None:
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     options.add_averaging(parser)
     add("--opacity", type=values.parse_share, default=0.55, metavar="0…1", help="of the colours (0.55)")
+    add("--unsure", type=values.parse_share, metavar="0…1", help="stripe pixels of less confidence")
     add("--no-legend", action="store_true", help="overlay of the size of the image")
     options.add_threads(parser)
     add_photo_reading(parser)
@@ -237,7 +238,7 @@ def _write(result, args: argparse.Namespace, name: str) -> dict:
     from zoo.images import write_png
     from zoo.images.rendering import palette_image
 
-    overlay = result.overlay(opacity=args.opacity, legend=not args.no_legend)
+    overlay = result.overlay(opacity=args.opacity, legend=not args.no_legend, unsure=args.unsure)
     # Beyond 256 classes there is no palette: the indices themselves, in 16 bits.
     colored = len(result.labels) <= 256
     mask = palette_image(result.mask, result.labels) if colored else result.mask

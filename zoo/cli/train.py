@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, notes, opening, options, recipe
+from zoo.cli import folds, import_tensorflow, notes, opening, options, recipe
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -19,13 +19,15 @@ checkpoints, training.csv, validation.csv and events for TensorBoard. The same c
 on from the last checkpoint. Standard error has a progress bar, or, where it is no terminal, a line
 after each validation. With --recipe run/recipe.json a network is trained as that run was; options
 of the recipe that are given as well change it, and none takes back what a file sets, as in
---average none.
+--average none. With --folds drives one model is trained without each drive, into a folder of its
+name, and scored on the drive, on what it was trained on, and on the validation part.
 """
 _EPILOG = """\
 examples:
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --output run/
   zoo train deeplabv3_aspp --dataset folder --data mine/ --classes names.txt --epochs 50 --output run/
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --recipe run/recipe.json --seed 1 --output second/
+  zoo train deeplabv3_aspp --dataset camvid --data camvid/ --folds drives --output held-out/
   zoo segment deeplabv3_aspp street.jpg --weights run/best.keras
 """
 
@@ -47,6 +49,7 @@ def add_parser(subparsers) -> None:
     options.add_output_stride(parser)
     options.add_settings(parser)
     options.add_tile(parser)
+    folds.add_folds(parser, use="train one model without each part, into a folder of its name")
     add(
         "--skip-damaged",
         action="store_true",
@@ -63,7 +66,16 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
     chosen = recipe.recipe_of(args)
     training, validation = recipe.open_data(args, chosen)
+    if args.folds is None:
+        import_tensorflow()
+        return _tell(args.output, _train(args, chosen, training, validation, args.output))
+    parts = folds.folds_of(args, training)
     import_tensorflow()
+    return _train_folds(args, chosen, parts, validation)
+
+
+def _train(args: argparse.Namespace, chosen, training, validation, output: Path):
+    """The history of one run."""
     from zoo.training.runs import settings_of, train
     from zoo.training.strategy import make_strategy
 
@@ -72,12 +84,12 @@ def run(args: argparse.Namespace) -> int:
     with strategy.scope():
         model = _model(args, training, chosen)
     with notes.warnings_as_notes() as note:
-        history = train(
+        return train(
             model,
             training,
             chosen,
             validation=validation,
-            output=args.output,
+            output=output,
             strategy=strategy,
             examples=args.examples,
             report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
@@ -85,7 +97,34 @@ def run(args: argparse.Namespace) -> int:
             skip_damaged=args.skip_damaged,
             note=note,
         )
-    return _tell(args, history)
+
+
+def _train_folds(args: argparse.Namespace, chosen, parts, validation) -> int:
+    """One model without each part; then the scores side by side."""
+    from zoo.evaluation.folds import FoldScores, table
+    from zoo.evaluation.report import percent
+    from zoo.evaluation.scoring import evaluate
+    from zoo.models.loading import read_keras
+    from zoo.training.runs import FINAL
+
+    scores, beside = [], []
+    for part in parts:
+        print(f"without {part.name}:", file=sys.stderr, flush=True)
+        folder = args.output / part.name
+        # No validation on the way: the last weights are those that are scored.
+        history = _train(args, chosen, part.training, None, folder)
+        if _tell(folder, history):
+            return 130
+        model = read_keras(folder / FINAL)
+        seen = {"tile": args.tile, "note": lambda message: None}
+        found = [evaluate(model, data, **seen) for data in (part.held_out, part.training)]
+        scores.append(FoldScores(part.name, *found))
+        if validation is not None:
+            beside.append(f"{part.name} {percent(evaluate(model, validation, **seen).mean_iou)}")
+    print(table(scores))
+    if beside:
+        print(f"on {args.validation}, without {', '.join(beside)}")
+    return 0
 
 
 def _model(args: argparse.Namespace, training, chosen):
@@ -138,11 +177,11 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def _tell(args: argparse.Namespace, history) -> int:
+def _tell(output: Path, history) -> int:
     """One line on how it ended; 130 where Ctrl-C ended it."""
     print(f"{history.stopped} at step {history.step}", end="")
     if history.best_step:
-        best = args.output / "best.keras"
+        best = output / "best.keras"
         print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
     print()
     if history.stopped == "interrupted":

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.cli import import_tensorflow, options
+from zoo.cli import import_tensorflow, options, weights_changes
 from zoo.errors import InputError, ZooError
 from zoo.weights.entry import WeightsEntry
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(
-        dest="action", required=True, metavar="list|fetch|verify|clear|pack|unfold"
+        dest="action", required=True, metavar="list|fetch|verify|clear|pack|unfold|calibrate"
     )
     _add_action(actions, "list", _list, "list the catalog", "zoo weights list --json -")
     action = _add_action(actions, "fetch", _fetch, "download and verify", "zoo weights fetch --all")
@@ -52,7 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "zoo weights clear",
     )
     _add_pack(actions)
-    _add_unfold(actions)
+    weights_changes.add_parsers(actions)
 
 
 def _add_action(
@@ -87,45 +87,6 @@ def _add_pack(actions: argparse._SubParsersAction) -> None:
     action.add_argument("source", type=Path, metavar="MODEL.keras", help="as zoo train writes it")
     action.add_argument("target", type=Path, metavar="FILE.npz", help="file to write")
     action.set_defaults(run=_pack)
-
-
-def _add_unfold(actions: argparse._SubParsersAction) -> None:
-    action = actions.add_parser(
-        "unfold",
-        help="put batch norm back into a model whose publisher folded it, to train it",
-        description="Write a model with batch norm in place of what was folded into its convolutions; its "
-        "statistics are those of images of the data that it will be trained on.",
-        epilog="example:\n  zoo weights unfold deeplabv3_aspp_mobilenet_v2 start.keras --weights voc2012 "
-        "--dataset camvid --data camvid/",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    action.add_argument("model", metavar="MODEL", help="name of a model")
-    action.add_argument("target", type=Path, metavar="FILE.keras", help="file to write")
-    options.add_weights(action, default="default")
-    options.add_dataset(action, required=True, split="train")
-    number = "of the data set, evenly spaced (32)"
-    action.add_argument("--count", type=int, default=32, metavar="N", help=f"images {number}")
-    action.set_defaults(run=_unfold)
-
-
-def _unfold(args: argparse.Namespace) -> int:
-    if args.target.suffix != ".keras":
-        raise InputError(f"the file to write ends with .keras, not {args.target.name!r}")
-    if args.count < 1:
-        raise InputError(f"--count must be 1 or more, not {args.count}")
-    options.check_target(args.target)
-    dataset = options.open_dataset(args)
-    import_tensorflow()
-    from zoo.cli import opening
-    from zoo.models.unfolding import unfold
-    from zoo.training.checkpoints import write_model
-
-    model = opening.load_model(args.model, args.weights, allow_unverified=args.allow_unverified)
-    count = min(args.count, len(dataset))
-    images = [dataset.read(place * len(dataset) // count)[0] for place in range(count)]
-    write_model(unfold(model, images), args.target)
-    print(f"{args.target}: batch norm by {count} images of {dataset.split}")
-    return 0
 
 
 def _pack(args: argparse.Namespace) -> int:

@@ -90,7 +90,7 @@ class Composer:
         for axis, at in enumerate((row, column)):
             room = max(1, round(mask.shape[axis] * factor)) - self.crop[axis]
             if room > 0:
-                first = np.clip((at + 0.5) * factor - random.random() * self.crop[axis], 0, room)
+                first = np.clip((at + 0.5) * factor - random.random() * (self.crop[axis] - 1), 0, room)
                 draws[2 + axis] = (int(first) + 0.5) / (room + 1)
         return draws
 

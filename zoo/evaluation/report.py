@@ -15,6 +15,7 @@ from zoo.labels import LabelSet
 
 if TYPE_CHECKING:
     from zoo.evaluation.scoring import Evaluation
+    from zoo.metrics.reliability import Reliability
 
 _WRONG = (214, 39, 40)
 _DPI = 120
@@ -35,8 +36,16 @@ def table(evaluation: Evaluation) -> str:
             f"  {percent(evaluation.mean_boundary_iou):>12}",
             f"{'pixel accuracy':<{width}}  {percent(evaluation.pixel_accuracy):>6}",
             f"{'mean class accuracy':<{width}}  {percent(evaluation.mean_class_accuracy):>6}",
+            *_calibration(evaluation, width),
         ]
     )
+
+
+def _calibration(evaluation: Evaluation, width: int) -> list[str]:
+    if evaluation.reliability is None:
+        return []
+    error = evaluation.reliability.expected_calibration_error
+    return [f"{'calibration error':<{width}}  {percent(error):>6}"]
 
 
 def percent(share: float) -> str:
@@ -57,6 +66,7 @@ def to_dict(evaluation: Evaluation) -> dict:
         "boundary_distance": evaluation.distance,
         "boundary_mean_iou": _number(evaluation.mean_boundary_iou),
         "boundary_iou": {name: _number(value) for name, value in evaluation.boundary_iou.items()},
+        "reliability": _reliability(evaluation.reliability),
         "confusion_matrix": evaluation.confusion.matrix.tolist(),
         "boundary_confusion_matrix": evaluation.boundary.matrix.tolist(),
         "images": [
@@ -72,6 +82,17 @@ def to_dict(evaluation: Evaluation) -> dict:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def _reliability(found: Reliability | None) -> dict | None:
+    if found is None:
+        return None
+    rows = {"confidence": found.confidence.tolist(), "accuracy": found.accuracy.tolist()}
+    return {
+        "expected_calibration_error": _number(found.expected_calibration_error),
+        "pixels": found.pixels.tolist(),
+        **{name: [_number(value) for value in values] for name, values in rows.items()},
+    }
 
 
 # --- pictures -----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from zoo.labels import LabelSet, class_order
 from zoo.layers.resize import label_set_of
 from zoo.metrics.boundary import boundary_band
 from zoo.metrics.confusion import ConfusionMatrix
+from zoo.metrics.reliability import Reliability
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,7 @@ class Evaluation:
         boundary: The same of the pixels within `distance` of a border, see `boundary_band`.
         distance: In pixels.
         images: One score an image, in the order of the data set.
+        reliability: Confidence against accuracy, where it was asked for, else `None`.
     """
 
     label_set: LabelSet
@@ -66,6 +68,7 @@ class Evaluation:
     boundary: ConfusionMatrix = field(repr=False)
     distance: int
     images: tuple[ImageScore, ...] = field(repr=False)
+    reliability: Reliability | None = field(default=None, repr=False)
 
     @property
     def iou(self) -> dict[str, float]:
@@ -117,6 +120,7 @@ def evaluate(
     ignore_label: int | None = None,
     boundary: int = 3,
     keep_worst: int = 0,
+    calibration: bool = False,
     progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> Evaluation:
@@ -133,6 +137,8 @@ def evaluate(
         ignore_label: Value of true pixels that never count, instead of the one of the labels.
         boundary: Distance in pixels up to which a pixel counts as near a border.
         keep_worst: Keep the predicted masks of so many of the worst images.
+        calibration: Also compare how sure the model is with how often it is right. A mask artifact, which is
+            always sure, says nothing by that.
         progress: Called as ``progress(done, total)`` after every image.
         note: Called with a line on what should be known of a data set, such as a class without a pixel.
 
@@ -160,17 +166,20 @@ def evaluate(
         label_set = dataclasses.replace(label_set, ignore_label=ignore_label)
     order = class_order(label_set_of(model), label_set)
     scoring = _Scoring(label_set, boundary=boundary, keep=keep_worst)
+    reliability = Reliability(label_set.ignore_label) if calibration else None
     for index in range(len(samples)):
         image, true = samples.read(index)
-        found = order[segment(model, image, scales=scales, flip=flip, tile=tile).mask]
+        seen = segment(model, image, scales=scales, flip=flip, tile=tile)
+        found = order[seen.mask]
         scoring.add(name_of(samples, index), true, found)
+        if reliability is not None:
+            reliability.update(true, found, seen.confidence)
         if progress is not None:
             progress(index + 1, len(samples))
-    seen = _windows(model, scoring.sizes, tile)
-    protocol = _protocol(samples, label_set, scoring.sizes, scales=scales, flip=flip, tile=seen)
-    return Evaluation(
-        label_set, protocol, scoring.confusion, scoring.boundary, boundary, tuple(scoring.images)
-    )
+    window = _windows(model, scoring.sizes, tile)
+    protocol = _protocol(samples, label_set, scoring.sizes, scales=scales, flip=flip, tile=window)
+    matrices = scoring.confusion, scoring.boundary, boundary
+    return Evaluation(label_set, protocol, *matrices, tuple(scoring.images), reliability)
 
 
 class _Scoring:

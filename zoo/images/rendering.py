@@ -49,6 +49,7 @@ def overlay(
     opacity: float = 0.55,
     legend: bool = True,
     min_share: float = 0.001,
+    unsure: np.ndarray | None = None,
 ) -> np.ndarray:
     """The image under the colours of its classes, with thin borders and a legend.
 
@@ -63,6 +64,7 @@ def overlay(
         opacity: Of the colours, 0…1.
         legend: Whether to add the legend; without it the result has the size of the image.
         min_share: Classes with a smaller share of the mask are counted together in the legend's last entry.
+        unsure: ``(height, width)`` bool: pixels that are striped, or `None`.
 
     Returns:
         ``(height + legend, width + legend, 3)`` uint8, RGB.
@@ -78,6 +80,8 @@ def overlay(
         )
     if not 0 <= opacity <= 1:
         raise InputError(f"opacity must be in 0…1, not {opacity!r}")
+    if unsure is not None and (np.shape(unsure) != mask.shape or np.asarray(unsure).dtype != bool):
+        raise InputError(f"unsure must be {mask.shape} bool, not {np.shape(unsure)}")
     blended, thickness = np.empty_like(image), border_thickness(mask.shape)
     for top in range(0, len(mask), _ROWS):  # in bounded memory
         rows, first = slice(top, top + _ROWS), max(0, top - thickness)
@@ -85,8 +89,11 @@ def overlay(
         inner = slice(top - first, top - first + len(mask[rows]))
         how = {"opacity": opacity, "inner": inner, "thickness": thickness}
         blended[rows] = blended_rows(image[rows], known, label_set, **how)
+    picture = Image.fromarray(blended)
+    if unsure is not None:
+        picture = _striped(picture, np.asarray(unsure))
     shown = entries(class_counts(mask, label_set), label_set, min_share) if legend else ()
-    return np.array(with_legend(Image.fromarray(blended), shown)) if shown else blended
+    return np.array(with_legend(picture, shown) if shown else picture)
 
 
 def blended_rows(
@@ -159,3 +166,12 @@ def _widened(edges: np.ndarray, thickness: int, axis: int) -> np.ndarray:
             done, whole = done + step, wider
         edges = whole
     return np.moveaxis(edges, 0, axis)
+
+
+def _striped(image: Image.Image, where: np.ndarray) -> Image.Image:
+    """Slanted black and white stripes over some pixels, which no class has."""
+    period = 4 * max(1, round(math.sqrt(where.size) / 300))
+    rows, columns = np.ogrid[: where.shape[0], : where.shape[1]]
+    stripes = np.where((rows + columns) % period < period // 2, 255, 0).astype(np.uint8)
+    alpha = Image.fromarray(np.where(where, np.uint8(round(255 * _BORDER_OPACITY)), np.uint8(0)))
+    return Image.composite(Image.fromarray(stripes).convert("RGB"), image, alpha)

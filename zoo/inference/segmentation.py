@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.errors import InputError
 from zoo.images import class_shares, overlay
 from zoo.inference import windows
 from zoo.inference.arguments import ImageLike, as_pixels, checked_scales, window_size
@@ -53,12 +54,34 @@ class Segmentation:
             self._probabilities = result
         return self._probabilities
 
+    @property
+    def confidence(self) -> np.ndarray:
+        """``(height, width)`` float32: the probability of the class in the mask, from 1/classes to 1.
+
+        How often a pixel of that confidence is right depends on the model: `zoo evaluate --calibration`
+        measures it, and the bundled weights are calibrated on drives that were held out.
+        """
+        return self.probabilities.max(axis=-1)
+
     def shares(self) -> list[tuple[str, float]]:
         """``(name, share)`` of the classes in the mask, the largest first; see `class_shares`."""
         return class_shares(self.mask, self.labels)
 
-    def overlay(self, *, opacity: float = 0.55, legend: bool = True, min_share: float = 0.001) -> np.ndarray:
-        """The image under the colours of its classes, ``(…, …, 3)`` uint8; see `zoo.images.overlay`."""
+    def overlay(
+        self,
+        *,
+        opacity: float = 0.55,
+        legend: bool = True,
+        min_share: float = 0.001,
+        unsure: float | None = None,
+    ) -> np.ndarray:
+        """The image under the colours of its classes, ``(…, …, 3)`` uint8; see `zoo.images.overlay`.
+
+        Pixels whose `confidence` is below `unsure` are striped, where that is given.
+        """
+        given = unsure is None or (isinstance(unsure, int | float) and not isinstance(unsure, bool))
+        if not given or (unsure is not None and not 0 <= unsure <= 1):
+            raise InputError(f"unsure must be a confidence in 0…1 or None, not {unsure!r}")
         return overlay(
             self.image,
             self.mask,
@@ -66,6 +89,7 @@ class Segmentation:
             opacity=opacity,
             legend=legend,
             min_share=min_share,
+            unsure=None if unsure is None else self.confidence < unsure,
         )
 
     def __repr__(self) -> str:

@@ -103,7 +103,8 @@ class SparseCrossEntropy(SegmentationLoss):
             pixel_weights *= 1.0 + self.border_weight * _near_borders(labels, counted)
         losses = _pixel_losses(labels, logits)
         if self.focus:
-            losses *= (1.0 - tf.exp(-losses)) ** self.focus
+            # Above 0, where a power below 1 has no finite slope.
+            losses *= tf.maximum(-tf.math.expm1(-losses), 1e-7) ** self.focus
         losses *= pixel_weights
         if self.label_smoothing:
             spread = -tf.reduce_mean(tf.nn.log_softmax(logits) * weights, axis=-1) * counted
