@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -283,6 +284,24 @@ def test_a_port_that_is_taken_is_one_line(served, tmp_path):
     for port in (served, 70000):
         with pytest.raises(InputError, match=rf"cannot serve on 127\.0\.0\.1:{port}: .*--port"):
             serve(tmp_path, port=port)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_ended_leaves_nothing(ending, models, packages, tmp_path):
+    code = f"""
+import sys
+from zoo.cli import main
+from zoo.demo import runtimes
+runtimes.LOCK = runtimes.Path({str(packages / "lock.json")!r})
+sys.exit(main(["demo", {str(models[0])!r}, "--port", "0", "--runtime", {str(packages)!r}]))
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
+        port = int(re.search(rb"localhost:(\d+)/", process.stdout.readline())[1])
+        assert ask(port, "/").status == 200
+        process.send_signal(ending)
+        assert process.wait(timeout=60) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the whole command ------------------------------------------------------------------------------------
