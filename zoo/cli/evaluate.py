@@ -44,7 +44,7 @@ def add_parser(subparsers) -> None:
     options.add_dataset(parser, required=True, split="val")
     options.add_weights(parser)
     options.add_averaging(parser)
-    options.add_engine(parser)
+    opening.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 from pathlib import Path
@@ -52,6 +53,12 @@ def open_model(
     if needs_tensorflow(name):
         import_tensorflow()
     return open_artifact(name, threads=threads, engine=engine)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """``--engine openvino``."""
+    text = "what runs .tflite and .onnx files (their own runtime)"
+    parser.add_argument("--engine", choices=("openvino",), help=text)
 
 
 def needs_tensorflow(name: str) -> bool:
