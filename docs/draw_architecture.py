@@ -37,6 +37,7 @@ ROOMS = {
     "export": ("formats, proof,\ntiming", 3.0),
     "training": ("losses, recipes,\nthe loop", 4.1),
     "ablation": ("the papers'\ncomparisons", 2.9),
+    "demo": ("a web page\nof a model", 1.0),
     "compression": ("prune, cluster,\nquantize", 4.75),
 }
 COLORS = ("#e8eef7", "#dcebe3", "#f7efdc", "#f6e3dd", "#ece2f2")

@@ -1,24 +1,29 @@
 """Chromium, driven by node, and the page of ``zoo demo`` as a process of its own."""
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.tiny_export import tiny
 
 import zoo
 from zoo import export
+from zoo.demo import runtimes
 from zoo.images import read_image
 
 PAGE = Path(__file__).parent / "page"
 CITY = Path(__file__).parents[2] / "examples" / "city.jpg"
-SIZE = (96, 144)
+SIZE, TINY = (96, 144), (33, 47)
 # A registry that cannot be reached must not hold up the tests.
 INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0")
 PATIENCE = 240
@@ -143,3 +148,44 @@ def drive(node_folder, browser):
         return json.loads(out.splitlines()[-1])
 
     return run
+
+
+# --- without a browser ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """A small file of each format."""
+    folder, model = tmp_path_factory.mktemp("small"), tiny()
+    export.to_tflite(model, folder / "a b.tflite", input_size=TINY)
+    export.to_onnx(model, folder / "m.onnx")
+    return folder / "a b.tflite", folder / "m.onnx"
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory):
+    """A lock file, and packages of few bytes that stand and are packed as it says."""
+    folder = tmp_path_factory.mktemp("packages")
+    lock = json.loads(runtimes.LOCK.read_text("utf-8"))
+    (folder / "archives").mkdir()
+    for name, entry in lock.items():
+        archive = folder / "archives" / f"{name.strip('@').replace('/', '-')}-{entry['version']}.tgz"
+        with tarfile.open(archive, "w:gz") as packed:
+            for path, file in entry["files"].items():
+                content = f'{path}; import x from "@litertjs/wasm-utils";'.encode()
+                place = folder / "node_modules" / name / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content)
+                member = tarfile.TarInfo(f"package/{path}")
+                member.size, file["sha256"] = len(content), hashlib.sha256(content).hexdigest()
+                packed.addfile(member, io.BytesIO(content))
+        entry["bytes"] = archive.stat().st_size
+        entry["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
+    (folder / "lock.json").write_text(json.dumps(lock))
+    return folder
+
+
+@pytest.fixture
+def pinned(packages, monkeypatch):
+    monkeypatch.setattr(runtimes, "LOCK", packages / "lock.json")
+    return packages

@@ -15,8 +15,10 @@ from support.tiny_export import tiny
 import zoo
 from zoo import export
 from zoo.images import read_mask
+from zoo.labels import named
 
 EQUAL = 0.999
+SIZE = (96, 144)  # of the photograph
 # A phone at night, and a table by day.
 SCREENS = [(390, 844, True), (1280, 800, False)]
 
@@ -102,6 +104,17 @@ def read_saved(overlay, want):
     classes = distance.argmin(-1)
     assert (classes == want.mask).mean() >= EQUAL
     return classes
+
+
+def test_long_names_of_classes_fit_a_telephone(drive, serving, photo, tmp_path):
+    model = tiny()
+    names = ["a name of a class that goes on and on " + "without end " * n for n in (1, 2)]
+    model.layers[-1].label_set = named((*names, "x" * 80))
+    export.to_tflite(model, tmp_path / "m.tflite", input_size=SIZE)
+    with serving(tmp_path / "m.tflite") as (url, _):
+        found = drive("person", url=url, photo=photo, folder=tmp_path, width=390, height=844)
+    assert len(found["legend"]) >= 2 and found["errors"] == []
+    assert found["wide"] <= 390 and found["tip"] in (*names, "x" * 80)
 
 
 def test_dropped_and_pasted_pictures(drive, serving, files, photo, want, tmp_path):

@@ -1,16 +1,13 @@
 """The folder of the page, the runtimes in it, and the server on this machine."""
 
-import hashlib
 import http.client
-import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import tarfile
 import threading
-from pathlib import Path
 
 import pytest
 from support.tiny_export import tiny
@@ -20,49 +17,11 @@ from zoo.cli import main
 from zoo.demo import runtimes
 from zoo.demo.server import serve
 from zoo.demo.site import STATIC, write_site
-from zoo.errors import DownloadError, FormatError, InputError
+from zoo.errors import InputError
 from zoo.export import open_artifact
 
 SIZE = (33, 47)
 LARGEST, SECONDS = 25e6, 3.0
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    """A small file of each format."""
-    folder, model = tmp_path_factory.mktemp("models"), tiny()
-    export.to_tflite(model, folder / "a b.tflite", input_size=SIZE)
-    export.to_onnx(model, folder / "m.onnx")
-    return folder / "a b.tflite", folder / "m.onnx"
-
-
-@pytest.fixture(scope="module")
-def packages(tmp_path_factory):
-    """A lock file, and packages of few bytes that stand and are packed as it says."""
-    folder = tmp_path_factory.mktemp("packages")
-    lock = json.loads(runtimes.LOCK.read_text("utf-8"))
-    (folder / "archives").mkdir()
-    for name, entry in lock.items():
-        archive = folder / "archives" / f"{name.strip('@').replace('/', '-')}-{entry['version']}.tgz"
-        with tarfile.open(archive, "w:gz") as packed:
-            for path, file in entry["files"].items():
-                content = f'{path}; import x from "@litertjs/wasm-utils";'.encode()
-                place = folder / "node_modules" / name / path
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(content)
-                member = tarfile.TarInfo(f"package/{path}")
-                member.size, file["sha256"] = len(content), hashlib.sha256(content).hexdigest()
-                packed.addfile(member, io.BytesIO(content))
-        entry["bytes"] = archive.stat().st_size
-        entry["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
-    (folder / "lock.json").write_text(json.dumps(lock))
-    return folder
-
-
-@pytest.fixture
-def pinned(packages, monkeypatch):
-    monkeypatch.setattr(runtimes, "LOCK", packages / "lock.json")
-    return packages
 
 
 def text_of(site):
@@ -171,74 +130,6 @@ def test_the_page_asks_for_nothing_elsewhere():
             assert not re.search(r"https?://|//cdn", text.replace("localhost or https", "")), path
 
 
-# --- runtimes ---------------------------------------------------------------------------------------------
-
-
-def content_of(format_, folder=None):
-    return dict(runtimes.files(format_, folder=folder))
-
-
-def test_a_folder_of_packages_with_or_without_node_modules(pinned):
-    want = content_of("tflite", pinned)
-    assert len(want) == 6 and content_of("tflite", pinned / "node_modules") == want
-
-
-def test_packages_at_hand_are_used(pinned, monkeypatch):
-    inner = pinned / "project" / "src"
-    inner.mkdir(parents=True, exist_ok=True)
-    monkeypatch.chdir(inner)
-    assert content_of("onnx") == content_of("onnx", pinned)
-
-
-def test_archives_are_fetched_once_and_verified(pinned, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ZOO_OFFLINE", "1")
-    with pytest.raises(DownloadError, match=r"pass --runtime DIR"):
-        content_of("tflite")
-    monkeypatch.setenv("ZOO_MIRROR", str(pinned / "archives"))
-    want = content_of("tflite", pinned)
-    assert content_of("tflite") == want
-    monkeypatch.delenv("ZOO_MIRROR")
-    assert content_of("tflite") == want
-
-
-def test_an_archive_with_other_files_is_refused(pinned, monkeypatch, tmp_path):
-    lock = json.loads((pinned / "lock.json").read_text())
-    lock["onnxruntime-web"]["files"]["dist/ort.wasm.min.mjs"]["sha256"] = "0" * 64
-    (tmp_path / "lock.json").write_text(json.dumps(lock))
-    monkeypatch.setattr(runtimes, "LOCK", tmp_path / "lock.json")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ZOO_MIRROR", str(pinned / "archives"))
-    with pytest.raises(FormatError, match="is not the pinned one"):
-        content_of("onnx")
-    with pytest.raises(InputError, match="by its SHA-256"):
-        content_of("onnx", pinned)
-
-
-def test_another_version_at_hand_is_passed_over_and_one_that_is_named_refused(pinned, monkeypatch, tmp_path):
-    path = tmp_path / "node_modules" / "onnxruntime-web" / "dist" / "ort.wasm.min.mjs"
-    path.parent.mkdir(parents=True)
-    path.write_text("another version")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("ZOO_MIRROR", str(pinned / "archives"))
-    assert content_of("onnx") == content_of("onnx", pinned)
-    with pytest.raises(InputError, match=r"onnxruntime-web@1\.30\.0"):
-        content_of("onnx", tmp_path)
-    with pytest.raises(
-        InputError, match=r"holds no onnxruntime-web: run npm install onnxruntime-web@1\.30\.0"
-    ):
-        content_of("onnx", tmp_path / "cache")
-
-
-def test_the_lock_is_that_of_the_npm_packages(node_folder):
-    """The files that npm installs by its own lock file are those that the page pins."""
-    for format_ in runtimes.PACKAGES:
-        assert len(content_of(format_, Path(node_folder))) == 6
-
-
 # --- the server -------------------------------------------------------------------------------------------
 
 
@@ -283,6 +174,24 @@ def test_a_port_that_is_taken_is_one_line(served, tmp_path):
     for port in (served, 70000):
         with pytest.raises(InputError, match=rf"cannot serve on 127\.0\.0\.1:{port}: .*--port"):
             serve(tmp_path, port=port)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_ended_leaves_nothing(ending, models, packages, tmp_path):
+    code = f"""
+import sys
+from zoo.cli import main
+from zoo.demo import runtimes
+runtimes.LOCK = runtimes.Path({str(packages / "lock.json")!r})
+sys.exit(main(["demo", {str(models[0])!r}, "--port", "0", "--runtime", {str(packages)!r}]))
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
+        port = int(re.search(rb"localhost:(\d+)/", process.stdout.readline())[1])
+        assert ask(port, "/").status == 200
+        process.send_signal(ending)
+        assert process.wait(timeout=60) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- the whole command ------------------------------------------------------------------------------------

@@ -44,12 +44,14 @@ def read(model: keras.Model) -> np.ndarray:
     assert_type(artifact, Artifact)
     assert_type(artifact.inputs, tuple[Port, ...])
     assert_type(export.verify("a.tflite", model), Parity | QuantizedParity)
+    other = export.open_artifact("a.tflite", threads=4, engine="openvino")
+    assert_type(export.verify(other, model), Parity | QuantizedParity)
     assert_type(export.find_difference("a.tflite", model), FirstDifference | NoisiestLayer | None)
     return artifact.predict(np.zeros((1, 513, 513, 3), np.float32))
 
 
 def timed() -> Bench:
-    found = export.bench(["a.tflite"], operations=True)
+    found = export.bench(["a.tflite"], operations=True, engine="openvino")
     assert_type(found, Bench)
     assert_type(found.timings[0], Timing)
     return found

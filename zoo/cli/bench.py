@@ -38,7 +38,7 @@ def add_parser(subparsers) -> None:
     options.add_model(parser, usual="the one that the artifact names")
     options.add_weights(parser)
     options.add_threads(parser)
-    options.add_engine(parser)
+    opening.add_engine(parser)
     add("--repeats", type=int, default=20, metavar="N", help="rounds that count (20)")
     add("--warm-up", type=int, default=3, metavar="N", help="runs of each file before (3)")
     options.add_input_size(parser, usual="the files' own, or 513x513")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import tempfile
 from pathlib import Path
 
@@ -66,7 +68,10 @@ def _serve(folder: Path, *, port: int) -> None:
 
     with serve(folder, port=port) as server:
         print(f"http://localhost:{server.server_address[1]}/  (Ctrl+C ends it)", flush=True)
-        server.serve_forever()
+        # Ended from elsewhere, it takes its temporary folder along as well.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def _artifact(name: str, args: argparse.Namespace):

@@ -52,7 +52,7 @@ def add_parser(subparsers) -> None:
     options.add_dataset(parser, required=True, split="val")
     options.add_weights(parser)
     options.add_averaging(parser)
-    options.add_engine(parser)
+    opening.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
     add("--calibration", action="store_true", help="compare how sure the model is with how often it is right")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")

@@ -65,6 +65,12 @@ def open_model(
     return open_artifact(name, threads=threads, engine=engine)
 
 
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """``--engine openvino``."""
+    text = "what runs .tflite and .onnx files (their own runtime)"
+    parser.add_argument("--engine", choices=("openvino",), help=text)
+
+
 def needs_tensorflow(name: str) -> bool:
     """Whether TensorFlow runs a model of the registry or an artifact, and not a runtime of its own."""
     from zoo.export import formats

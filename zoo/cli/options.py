@@ -296,12 +296,6 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """``--engine openvino``."""
-    text = "what runs .tflite and .onnx files (their own runtime)"
-    parser.add_argument("--engine", choices=("openvino",), help=text)
-
-
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """``--threads N``."""
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="of each runtime (2)")

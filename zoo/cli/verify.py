@@ -37,7 +37,7 @@ def add_parser(subparsers) -> None:
     add("artifact", type=Path, metavar="ARTIFACT", help=formats.titles())
     options.add_model(parser, usual="the one that the artifact names")
     add_model_options(parser)
-    options.add_engine(parser)
+    opening.add_engine(parser)
     options.add_dataset(parser, required=False, split="val", use="to compare mean IoU")
     parser.set_defaults(run=run)
 
