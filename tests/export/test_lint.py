@@ -147,7 +147,7 @@ def test_targets_set_what_they_need_and_refuse_what_falls_back(tmp_path):
             "tflite", tiny(), tmp_path / "m.tflite", input_size=SIZE, head="mask", target="android-gpu"
         )
     assert sorted(tmp_path.iterdir()) == before
-    with pytest.raises(InputError, match="target must be one of android-gpu, .*, not 'toaster'"):
+    with pytest.raises(InputError, match=r"target must be one of android-gpu, .*, not 'toaster'"):
         export.to_format("tflite", tiny(), tmp_path / "m.tflite", input_size=SIZE, target="toaster")
 
 

@@ -193,6 +193,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
             "export.proof",
             "export.report",
             "export.publish",
+            *(("export.general",) if name == "exports" else ()),
             "export.lint",
         )
         for name in ("general", "exports", "verification")

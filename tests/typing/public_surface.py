@@ -28,7 +28,17 @@ from zoo import (
     sequence,
 )
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
-from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
+from zoo.datasets import (
+    Augmentation,
+    Dataset,
+    DatasetReport,
+    Layout,
+    Listing,
+    Problem,
+    Shrunk,
+    SplitReport,
+    convert,
+)
 from zoo.evaluation import Evaluation, ImageScore
 from zoo.inference import ImageLike, Segmentation
 from zoo.labels import LabelSet
@@ -55,6 +65,8 @@ def segmented(model: keras.Model) -> Path:
     assert_type(zoo.segment(zoo.export.open_artifact("m.tflite"), PHOTO), Segmentation)
     assert_type(inference.segment("duc_hdc", Path("street.jpg")), Segmentation)
     inference.forget_models()
+    raster = inference.segment_raster(model, "town.tif", "mask.tif", tile=1024, overlay="overlay.tif")
+    assert_type(raster, inference.RasterSegmentation)
     assert_type(found.mask, np.ndarray)
     assert_type(found.probabilities, np.ndarray)
     assert_type(found.labels, LabelSet)
@@ -111,6 +123,8 @@ def data(own: LabelSet) -> Dataset:
     changes = Augmentation(scale=(0.5, 2.0), flip=True)
     datasets.batches(training, batch_size=4, crop=(257, 257), augment=changes)
     assert_type(datasets.shrink(training, (240, 320)), Shrunk)
+    for name in convert.FORMATS:
+        assert_type(convert.convert(name, "labels", "mine"), convert.Conversion)
     report = datasets.check("data", kind="folder")
     assert_type(report, DatasetReport)
     assert_type(report.splits[0], SplitReport)
