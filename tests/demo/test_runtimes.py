@@ -1,4 +1,4 @@
-"""The runtimes of the page: from a folder, a ``node_modules`` at hand, or fetched once; the pinned ones always."""
+"""The runtimes of the page: from a folder, a ``node_modules`` at hand, or fetched once; always pinned."""
 
 import json
 from pathlib import Path
