@@ -10,13 +10,13 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def called(path: Path, suffix: str) -> Iterator[Path]:
-    """The file under a name with that suffix: its own, or within the block another one."""
-    if path.name.endswith(suffix):
+def called(path: Path, *suffixes: str) -> Iterator[Path]:
+    """The file under a name with one of these suffixes: its own, or within the block another one."""
+    if path.name.endswith(suffixes):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
-        named = Path(folder) / f"file{suffix}"
+        named = Path(folder) / f"file{suffixes[0]}"
         try:
             named.symlink_to(path.resolve())
         except OSError:  # where links are not for everybody

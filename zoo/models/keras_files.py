@@ -152,7 +152,7 @@ def from_variables(spec: ModelSpec, path: Path, wishes: Wishes) -> keras.Model:
     else:
         label_set, wanted = None, None
     model = _fitting(spec, content, wishes, path=path, stated=wanted, label_set=label_set)
-    with called(path, ".weights.h5") as named:
+    with called(path, ".weights.h5", ".weights.json") as named:
         model.load_weights(named)
     check_values(arrays_of(model), subject=f"weights {path.name!r} for {spec.name}")
     if not wishes.arguments.get("auxiliary"):
