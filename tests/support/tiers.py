@@ -11,6 +11,9 @@ LIMIT = 5.0  # seconds that a quick test may take
 
 # By folder of `tests`: tests of which a single case takes ten seconds or more.
 SLOW = {
+    "cli": {
+        "test_from_labelme_to_a_model",
+    },
     "export": {
         "test_every_format_equals_the_model_at_every_size",
         "test_float_file_gives_the_mask_of_segment",
