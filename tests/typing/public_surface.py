@@ -27,6 +27,7 @@ from zoo import (
 )
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
 from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
+from zoo.datasets.convert import FORMATS, Conversion, convert
 from zoo.evaluation import Evaluation, ImageScore
 from zoo.inference import ImageLike, Segmentation
 from zoo.labels import LabelSet
@@ -95,6 +96,7 @@ def data(own: LabelSet) -> Dataset:
     layout = datasets.LAYOUTS["camvid"]
     assert_type(layout, Layout)
     assert_type(layout.list_split(Path("data"), "train"), Listing)
+    assert_type(convert(next(iter(FORMATS)), "labels", "data", overlap="smallest"), Conversion)
     return training
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import label_tools
-from support.label_tools import HEIGHT, WIDTH, picture, pixels, png, write_json
+from support.label_encodings import png
+from support.label_tools import HEIGHT, WIDTH, picture, pixels, write_json
 
 from zoo.datasets.convert import convert
 from zoo.errors import FormatError, InputError, ZooError
