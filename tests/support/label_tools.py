@@ -1,12 +1,10 @@
 """One scene, labelled by hand, as each annotation tool would have exported it."""
 
-import base64
-import io
 import json
-import zlib
 
 import numpy as np
 from PIL import Image
+from support.label_encodings import brush, png, runs, sly_bitmap
 
 HEIGHT, WIDTH = 10, 16
 NAMES = ("background", "road", "car")
@@ -58,19 +56,6 @@ def write_json(path, document):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document))
     return path
-
-
-def png(array, **options):
-    stream = io.BytesIO()
-    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
-    image.save(stream, "PNG", **options)
-    return stream.getvalue()
-
-
-def runs(mask, order):
-    flat = mask.ravel(order).astype(int)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [2]])))
-    return np.diff(np.concatenate([[0], edges])).tolist()
 
 
 def filled(box):
@@ -221,16 +206,6 @@ def yolo(root):
     return root
 
 
-def sly_bitmap(mask):
-    """As Supervisely packs one: a PNG with a transparent first colour, zlib, base64."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
-    image = Image.fromarray(part)
-    image.putpalette([0, 0, 0, 255, 255, 255])
-    data = base64.b64encode(zlib.compress(png(image, transparency=0, bits=1))).decode()
-    return {"data": data, "origin": [int(columns[0]), int(rows[0])]}
-
-
 def supervisely(root):
     classes = [
         {"title": name, "shape": "any", "color": f"#{bytes(COLORS[name]).hex()}"} for name in ("road", "car")
@@ -260,17 +235,6 @@ def roboflow(root):
         rows = "".join(f"{value}, {name}\n" for value, name in enumerate(NAMES))
         (root / split / "_classes.csv").write_text("Pixel Value, Class\n" + rows)
     return root
-
-
-def brush(mask):
-    """As Label Studio packs one: blocks of one repeated byte each."""
-    words = np.repeat(mask.astype(np.uint8).ravel() * 255, 4)
-    bits = f"{len(words):032b}" + f"{7:05b}" + "".join(f"{size:04b}" for size in (2, 3, 7, 15))
-    edges = np.flatnonzero(np.diff(words.astype(int))) + 1
-    for part in np.split(words, edges):
-        bits += f"1{3:02b}{len(part) - 1:016b}{part[0]:08b}"
-    bits += "0" * (-len(bits) % 8)
-    return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)]
 
 
 def label_studio(root):

@@ -11,6 +11,9 @@ LIMIT = 5.0  # seconds that a quick test may take
 
 # By folder of `tests`: tests of which a single case takes ten seconds or more.
 SLOW = {
+    "cli": {
+        "test_from_labelme_to_a_model",
+    },
     "demo": {
         "test_the_default_page_is_small_and_quick",
     },

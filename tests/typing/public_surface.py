@@ -28,17 +28,8 @@ from zoo import (
     sequence,
 )
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
-from zoo.datasets import (
-    Augmentation,
-    Dataset,
-    DatasetReport,
-    Layout,
-    Listing,
-    Problem,
-    Shrunk,
-    SplitReport,
-    convert,
-)
+from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
+from zoo.datasets.convert import FORMATS, Conversion, convert
 from zoo.evaluation import Evaluation, ImageScore
 from zoo.inference import ImageLike, Segmentation
 from zoo.labels import LabelSet
@@ -123,8 +114,6 @@ def data(own: LabelSet) -> Dataset:
     changes = Augmentation(scale=(0.5, 2.0), flip=True)
     datasets.batches(training, batch_size=4, crop=(257, 257), augment=changes)
     assert_type(datasets.shrink(training, (240, 320)), Shrunk)
-    for name in convert.FORMATS:
-        assert_type(convert.convert(name, "labels", "mine"), convert.Conversion)
     report = datasets.check("data", kind="folder")
     assert_type(report, DatasetReport)
     assert_type(report.splits[0], SplitReport)
@@ -133,6 +122,7 @@ def data(own: LabelSet) -> Dataset:
     layout = datasets.LAYOUTS["camvid"]
     assert_type(layout, Layout)
     assert_type(layout.list_split(Path("data"), "train"), Listing)
+    assert_type(convert(next(iter(FORMATS)), "labels", "data", overlap="smallest"), Conversion)
     return training
 
 

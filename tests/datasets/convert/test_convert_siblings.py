@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import label_tools
+from support.label_encodings import brush, png
 from support.label_tools import (
     CAR,
     HEIGHT,
@@ -16,7 +17,6 @@ from support.label_tools import (
     filled,
     picture,
     pixels,
-    png,
     ring,
     write_json,
 )
@@ -229,7 +229,7 @@ def test_label_studio_small_export(tmp_path):
     picture(tmp_path / "source" / "a.jpg")
     size = {"original_width": WIDTH, "original_height": HEIGHT}
     road = {"x": 0, "y": 60, "width": 100, "height": 40, "rotation": 0, "rectanglelabels": ["road"]}
-    car = {"format": "rle", "rle": label_tools.brush(filled(CAR)), "brushlabels": ["car"]}
+    car = {"format": "rle", "rle": brush(filled(CAR)), "brushlabels": ["car"]}
     task = {"image": "http://localhost:8080/data/upload/1/a.jpg", "id": 1, "tag": [road | size, car | size]}
     write_json(tmp_path / "source" / "min.json", [task])
     convert("label-studio", tmp_path / "source", tmp_path / "out")

@@ -25,12 +25,11 @@ def read(root: Path, settings: Settings) -> Source:
     """Pictures of all splits of ``data.yaml``; without it, every picture of the folder."""
     config, names = _config(root)
     pictures = Pictures(root, images=settings.pictures)
-    labels = {path.resolve() for path in root.rglob("*.txt")}
     samples, boxes, labelled = [], 0, 0
     for picture, split in _listed(root, config, pictures):
         text = _label_file(picture, pictures.root, root)
         regions: list[Region] = []
-        if text is not None and text.resolve() in labels:
+        if text is not None:
             labelled += 1
             lines, found = _regions(text, names, picture, settings)
             regions, boxes = lines, boxes + found
