@@ -28,7 +28,7 @@ from zoo import (
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
 from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
 from zoo.evaluation import Evaluation, ImageScore
-from zoo.inference import ImageLike, Segmentation
+from zoo.inference import ImageLike, RasterSegmentation, Segmentation
 from zoo.labels import LabelSet
 
 PHOTO: ImageLike = "street.jpg"
@@ -51,6 +51,10 @@ def segmented(model: keras.Model) -> Path:
     found = zoo.segment(model, PHOTO, scales=(0.75, 1.0), flip=True, tile=(512, 512))
     assert_type(found, Segmentation)
     assert_type(inference.segment("duc_hdc", Path("street.jpg")), Segmentation)
+    assert_type(
+        inference.segment_raster("duc_hdc", "town.tif", "mask.tif", tile=512, overlay=Path("o.tif")),
+        RasterSegmentation,
+    )
     inference.forget_models()
     assert_type(found.mask, np.ndarray)
     assert_type(found.probabilities, np.ndarray)
