@@ -68,7 +68,7 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=20_000, help="of the TIFF (20000)")
     parser.add_argument("--jpeg", type=int, metavar="MEGAPIXELS", help="a JPEG of this size instead")
-    parser.add_argument("--tile", default="1024")
+    parser.add_argument("--tile", default="512")
     parser.add_argument("--height", type=int, help="of the TIFF, if it is no square")
     parser.add_argument("--model", default="deeplabv3_aspp")
     parser.add_argument("--weights", help="of the model, such as a file")

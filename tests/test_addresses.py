@@ -1,5 +1,6 @@
 """Addresses of stores and servers are refused wherever a path is read or written; nothing is made of them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,4 @@ def test_commands_refuse_them(words, capsys):
     error = capsys.readouterr().err
     assert "addresses are not read or written here" in error
     assert error.startswith("zoo: error:") and error.count("\n") == 1
+    assert re.search(r"(gs|s3)://bucket/", error)

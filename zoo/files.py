@@ -27,8 +27,10 @@ def check_local(path: str | os.PathLike) -> Path:
     text = os.fspath(path)
     found = _SCHEME.match(text) if isinstance(text, str) else None
     if found:
+        # `Path` makes one slash of two.
+        shown = re.sub(r"^([^:]+):/+", r"\1://", text)
         raise InputError(
-            f"{text}: {found[0].rstrip('/')} addresses are not read or written here; give a path on a file "
+            f"{shown}: {found[0].rstrip('/')} addresses are not read or written here; give a path on a file "
             "system, such as a mounted bucket"
         )
     return Path(path)

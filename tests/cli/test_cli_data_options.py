@@ -145,3 +145,20 @@ def test_segment_names_the_classes_of_a_file_without_names(tmp_path, capsys):
     assert "thing " in capsys.readouterr().out
     assert cli.main([*words, "4"]) == 2
     assert "keeps the classifier of 3 classes" in capsys.readouterr().err
+
+
+def test_calibration_with_a_folder_without_names_says_what_export_can_do(data, tmp_path, capsys):
+    words = [
+        "export",
+        "deeplabv3_aspp",
+        "--format",
+        "tflite",
+        "--output",
+        str(tmp_path / "m.tflite"),
+        "--quantize",
+        "int8",
+    ]
+    words += ["--input-size", "33", "--dataset", "folder", "--calibration", str(data / "data")]
+    assert cli.main(words) == 2
+    line = one_line(capsys)
+    assert "write their names into classes.txt there, or leave out --dataset" in line

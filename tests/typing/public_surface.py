@@ -31,7 +31,7 @@ from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Stat
 from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
 from zoo.datasets.convert import FORMATS, Conversion, convert
 from zoo.evaluation import Evaluation, ImageScore
-from zoo.inference import ImageLike, Segmentation
+from zoo.inference import ImageLike, RasterSegmentation, Segmentation
 from zoo.labels import LabelSet
 
 PHOTO: ImageLike = "street.jpg"
@@ -55,6 +55,10 @@ def segmented(model: keras.Model) -> Path:
     assert_type(found, Segmentation)
     assert_type(zoo.segment(zoo.export.open_artifact("m.tflite"), PHOTO), Segmentation)
     assert_type(inference.segment("duc_hdc", Path("street.jpg")), Segmentation)
+    assert_type(
+        inference.segment_raster("duc_hdc", "town.tif", "mask.tif", tile=512, overlay=Path("o.tif")),
+        RasterSegmentation,
+    )
     inference.forget_models()
     raster = inference.segment_raster(model, "town.tif", "mask.tif", tile=1024, overlay="overlay.tif")
     assert_type(raster, inference.RasterSegmentation)

@@ -14,7 +14,7 @@ option                     in Python             meaning
 ``--checkpoint-key KEY``   ``checkpoint_key``    where in a file of several sets of tensors the weights are
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
-``--output-stride N``      ``output_stride``     8, 16 or 32
+``--output-stride N``      ``output_stride``     4, 8, 16 or 32
 ``--classes FILE|N``       ``classes``           file with one name per line, or the number of classes
 ``--input-size HxW``       ``input_size``        height and width of the model's input in pixels
 ``--tile HxW``             ``tile``              windows through which a large image is seen
@@ -281,7 +281,7 @@ def add_input_size(parser: argparse.ArgumentParser, *, usual: str) -> None:
 
 def add_output_stride(parser: argparse.ArgumentParser) -> None:
     """``--output-stride N``."""
-    parser.add_argument("--output-stride", type=int, metavar="N", help="8, 16 or 32 (as of the weights)")
+    parser.add_argument("--output-stride", type=int, metavar="N", help="4, 8, 16 or 32 (as of the weights)")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:

@@ -85,10 +85,18 @@ def _calibration(args: argparse.Namespace):
 
         return _chosen(find_images(args.calibration), args.calibration_limit)
     from zoo.datasets import open_dataset
+    from zoo.datasets.folder import CLASS_FILE
 
     if len(args.calibration) != 1:
         raise InputError("with --dataset, --calibration takes one folder")
-    data = open_dataset(args.dataset, Path(args.calibration[0]), split=args.split or "train")
+    folder = Path(args.calibration[0])
+    # Its masks serve for the agreement under --max-drop, with the classes in the folder.
+    if args.dataset == "folder" and folder.is_dir() and not (folder / CLASS_FILE).is_file():
+        raise InputError(
+            f"{folder}: the classes are not known; write their names into {CLASS_FILE} there, or leave out "
+            "--dataset to calibrate with images alone"
+        )
+    data = open_dataset(args.dataset, folder, split=args.split or "train")
     return dataclasses.replace(data, pairs=tuple(_chosen(data.pairs, args.calibration_limit)))
 
 

@@ -7,6 +7,7 @@ import math
 import operator
 import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -64,7 +65,7 @@ class Hush:
         self._usual: int | None = None
 
     @contextlib.contextmanager
-    def limited(self, max_pixels: int | None):
+    def limited(self, max_pixels: int | None) -> Iterator[None]:
         """Within it, images of up to so many pixels can be opened; `None`: up to Pillow's own limit."""
         self._enter(max_pixels)
         try:

@@ -19,7 +19,7 @@ from zoo.inference.viewer import Viewer
 OVERLAP = 4  # neighbouring windows share at least a quarter of their side
 _RAMP = 16  # and pass into each other over a sixteenth of it at least
 _FINEST = 32  # windows begin at multiples of the stride of every network of the zoo
-SEAM_BYTES = 1 << 26  # of the rows that wait for the windows below them
+SEAM_BYTES = 1 << 25  # of the rows that wait for the windows below them
 
 # A part of an image and its probabilities: first row, first column, (rows, columns, classes) float32.
 Piece = tuple[int, int, np.ndarray]
