@@ -10,7 +10,7 @@ option                     in Python             meaning
 ``--model MODEL``          ``model``             the model of a command whose objects are others
 ``--weights TAG|PATH``     ``weights``           tag of the catalog, a file, or none for random weights;
                                                  in ``zoo weights`` a TAG that selects entries, in
-                                                 ``zoo ablate`` imagenet or none
+                                                 ``zoo ablate`` imagenet, none or a file
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
 ``--output-stride N``      ``output_stride``     8, 16 or 32
@@ -31,6 +31,7 @@ option                     in Python             meaning
 ``--exif apply|raw``       ``exif``              whether EXIF turns images
 ``--alpha white|ignore``   ``alpha``             what a fourth band is
 ``--bits N``               ``bits``              depth of grey images in files of 16 bits
+``--folds BY``             ``by``                how a data set is divided into parts that are held out
 ``--threads N``            ``threads``           of each runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
