@@ -1,4 +1,4 @@
-"""The runtimes of the page: from a folder, from a `node_modules` at hand, or fetched; always the pinned ones."""
+"""The runtimes of the page: from a folder, from a `node_modules` at hand, or fetched; the pinned ones only."""
 
 import json
 from pathlib import Path

@@ -142,7 +142,7 @@ def test_commands(data, tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert 2.6 < float(printed.split("temperature ")[1]) < 3.4
     monkeypatch.setattr("zoo.models.loading.load", lambda *a, **o: keras.saving.load_model(target))
-    scores = ["--calibration", "--output", str(tmp_path / "out"), "--weights", "mine"]
+    scores = ["--confidence", "--output", str(tmp_path / "out"), "--weights", "mine"]
     assert cli.main(["evaluate", "grey", *of, *scores]) == 0
     row = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("calibration error"))
     assert float(row.split()[-1]) < 1.5

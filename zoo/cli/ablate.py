@@ -68,7 +68,7 @@ def add_parser(subparsers) -> None:
         default="imagenet",
         help="where to start: imagenet, none, or a file such as a model *.keras (imagenet)",
     )
-    folds.add_folds(parser, use="train each variant once without each part of the data, and score it there")
+    folds.add_folds(parser)
     options.add_settings(parser)
     recipe.add_options(parser)
     options.add_replaced(parser, {"--size": "--shrink HxW"})

@@ -21,7 +21,7 @@ own takes --classes FILE as those of weights that have none, in the order of the
 
   evaluation.json          all scores, of every image too, and the confusion matrix
   confusion.png            the confusion matrix
-  reliability.png          with --calibration: accuracy against confidence
+  reliability.png          with --confidence: accuracy against confidence
   worst/<rank>_<name>.png  with --worst: image, truth, prediction and wrong pixels
 
 With --folds each part of the data set, such as each drive, is scored by itself, and the mean over the
@@ -54,10 +54,10 @@ def add_parser(subparsers) -> None:
     options.add_averaging(parser)
     opening.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")
-    add("--calibration", action="store_true", help="compare how sure the model is with how often it is right")
+    add("--confidence", action="store_true", help="compare how sure the model is with how often it is right")
     add("--worst", type=int, default=0, metavar="N", help="draw the N images with the lowest mean IoU")
     add("--output", metavar="DIR", type=Path, help="folder for the scores and the pictures")
-    folds.add_folds(parser, use="score each part by itself")
+    folds.add_folds(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)
 
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         tile=args.tile,
         boundary=args.boundary,
         keep_worst=args.worst,
-        calibration=args.calibration,
+        calibration=args.confidence,
         progress=_show_progress if sys.stderr.isatty() else None,
         note=notes.note,
     )

@@ -10,12 +10,12 @@ from zoo.errors import InputError
 PLACE = "{fold}"
 
 
-def add_folds(parser: argparse._ActionsContainer, *, use: str) -> None:
-    """``--folds BY``; `use` says what the command does with them."""
+def add_folds(parser: argparse._ActionsContainer) -> None:
+    """``--folds BY``, with one meaning in every command; its description says what comes of it."""
     parser.add_argument(
         "--folds",
         metavar="BY",
-        help=f"{use}; drives, stretches:N, a pattern with one group, or a list *.txt",
+        help="hold out one part after another: drives, stretches:N, a pattern with one group, a list *.txt",
     )
 
 

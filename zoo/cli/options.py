@@ -10,7 +10,7 @@ option                     in Python             meaning
 ``--model MODEL``          ``model``             the model of a command whose objects are others
 ``--weights TAG|PATH``     ``weights``           tag of the catalog, a file, or none for random weights;
                                                  in ``zoo weights`` a TAG that selects entries, in
-                                                 ``zoo ablate`` imagenet or none
+                                                 ``zoo ablate`` imagenet, none or a file
 ``--checkpoint-key KEY``   ``checkpoint_key``    where in a file of several sets of tensors the weights are
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
@@ -35,6 +35,7 @@ option                     in Python             meaning
 ``--alpha white|ignore``   ``alpha``             what a fourth band is
 ``--bits N``               ``bits``              depth of grey images in files of 16 bits
 ``--max-pixels N``         ``max_pixels``        how large an image may be that is decoded
+``--folds BY``             ``by``                how a data set is divided into parts that are held out
 ``--threads N``            ``threads``           of each runtime
 ``--engine openvino``      ``engine``            runs .tflite and .onnx files in place of their own runtime
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file

@@ -49,7 +49,7 @@ def add_parser(subparsers) -> None:
     options.add_output_stride(parser)
     options.add_settings(parser)
     options.add_tile(parser)
-    folds.add_folds(parser, use="train one model without each part, into a folder of its name")
+    folds.add_folds(parser)
     add(
         "--skip-damaged",
         action="store_true",

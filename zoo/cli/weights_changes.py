@@ -68,7 +68,7 @@ def _add_calibrate(actions: argparse._SubParsersAction) -> None:
     action.add_argument("source", type=Path, metavar="MODEL.keras", help="as zoo train writes it")
     action.add_argument("target", type=Path, metavar="FILE.keras", help="file to write")
     options.add_dataset(action, required=True, split="val")
-    folds.add_folds(action, use="fit on the parts, each by a model of its own")
+    folds.add_folds(action)
     action.add_argument("--held-out", metavar="PATH", help="models of the folds, with {fold} in their path")
     action.set_defaults(run=_calibrate)
 

@@ -58,8 +58,8 @@ class Segmentation:
     def confidence(self) -> np.ndarray:
         """``(height, width)`` float32: the probability of the class in the mask, from 1/classes to 1.
 
-        How often a pixel of that confidence is right depends on the model: `zoo evaluate --calibration`
-        measures it, and the bundled weights are calibrated on drives that were held out.
+        How often a pixel of that confidence is right depends on the model: `zoo evaluate --confidence`
+        measures it, and `zoo weights calibrate` mends it.
         """
         return self.probabilities.max(axis=-1)
 
