@@ -1,6 +1,7 @@
 """Sums over replicas: value and gradient of TensorFlow's own, and nothing left in its registry."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -60,7 +61,9 @@ json.dump([round(), round()], sys.stdout)
 def test_replicas_leave_no_graph_and_have_the_right_gradients(tmp_path):
     program = tmp_path / "replicas.py"  # TensorFlow wants to see the source
     program.write_text(PROGRAM)
-    found = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, str(program)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert found.returncode == 0, found.stderr[-2000:]
     first, second = json.loads(found.stdout.splitlines()[-1])
     assert first == second
