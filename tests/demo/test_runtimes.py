@@ -1,4 +1,4 @@
-"""The runtimes of the page: from a folder, from a `node_modules` at hand, or fetched; the pinned ones only."""
+"""The runtimes of the page: from a folder, from a `node_modules` at hand, or fetched; the pinned ones."""
 
 import json
 from pathlib import Path
