@@ -8,7 +8,10 @@ import struct
 import zipfile
 from pathlib import Path
 
+from zoo.weights.readers.sstable import FOOTER, is_table
+
 _START = 4096
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _INDEX = 64 << 20  # most bytes of an index of shards
 
@@ -26,6 +29,10 @@ def kind_of(path: Path) -> str | None:
         return "tflite"
     if _is_safetensors(start, path.stat().st_size):
         return "safetensors"
+    if start[:8] == _HDF5:
+        return _of_hdf5(path)
+    if _is_table(path):
+        return "tf_checkpoint"
     if start.lstrip()[:1] == b"{" and is_index(path):
         return "shards"
     return None
@@ -37,8 +44,10 @@ def likely_kind(path: Path) -> str | None:
     Protocol buffers have only the numbers of their first fields; and HDF5 holds many things.
     """
     start = _start(path)
-    if start[:8] == b"\x89HDF\r\n\x1a\n":
+    if start[:8] == _HDF5:
         return "keras_weights"
+    if start[:2] == b"\x1f\x8b" or start[257:262] == b"ustar":
+        return "tf_archive"
     if len(start) < 3:
         return None
     if start[0] == 8 and 3 <= start[1] <= 20 and start[2] in b"\x12\x1a\x3a\x42":
@@ -80,6 +89,23 @@ def _is_safetensors(start: bytes, size: int) -> bool:
         return False
     (length,) = struct.unpack("<Q", start[:8])
     return 2 <= length <= size - 8
+
+
+def _of_hdf5(path: Path) -> str | None:
+    """Of Keras 2 are those that name their layers; others are told by their names."""
+    from zoo.weights.readers.keras2_file import is_keras2  # with h5py, which other files need not
+
+    return "keras2" if is_keras2(path) else None
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file ends as the index of a checkpoint of TensorFlow does."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(FOOTER, path.stat().st_size), 2)
+            return is_table(file.read())
+    except OSError:
+        return False
 
 
 def is_index(path: Path) -> bool:

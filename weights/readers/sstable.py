@@ -10,7 +10,7 @@ from zoo.weights.readers.crc32c import crc32c, masked
 from zoo.weights.readers.wire import varint
 
 _MAGIC = 0xDB4775248B80FB57
-_FOOTER = 48
+FOOTER = 48
 _TRAILER = 5  # kind of compression, checksum
 # Keys share their beginnings, so that a small file can say much; a checkpoint has some thousands.
 _MAX_ENTRIES, _MAX_KEY = 65_536, 1_024
@@ -18,7 +18,7 @@ _MAX_ENTRIES, _MAX_KEY = 65_536, 1_024
 
 def is_table(data: bytes) -> bool:
     """Whether a file ends as a table does."""
-    return len(data) >= _FOOTER and struct.unpack("<Q", data[-8:])[0] == _MAGIC
+    return len(data) >= FOOTER and struct.unpack("<Q", data[-8:])[0] == _MAGIC
 
 
 def entries(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -31,7 +31,7 @@ def entries(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
         raise FormatError("no table of TensorFlow (its end is missing: truncated, or another kind of file)")
     view = memoryview(data)
     # Two places, each an offset and a size: of a block that is not used here, and of the index.
-    _, place = varint(view, len(data) - _FOOTER)
+    _, place = varint(view, len(data) - FOOTER)
     _, place = varint(view, place)
     count = 0
     for _, handle in _block(view, *_handle(view[place:])):
