@@ -155,9 +155,12 @@ def label_of(value: object, where: object) -> str:
 
 
 def _content(path: Path, most: int) -> bytes:
+    if not path.is_file():
+        raise InputError(f"{path}: {'is not a regular file' if path.exists() else 'no such file'}")
     try:
         with path.open("rb") as file:
-            content = file.read(most + 1)
+            # Of so many bytes as are there: a buffer for the most that there may be would be a gigabyte.
+            content = file.read(min(path.stat().st_size, most) + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     if len(content) > most:
