@@ -9,8 +9,7 @@ option                     in Python             meaning
 ``--images PATH …``        ``images``            the same as an option
 ``--model MODEL``          ``model``             the model of a command whose objects are others
 ``--weights TAG|PATH``     ``weights``           tag of the catalog, a file, or none for random weights;
-                                                 in ``zoo weights`` a TAG that selects entries, in
-                                                 ``zoo ablate`` imagenet, none or a file
+                                                 in ``zoo weights`` a TAG; in ``zoo ablate`` no TAG but imagenet
 ``--checkpoint-key KEY``   ``checkpoint_key``    where in a file of several sets of tensors the weights are
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
@@ -21,8 +20,7 @@ option                     in Python             meaning
 ``--crop HxW``             ``crop``              part of an image that training sees
 ``--shrink HxW``           ``size``              images larger than this are shrunk to fit
 ``--scales S,S,…``         ``scales``            sizes of the image to average over, 1 as it is
-``--flip``                 ``flip``              average with the mirrored image; of a recipe: mirror
-                                                 every second one
+``--flip``                 ``flip``              average with the mirrored image; of a recipe: mirror half
 ``--dataset KIND``         ``kind``              layout of a data set: camvid, voc2012, folder, …
 ``--data DIR``             ``root``              folder of the data set
 ``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable

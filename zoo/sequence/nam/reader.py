@@ -13,7 +13,8 @@ import numpy as np
 
 from zoo.errors import FormatError, InputError
 from zoo.files import check_local
-from zoo.sequence.nam.config import NetworkConfig, read_network
+from zoo.sequence.nam.config import NetworkConfig
+from zoo.sequence.nam.description import read_network
 
 MAX_BYTES = 64 * 2**20
 # Of files that do not say; the trainer knows no other.
