@@ -9,7 +9,7 @@ option                     in Python             meaning
 ``--images PATH …``        ``images``            the same as an option
 ``--model MODEL``          ``model``             the model of a command whose objects are others
 ``--weights TAG|PATH``     ``weights``           tag of the catalog, a file, or none for random weights;
-                                                 in ``zoo weights`` a TAG; in ``zoo ablate`` no TAG but imagenet
+                                                 in ``zoo weights`` a TAG, ``zoo ablate`` imagenet or PATH
 ``--checkpoint-key KEY``   ``checkpoint_key``    where in a file of several sets of tensors the weights are
 ``--allow-unverified``     ``allow_unverified``  accept weights whose digest was never published
 ``--set NAME=VALUE``       ``settings``          argument of the model's builder; repeatable
