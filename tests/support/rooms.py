@@ -196,9 +196,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
             *(("export.general",) if name == "exports" else ()),
             "export.lint",
         )
-        for name in ("general", "exports", "verification")
+        for name in ("general", "verification")
     },
 }
+ROOMS |= {"export.exports": (*_GROUND, "export.core", "export.general", "export.publish", "export.report")}
 ROOMS |= {
     # Its public names.
     "export": (*_GROUND, *(room for room in ROOMS if outer(room) == "export")),
