@@ -25,8 +25,11 @@ class Stream(Protocol):
         sample_rate: Samples per second.
     """
 
-    block: int
-    sample_rate: float
+    @property
+    def block(self) -> int: ...
+
+    @property
+    def sample_rate(self) -> float: ...
 
     def initial_state(self) -> np.ndarray:
         """The state after endless silence."""
