@@ -162,8 +162,9 @@ def check(
         for dataset, (listing, found) in zip(datasets, scans, strict=True)
     ]
     if kind == "folder":
-        everything, where = [one for _, found in scans for one in found], Path(masks or data / "masks")
-        found = (_unnamed_problem(everything, where) if counted else None, color_problem(everything, where))
+        everything = [one for _, found in scans for one in found]
+        where = everything[0].mask_path.parent if everything else data
+        found = (_unnamed_problem(everything) if counted else None, color_problem(everything, where))
         problems = (*reports[0].problems, *filter(None, found))
         reports[0] = dataclasses.replace(reports[0], problems=problems)
     if not any(report.samples or report.problems for report in reports):

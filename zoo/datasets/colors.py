@@ -155,7 +155,7 @@ def _json_rows(document: object, path: Path) -> list[tuple[str, Color]]:
     rows = []
     for entry in document if isinstance(document, list) else [document]:
         name = next((entry[w] for w in _NAMES if w in entry), None) if isinstance(entry, dict) else None
-        if name is None:
+        if name is None or not isinstance(entry, dict):
             raise FormatError(
                 f"{path}: a table is a mapping of names to colours, or a list with name and color"
             )

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -122,7 +123,7 @@ class Dataset:
             return colored_positions(path, self.colors, self.distance, **self._mask_options())
         return _positions(read_image(path, **self.reading.image_options()), self.colors, path)
 
-    def _mask_options(self) -> dict[str, object]:
+    def _mask_options(self) -> dict[str, Any]:
         return {"exif": self.reading.exif or "apply", "max_pixels": self.reading.max_pixels}
 
     def as_tf(self, **options):

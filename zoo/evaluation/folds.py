@@ -40,8 +40,9 @@ def table(scores: Sequence[FoldScores]) -> str:
     heads = [score.name for score in scores] + ["mean"]
     rows = [(name, _with_mean([s.held_out.iou[name] for s in scores])) for name in first.label_set.names]
     rows.append(("mean IoU", _with_mean([s.held_out.mean_iou for s in scores])))
-    if all(score.training is not None for score in scores):
-        rows.append(("on training", _with_mean([s.training.mean_iou for s in scores])))
+    training = [score.training for score in scores if score.training is not None]
+    if len(training) == len(scores):
+        rows.append(("on training", _with_mean([found.mean_iou for found in training])))
     rows.append(("pixel accuracy", _with_mean([s.held_out.pixel_accuracy for s in scores])))
     width = max(len(name) for name, _ in rows)
     columns = [max(7, len(head)) for head in heads]

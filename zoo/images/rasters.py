@@ -94,10 +94,9 @@ class Raster:
 
     def _read(self, top: int, stop: int) -> np.ndarray:
         from rasterio.errors import RasterioError
-        from rasterio.windows import Window
 
         try:
-            return self._source.read(window=Window(0, top, self.size[1], stop - top))
+            return self._source.read(window=_window(top, self.size[1], stop - top))
         except RasterioError as error:
             raise FormatError(f"damaged TIFF: {_innermost(error)}") from error
 
@@ -146,6 +145,14 @@ def opened(
         raise FormatError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     except rasterio.errors.RasterioError as error:
         raise FormatError(f"{path}: damaged TIFF: {_innermost(error)}") from error
+
+
+def _window(top: int, width: int, height: int) -> Any:
+    from rasterio import windows
+
+    # Made by attrs, whose arguments a type checker does not see.
+    make: Any = windows.Window
+    return make(0, top, width, height)
 
 
 def _innermost(error: BaseException) -> str:
@@ -217,10 +224,8 @@ class RasterWriter:
             self._count = 0
 
     def _write(self, rows: np.ndarray) -> None:
-        from rasterio.windows import Window
-
         bands = rows[np.newaxis] if self._bands == 1 else np.moveaxis(rows, -1, 0)
-        self._target.write(bands, window=Window(0, self._top, rows.shape[1], len(rows)))
+        self._target.write(bands, window=_window(self._top, rows.shape[1], len(rows)))
         self._top += len(rows)
 
 

@@ -26,11 +26,13 @@ class FileViewer:
             )
         self._artifact, self.name = artifact, artifact.metadata.model
         self.labels = artifact.label_set
-        self.size = artifact.input_size or (None, None)
+        self.size: tuple[int | None, int | None] = artifact.input_size or (None, None)
         self.reach = 0, 0
 
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
-        total = sum(self._at_scale(pixels, scale, flip=flip) for scale in scales)
+        total = self._at_scale(pixels, scales[0], flip=flip)
+        for scale in scales[1:]:
+            total = total + self._at_scale(pixels, scale, flip=flip)
         return total / np.float32(len(scales)) if len(scales) > 1 else total
 
     def winners(self, pixels: np.ndarray) -> np.ndarray:

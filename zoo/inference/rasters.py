@@ -101,12 +101,11 @@ def segment_raster(
     dtype = "uint8" if len(labels) <= 256 else "uint16"
     with rasters.opened(path, exif=exif, alpha=alpha, bits=bits) as source, contextlib.ExitStack() as stack:
         palette = [*labels.palette] if dtype == "uint8" else None
-        place = {"georeference": source.georeference}
-        outputs = [
-            stack.enter_context(rasters.written(mask, source.size, dtype=dtype, palette=palette, **place))
-        ]
+        place, size = source.georeference, source.size
+        masks = rasters.written(mask, size, dtype=dtype, palette=palette, georeference=place)
+        outputs = [stack.enter_context(masks)]
         if overlay is not None:
-            outputs.append(stack.enter_context(rasters.written(overlay, source.size, bands=3, **place)))
+            outputs.append(stack.enter_context(rasters.written(overlay, size, bands=3, georeference=place)))
         writing = _Writing(outputs, source, labels, opacity)
         window = window_size(viewer, source.size, tile=tile, scales=scales)
         how = {"window": window, "scales": scales, "flip": bool(flip)}

@@ -22,7 +22,9 @@ class Viewer(Protocol):
 
     name: str
     labels: LabelSet
-    size: tuple[int | None, int | None]
+
+    @property
+    def size(self) -> tuple[int | None, int | None]: ...
 
     @property
     def reach(self) -> tuple[int, int]: ...

@@ -100,7 +100,7 @@ def _categories(document: dict, path: Path, tally: Tally) -> dict[int, str]:
     used = {key_of(row, "category_id") for row in entries(document["annotations"], path)}
     found: dict[int, str] = {}
     for row in sorted(rows, key=lambda row: child(row, "id", int, path)):
-        key, name = row["id"], label_of(row.get("name"), path)
+        key, name = child(row, "id", int, path), label_of(row.get("name"), path)
         if key in found and found[key] != name:
             raise FormatError(f"{path}: the category {key} is {found[key]!r} and {name!r}")
         if row.get("supercategory") == "none" and name in above and key not in used:

@@ -166,10 +166,9 @@ def _names(classes: str | os.PathLike | Sequence[str]) -> tuple[str, ...]:
 
         classes = read_lines(check_local(classes))
     names = list(classes)
-    return (
-        names
-        and label_set(Path(), [*names, *(["background"] if len(names) == 1 else [])]).names[: len(names)]
-    )
+    if not names:
+        return ()
+    return label_set(Path(), [*names, *(["background"] if len(names) == 1 else [])]).names[: len(names)]
 
 
 def _write(source: Source, classes: Classes, settings: Settings, folder: Path, progress) -> _Written:

@@ -73,7 +73,8 @@ def _sample(task: dict, path: Path, root: Path, pictures: Pictures, settings: Se
 
 
 def _name(task: dict, path: Path) -> str:
-    data = task.get("data") if isinstance(task.get("data"), dict) else task
+    inner = task.get("data")
+    data = inner if isinstance(inner, dict) else task
     texts = [
         value
         for key, value in data.items()

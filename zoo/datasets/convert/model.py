@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,7 +87,7 @@ class Source:
     """
 
     names: tuple[str, ...]
-    samples: Sequence[Sample] = field(repr=False)
+    samples: Iterable[Sample] = field(repr=False)
     unlabelled: str = "background"
     palette: Mapping[str, Color] = field(default_factory=dict)
 

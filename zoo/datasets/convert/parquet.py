@@ -61,9 +61,10 @@ def _opened(path: Path) -> Any:
         import pyarrow.parquet as parquet
     except ImportError:
         raise InputError("parquet files are read by pyarrow: pip install 'atrous-zoo[parquet]'") from None
-    limits = {"thrift_string_size_limit": 64 << 20, "thrift_container_size_limit": 1_000_000}
     try:
-        file = parquet.ParquetFile(path, **limits)
+        file = parquet.ParquetFile(
+            path, thrift_string_size_limit=64 << 20, thrift_container_size_limit=1_000_000
+        )
         groups = [file.metadata.row_group(index).total_byte_size for index in range(file.num_row_groups)]
     except Exception as error:  # pyarrow has no common base for what a damaged file leads to
         raise FormatError(f"{path}: a damaged parquet file: {' '.join(str(error).split())[:200]}") from None
@@ -127,9 +128,6 @@ class _Samples:
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def __getitem__(self, index: int) -> Sample:
-        raise TypeError("samples of parquet files are read one after the other")
 
     def __iter__(self) -> Iterator[Sample]:
         seen: set[str] = set()
