@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
+READY = 4  # batches that a stream makes ahead, at most
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
@@ -114,8 +116,6 @@ def measure(args: argparse.Namespace) -> str:
     dataset, streams = batches(args)
     iterators = {name: iter(stream) for name, stream in streams.items()}
     batch = next(iterators["usual"])
-    for iterator in iterators.values():
-        seconds(lambda iterator=iterator: next(iterator), 4)
     of = losses(dataset.label_set.ignore_label)
     plain = of["cross-entropy"]
     with as_before():
@@ -131,7 +131,9 @@ def measure(args: argparse.Namespace) -> str:
     found: dict[str, list[float]] = {name: [] for name in (*ways, *parts)}
     for _ in range(args.repeats):
         for name, run in {**ways, **parts}.items():
-            found[name].append(seconds(run, 4 if name.startswith("data") else 1))
+            if name.startswith("data"):
+                seconds(run, READY)  # batches that were made while the others ran
+            found[name].append(seconds(run, READY if name.startswith("data") else 1))
     lines = [f"{args.model}, {args.batch_size} crops of {args.crop[0]}x{args.crop[1]}, {args.repeats} turns"]
     for name, values in found.items():
         middle = statistics.median(values)

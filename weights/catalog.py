@@ -23,6 +23,14 @@ from zoo.weights.publishers import (
     lraspp,
 )
 
+# Started from TF-DeepLab's weights, so that it pads and resizes as they do.
+_PLUS = {
+    "convention": "tf_deeplab",
+    "output_stride": 16,
+    "aspp_channels": 256,
+    "decoder_channels": 128,
+}
+
 ENTRIES: tuple[WeightsEntry, ...] = (
     WeightsEntry(
         model="mobilenet_v2",
@@ -46,6 +54,14 @@ ENTRIES: tuple[WeightsEntry, ...] = (
         sha256="a788e23f8346c022f7c784dc2a4155ea2b8ca13520f853a56a13e7aa6cd9f81a",
         score=75.11,
         settings={"separable": True, "output_stride": 8},
+    ),
+    camvid(
+        "deeplabv3_plus_mobilenet_v2",
+        size=5_146_783,
+        sha256="79c22dbade0c9c633d9c6e1224dda3199b35b50439b89abb847f1a68df1f51c2",
+        score=77.41,
+        settings=_PLUS,
+        start="ImageNet-1k, COCO and PASCAL VOC 2012 weights",
     ),
     camvid(
         "context_aggregation_mobilenet_v2",

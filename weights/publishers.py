@@ -123,7 +123,15 @@ def lraspp(file: str, *, sha256_start: str, score: float, pixel_accuracy: float)
     )
 
 
-def camvid(model: str, *, size: int, sha256: str, score: float, settings: dict) -> WeightsEntry:
+def camvid(
+    model: str,
+    *,
+    size: int,
+    sha256: str,
+    score: float,
+    settings: dict,
+    start: str = "ImageNet-1k weights",
+) -> WeightsEntry:
     """A bundled file, trained by this project; MODEL_CARD.md says how."""
     return WeightsEntry(
         model=model,
@@ -131,7 +139,7 @@ def camvid(model: str, *, size: int, sha256: str, score: float, settings: dict) 
         file=f"{model}_camvid.npz",
         bytes=size,
         sha256=sha256,
-        licence="Apache-2.0; trained on CamVid, which is for research use, from ImageNet-1k weights",
+        licence=f"Apache-2.0; trained on CamVid, which is for research use, from {start}",
         source="trained by this project, see MODEL_CARD.md",
         labels="camvid11",
         metric="mIoU",
