@@ -111,8 +111,10 @@ def test_what_is_refused(models, pinned, tmp_path, capsys):
 
 
 def test_no_framework_is_imported_for_files(models, pinned, tmp_path):
+    # A shell that runs the tests in its background has interrupts ignored.
     code = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from zoo.cli import main
 from zoo.demo import runtimes
 runtimes.LOCK = runtimes.Path({str(pinned / "lock.json")!r})
@@ -187,10 +189,13 @@ sys.exit(main(["demo", {str(models[0])!r}, "--port", "0", "--runtime", {str(pack
 """
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as process:
-        port = int(re.search(rb"localhost:(\d+)/", process.stdout.readline())[1])
-        assert ask(port, "/").status == 200
-        process.send_signal(ending)
-        assert process.wait(timeout=60) == 0
+        try:
+            port = int(re.search(rb"localhost:(\d+)/", process.stdout.readline())[1])
+            assert ask(port, "/").status == 200
+            process.send_signal(ending)
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
     assert list(tmp_path.iterdir()) == []
 
 
