@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from zoo.errors import FormatError, InputError
 
@@ -89,7 +88,7 @@ def _tflite(path: Path) -> Iterator[Operation]:
             dilation=int(getattr(options, "dilationHFactor", 1) or 1),
             align_corners=bool(getattr(options, "alignCorners", False)),
             half_pixel=bool(getattr(options, "halfPixelCenters", False)),
-            elements=int(np.prod(shape, dtype=np.int64)),
+            elements=math.prod(map(int, shape)),
             outputs=tuple(int(n) for n in operator.outputs),
         )
 
@@ -123,7 +122,7 @@ def _onnx(path: Path) -> Iterator[Operation]:
             dilation=max(attributes.get("dilations", [1])),
             align_corners=mode == "align_corners",
             half_pixel=mode == "half_pixel",
-            elements=int(np.prod([d.dim_value for d in dims], dtype=np.int64)) if dims else 0,
+            elements=math.prod(d.dim_value for d in dims) if dims else 0,
             outputs=tuple(node.output),
         )
 
@@ -145,6 +144,6 @@ def _coreml(path: Path) -> Iterator[Operation]:
             name=output.name,
             given=kinds.get(argument.arguments[0].name, gives),
             gives=gives,
-            elements=int(np.prod([d.constant.size for d in tensor.dimensions], dtype=np.int64)),
+            elements=math.prod(d.constant.size for d in tensor.dimensions),
             outputs=(output.name,),
         )

@@ -239,7 +239,7 @@ def test_command_refuses_before_anything_is_loaded(photos, tmp_path, monkeypatch
         ((*base, "--quantize", "int8", "--calibration-limit", "0"), "takes a positive number"),
         ((*onnx, "--quantize", "float16"), "an onnx file is quantized to int8, not float16"),
         ((*onnx, "--quantize", "int8", "--calibration", photos), "an int8 onnx file has a static size"),
-        ((*folder, "--max-drop", 0.1), "--max-drop is for --format tflite or onnx, not saved_model"),
+        ((*folder, "--max-drop", 0.1), "--max-drop is for --format tflite, onnx or coreml, not saved_model"),
     ]
     for arguments, message in cases:
         with pytest.raises(InputError, match=message):

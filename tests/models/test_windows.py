@@ -11,6 +11,7 @@ from support.window_models import convolution
 import zoo
 from zoo.images import read_image
 from zoo.inference import network, segment, windows
+from zoo.inference.viewing import viewer_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "city.jpg"
 
@@ -53,7 +54,7 @@ def test_the_overlap_grows_with_the_receptive_field_while_half_a_window_holds_it
     assert network.reach_of(wide) == (18, 18)
     overlaps = []
     for model, window in ((narrow, 96), (wide, 96), (wide, 64)):
-        rows, _ = windows.grid(model, (1000, 1000), (window, window), most=100)
+        rows, _ = windows.grid(viewer_of(model), (1000, 1000), (window, window), most=100)
         overlaps.append(min(a.stop - b.start for a, b in itertools.pairwise(rows)) / window)
     assert overlaps[0] >= 0.25
     assert overlaps[1] >= (36 + 6) / 96
@@ -70,7 +71,7 @@ def test_every_pixel_comes_once_and_in_order_of_rows(size):
         return pixels[start:stop]
 
     how = {"window": (96, 80), "scales": (1.0,), "flip": False}
-    for top, left, found in windows.pieces(model, rows_of, size, **how):
+    for top, left, found in windows.pieces(viewer_of(model), rows_of, size, **how):
         seen[top : top + found.shape[0], left : left + found.shape[1]] += 1
         np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
     assert (seen == 1).all()
@@ -82,7 +83,7 @@ def test_memory_of_the_seam_is_bounded(monkeypatch):
     wide = segment(model, pixels, tile=128).probabilities
     monkeypatch.setattr(windows, "SEAM_BYTES", 4 * 5 * 400 * 2)
     np.testing.assert_allclose(segment(model, pixels, tile=128).probabilities, wide, atol=1e-5)
-    rows, columns = windows.grid(model, (300, 400), (128, 128), most=2)
+    rows, columns = windows.grid(viewer_of(model), (300, 400), (128, 128), most=2)
     assert max(row.shared for row in rows) == 2 < max(column.shared for column in columns)
 
 

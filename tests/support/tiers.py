@@ -19,7 +19,7 @@ SLOW = {
     },
     "export": {
         "test_every_format_equals_the_model_at_every_size",
-        "test_a_photograph_takes_a_second_and_little_memory",
+        "test_a_photograph_takes_little_memory",
         "test_float_file_gives_the_mask_of_segment",
     },
     "models": {

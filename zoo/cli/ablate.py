@@ -64,7 +64,7 @@ def add_parser(subparsers) -> None:
     )
     add(
         "--weights",
-        metavar="TAG|PATH",
+        metavar="NAME|PATH",
         default="imagenet",
         help="where to start: imagenet, none, or a file such as a model *.keras (imagenet)",
     )

@@ -14,7 +14,8 @@ USUAL_BLOCK = 64
 _OF_IMAGES = {
     "input_size": None,
     "images": None,
-    "head": "logits",
+    "head": None,
+    "target": None,
     "layout": None,
     "quantize": None,
     "classes": None,
