@@ -101,7 +101,7 @@ def test_logits_that_do_not_follow_are_refused():
     model = keras.Model(
         image, SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")([x, image])
     )
-    model.get_layer("after").set_weights([np.ones((1, 1, 2, 2), np.float32), np.ones(2, np.float32)])
+    model.get_layer("after").set_weights([np.ones((1, 1, 2, 2), np.float32), np.full(2, 500, np.float32)])
     before = model.get_weights()
     with pytest.raises(InputError, match="cannot be scaled"):
         with_temperature(model, 2.0)
