@@ -63,6 +63,7 @@ def write(
         _describe(model, deployment.metadata)
         model.save(str(path))
         _state_identifiers(path / _MANIFEST)
+        _sort_tables(path / "Data" / "com.apple.CoreML" / "model.mlmodel")
     return measured(deployment, plan, lambda: CoreMLArtifact(path, threads=1).predict) if plan else None
 
 
@@ -128,6 +129,13 @@ def _describe(model: ct.models.MLModel, metadata: Metadata) -> None:
         del model.user_defined_metadata[key]
     for key, text in description.user_defined(metadata).items():
         model.user_defined_metadata[key] = text
+
+
+def _sort_tables(file: Path) -> None:
+    """Write the tables of a program by their keys; else they have an order that differs by process."""
+    spec = ct.proto.Model_pb2.Model()
+    spec.ParseFromString(file.read_bytes())
+    file.write_bytes(spec.SerializeToString(deterministic=True))
 
 
 def _state_identifiers(manifest: Path) -> None:
