@@ -45,6 +45,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Process, write, and tell of samples that were cut."""
+    from zoo.sequence.processing import process
     from zoo.sequence.sound import read_sound, stored_as, write_sound
 
     options.check_target(args.output)
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f"{args.sound.name} has {sound.rate} samples per second, the model takes {rate:g}: resample it, "
             "or pass --any-rate to process it as it is, which shifts what the amplifier does to frequencies"
         )
-    found = _processed(model, samples)
+    found = process(model, samples)
     subtype = "FLOAT" if args.float else stored_as(sound.subtype)
     cut = write_sound(args.output, found, rate=sound.rate, subtype=subtype)
     if cut:
@@ -97,9 +98,3 @@ def _opened(args: argparse.Namespace):
     settings = {} if args.submodel is None else {"submodel": args.submodel}
     model = load("wavenet_nam", Path(args.model), settings=settings)
     return model, sample_rate_of(model)
-
-
-def _processed(model, samples):
-    from zoo.sequence.processing import process
-
-    return process(model, samples)

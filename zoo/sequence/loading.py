@@ -11,7 +11,7 @@ import keras
 from zoo.errors import InputError
 from zoo.files import check_local
 from zoo.sequence.nam.network import amplifier
-from zoo.sequence.nam.reader import read_nam, sizes
+from zoo.sequence.nam.reader import read_nam
 from zoo.sequence.table import SEQUENCE_MODELS
 
 log = logging.getLogger("zoo")
@@ -47,12 +47,9 @@ def load_sequence(
         raise InputError(f"submodel must be a whole number, not {submodel!r}")
     path = check_local(weights).expanduser()
     found = read_nam(path, submodel=submodel)
-    if submodel is None and sizes(path) > 1:
-        log.info(
-            "%s holds %d sizes, of which the largest is taken; submodel=0 is the smallest",
-            path.name,
-            sizes(path),
-        )
+    if submodel is None and found.sizes > 1:
+        said = "%s holds %d sizes, of which the largest is taken; submodel=0 is the smallest"
+        log.info(said, path.name, found.sizes)
     if not found.states_rate:
         log.info("%s does not state its sample rate: taken for %g Hz", path.name, found.sample_rate)
     return amplifier(found, name=name)

@@ -180,7 +180,7 @@ def build_wavenet(config: WaveNetConfig, *, name: str = "wavenet") -> keras.Mode
     """
     with standard_globals():
         inputs = _inputs(config, samples=None, batch=None)
-        output = _network(inputs, config, _Fresh(config), Padded())
+        output = _network(inputs, config, _fresh, Padded())
         return keras.Model(inputs, output, name=name)
 
 
@@ -224,14 +224,8 @@ def _inputs(config: WaveNetConfig, *, samples: int | None, batch: int | None) ->
     return inputs
 
 
-class _Fresh:
-    """Makes the layers of a new network."""
-
-    def __init__(self, config: WaveNetConfig):
-        self._config = config
-
-    def __call__(self, name: str, kind: type, /, **words):
-        return kind(**words, name=name)
+def _fresh(name: str, kind: type, /, **words):
+    return kind(**words, name=name)
 
 
 def _network(inputs: Mapping, config: WaveNetConfig, make: Callable, past: Past):

@@ -31,6 +31,7 @@ class NamModel:
         arrays: The tensors by name, as PyTorch orders them (out, in, taps); ``head_scale`` among them.
         sample_rate: Samples per second that it was trained on.
         states_rate: Whether the file says so; else it is the usual one.
+        sizes: How many sizes of one amplifier the file holds.
         metadata: What the file says of the amplifier, text and numbers only.
     """
 
@@ -38,6 +39,7 @@ class NamModel:
     arrays: Mapping[str, np.ndarray] = field(hash=False)
     sample_rate: float
     states_rate: bool
+    sizes: int = 1
     metadata: Mapping[str, str | float] = field(default_factory=dict, hash=False)
 
 
@@ -69,14 +71,9 @@ def read_nam(path: str | Path, *, submodel: int | None = None) -> NamModel:
         arrays=MappingProxyType(arrays),
         sample_rate=rate,
         states_rate=states_rate,
+        sizes=len(models),
         metadata=metadata,
     )
-
-
-def sizes(path: str | Path) -> int:
-    """How many sizes of one amplifier a file holds; errors as for `read_nam`."""
-    path = check_local(path)
-    return len(_submodels(_document(path), path.name))
 
 
 def _document(path: Path) -> Mapping:
