@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Hashable, Sequence
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from zoo import graph
 from zoo.dilation.model import analyse
 from zoo.errors import InputError
+from zoo.layers import Enlarge
 from zoo.layers.resize import label_set_of
 
 _CACHE = "_zoo_probabilities"
@@ -114,7 +116,8 @@ def _reach(model: keras.Model) -> tuple[int, int]:
     axes = zip(found.origin, found.counts.shape, found.output_stride, strict=True)
     # Logits are resized to the image: a pixel lies up to one and a half strides from a cell that it reads.
     rows, columns = (max(-first, first + length - 1) + -(-3 * stride // 2) for first, length, stride in axes)
-    return rows, columns
+    times = next((x.factor for x in graph.parts_of(model) if isinstance(x, Enlarge)), 1)
+    return math.ceil(rows / times), math.ceil(columns / times)
 
 
 def _mode_of(model: keras.Model) -> Hashable:
