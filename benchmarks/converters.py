@@ -93,7 +93,10 @@ def measure(name: str, environments: Path | None, folder: Path) -> bool:
             tell(kind, "tensorflow_js", functools.partial(tensorflow_js, path, image, environments))
     for kind, size in (("any", (None, None)), ("static", SIZE)):
         built = zoo.load(name, input_shape=(*size, 3))
-        for what, convert in public_converters.KERAS.items():
+        keras = dict(public_converters.KERAS)
+        if kind == "any":
+            keras["onnx_keras"] = public_converters.onnx_keras_any
+        for what, convert in keras.items():
             tell(kind, what, functools.partial(convert, built, image))
     return max(errors) < LIMIT
 
