@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.errors import FormatError, InputError
 from zoo.export.blocks.description import KEY, NEXT_STATE, OUTPUT, SAMPLES, STATE, BlockDescription
+from zoo.export.core.onnx_model import parsed
 from zoo.files import check_local
 
 
@@ -104,7 +105,6 @@ class OnnxBlocks(BlockArtifact):
     """An ``.onnx`` file."""
 
     def __init__(self, path: Path, *, threads: int):
-        import onnx
         import onnxruntime
 
         self.path = path
@@ -114,8 +114,8 @@ class OnnxBlocks(BlockArtifact):
         try:
             # The bytes alone: a file has no business with others beside it.
             content = path.read_bytes()
+            self._graph = parsed(content).graph
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            self._graph = onnx.load_model_from_string(content).graph
         except Exception as error:  # ONNX Runtime and protobuf have families of errors of their own
             reason = str(error).splitlines()[0][:300] if str(error) else "no reason given"
             raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import FormatError, InputError
+from zoo.export.core.onnx_model import parsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +98,10 @@ def _onnx(path: Path) -> Iterator[Operation]:
     import onnx
 
     try:
-        model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False))
+        model = onnx.shape_inference.infer_shapes(parsed(path.read_bytes()))
     except Exception as error:  # protobuf's families of errors have no common base
-        raise FormatError(f"{path} cannot be loaded as an ONNX file: {type(error).__name__}") from error
+        reason = error if isinstance(error, FormatError) else type(error).__name__
+        raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error
     graph = model.graph
     known = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.input, *graph.output)}
     constants = {tensor.name: tensor.data_type for tensor in graph.initializer}

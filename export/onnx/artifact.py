@@ -12,6 +12,7 @@ import onnxruntime
 from zoo.errors import FormatError
 from zoo.export.core.artifact import Artifact, Port
 from zoo.export.core.metadata import KEY, Metadata, missing, one_line
+from zoo.export.core.onnx_model import parsed
 from zoo.export.onnx.external import check_inside
 
 _TYPES = {
@@ -95,7 +96,7 @@ class ONNXArtifact(Artifact):
         self.path = path
         content = path.read_bytes()
         try:
-            self._model = onnx.load_model_from_string(content)
+            self._model = parsed(content)
             check_inside(self._model)
             self._session = session_of(content, threads=threads)
         # Each of protobuf and ONNX Runtime has a family of errors of its own, without a common base.

@@ -88,6 +88,15 @@ def test_one_model_has_no_training_side(folder, capsys):
     assert all(fold["training"] is None for fold in found["folds"])
 
 
+def test_a_damaged_file_of_the_part_that_is_held_out(folder, capsys):
+    image = next((folder / "data" / "images").glob("b_*"))
+    image.write_bytes(image.read_bytes()[:-90])
+    assert train(folder, "--epochs", "1", "--skip-damaged") == 0
+    out, err = capsys.readouterr()
+    assert err.count("left out: ") == 1 and image.name in err
+    assert sum(map(int, column(out, "images"))) == sum(SIZES) - 1
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -31,7 +31,7 @@ option                     in Python             meaning
 ``--arrangement NAME``     ``arrangement``       how a folder is arranged, where two layouts fit
 ``--exif apply|raw``       ``exif``              whether EXIF turns images
 ``--alpha white|ignore``   ``alpha``             what a fourth band is
-``--bits N``               ``bits``              depth of grey images in files of 16 bits
+``--bits N``               ``bits``              depth of images in files of 16 bits
 ``--max-pixels N``         ``max_pixels``        how large an image may be that is decoded
 ``--folds BY``             ``by``                how a data set is divided into parts that are held out
 ``--threads N``            ``threads``           of each runtime

@@ -237,10 +237,11 @@ def _write(result, args: argparse.Namespace, name: str) -> dict:
     """Write overlay and mask; their paths, the size and the shares."""
     from zoo.images import write_png
     from zoo.images.rendering import palette_image
+    from zoo.labels import MOST_IN_A_BYTE
 
     overlay = result.overlay(opacity=args.opacity, legend=not args.no_legend, unsure=args.unsure)
-    # Beyond 256 classes there is no palette: the indices themselves, in 16 bits.
-    colored = len(result.labels) <= 256
+    # Beyond there is no palette: the indices themselves, in 16 bits.
+    colored = len(result.labels) <= MOST_IN_A_BYTE
     mask = palette_image(result.mask, result.labels) if colored else result.mask
     height, width = result.mask.shape
     return {

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import folds, import_tensorflow, notes, opening, options, recipe
+from zoo.cli import folds, import_tensorflow, notes, opening, options, reading, recipe
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -50,11 +50,7 @@ def add_parser(subparsers) -> None:
     options.add_settings(parser)
     options.add_tile(parser)
     folds.add_folds(parser)
-    add(
-        "--skip-damaged",
-        action="store_true",
-        help="decode every file first, leave out the samples that cannot be used, and list them",
-    )
+    reading.add_skip_damaged(parser)
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
     parser.set_defaults(run=run)
@@ -69,6 +65,8 @@ def run(args: argparse.Namespace) -> int:
     if args.folds is None:
         import_tensorflow()
         return _tell(args.output, _train(args, chosen, training, validation, args.output))
+    if args.skip_damaged:  # first: what stands in another's place may be of the part that is held out
+        training, validation = reading.usable(training), validation and reading.usable(validation)
     parts = folds.folds_of(args, training)
     import_tensorflow()
     return _train_folds(args, chosen, parts, validation)

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from zoo.compression.requirements import require
+from zoo.compression.standard import standard_frameworks
 from zoo.errors import InputError
 from zoo.graph import Call, calls, is_functional
 from zoo.layers import (
@@ -96,6 +97,7 @@ class Bridge:
         return self.model
 
 
+@standard_frameworks()
 def to_tf_keras(
     model: keras.Model, *, wrap: Wrap | None = None, translate: dict[type, Translate] | None = None
 ) -> Bridge:

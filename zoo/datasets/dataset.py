@@ -14,7 +14,7 @@ from zoo.datasets.reading import Reading
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
 from zoo.images.read import read_header
-from zoo.labels import Color, LabelSet
+from zoo.labels import MOST_IN_FILES, Color, LabelSet
 
 INVALID = -1  # in a table of mask values: one that must not occur
 
@@ -53,9 +53,9 @@ class Dataset:
         ignore = self.label_set.ignore_label
         if self.table is not None and len(self.table) != 256:
             raise InputError(f"a table of mask values has 256 entries, not {len(self.table)}")
-        if len(self.label_set) > 255 or (ignore is not None and not 0 <= ignore <= 255):
+        if len(self.label_set) > MOST_IN_FILES or (ignore is not None and not 0 <= ignore <= 255):
             raise InputError(
-                "a data set has up to 255 classes and an ignore label in 0…255,"
+                f"a data set has up to {MOST_IN_FILES} classes and an ignore label in 0…255,"
                 f" not {len(self.label_set)} and {ignore}"
             )
 

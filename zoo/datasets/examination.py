@@ -46,6 +46,30 @@ def examine(dataset: Dataset, *, note: Note, training: bool = False) -> SplitRep
     return report
 
 
+def examined(
+    training: Dataset, validation: Dataset | None, *, skip_damaged: bool, note: Note
+) -> tuple[Dataset, Dataset | None]:
+    """What a run reads once `examine` has looked at it.
+
+    Args:
+        training: To train on.
+        validation: To score on, or `None`.
+        skip_damaged: Whether every file is decoded and what cannot be used is left out: of `validation`, and
+            of `training` with the next usable sample in its place; see `without_damaged`.
+        note: As for `examine`.
+
+    Raises:
+        InputError: As of `examine` and `without_damaged`.
+    """
+    if skip_damaged:
+        training = without_damaged(training, note=note, in_place=True)
+        validation = validation and without_damaged(validation, note=note, in_place=False)
+    examine(training, note=note, training=True)
+    if validation is not None:
+        examine(validation, note=note)
+    return training, validation
+
+
 def without_damaged(dataset: Dataset, *, note: Note, in_place: bool) -> Dataset:
     """The data set without the samples that cannot be used, after every file was decoded.
 

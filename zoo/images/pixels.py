@@ -110,13 +110,11 @@ def check_transparency(counts: np.ndarray) -> None:
 
 def _check_depth(image: Image.Image, bits: int | None) -> None:
     # Of 16-bit colour Pillow gives the upper byte.
-    if bits not in (None, 16):
-        raise FormatError(f"bits={bits} is for grey files; save this colour file with 8 bits")
     largest = int(np.asarray(image).max())
     if bits is None and 0 < largest < _TWELVE_BITS >> 8:
         raise FormatError(
-            "its 16 bits hold 12 or fewer, which would come out nearly black: save it with 8 bits, "
-            "or say --bits 16"
+            "its 16 bits hold 12 or fewer, which would come out nearly black: save it with 8 bits, or say "
+            "--bits 12 (or another depth), or --bits 16 where it is as dark as that"
         )
 
 
@@ -129,14 +127,23 @@ def _scaled_grey(image: Image.Image, bits: int | None) -> Image.Image:
     if bits is None:
         check_range(largest)
         bits = 16
-    top = (1 << bits) - 1
-    if largest > top:
-        raise FormatError(f"the value {largest} does not fit {bits} bits")
-    scaled = (values.astype(np.uint32) * 255 + top // 2) // top
+    found = scaled(values, bits)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        scaled[values == transparent] = 255  # on white
-    return Image.fromarray(scaled.astype(np.uint8))
+        found[values == transparent] = 255  # on white
+    return Image.fromarray(found)
+
+
+def scaled(values: np.ndarray, bits: int) -> np.ndarray:
+    """Numbers of so many bits as uint8.
+
+    Raises:
+        FormatError: A number that needs more.
+    """
+    top, largest = (1 << bits) - 1, int(values.max())
+    if largest > top:
+        raise FormatError(f"the value {largest} does not fit {bits} bits")
+    return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
 
 
 def check_range(largest: int) -> None:

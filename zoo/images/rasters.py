@@ -111,7 +111,7 @@ def opened(
         path: Striped or tiled, planar or interleaved, compressed in any way that GDAL reads; TIFF or BigTIFF.
         exif: As for `zoo.images.read_image`; a file that its orientation turns is read with ``"raw"`` only.
         alpha: As for `zoo.images.read_image`.
-        bits: As for `zoo.images.read_image`, from 8 to 16 for colour too.
+        bits: As for `zoo.images.read_image`.
 
     Raises:
         InputError: No such file, or rasterio is not installed.

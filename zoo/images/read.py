@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
 from zoo.files import check_local
+from zoo.images import deep
 from zoo.images.limits import Hush, check_claim, check_max_pixels, check_size
 from zoo.images.pixels import (
     check_alpha,
@@ -59,8 +60,7 @@ def read_image(
         exif: ``"raw"``: as stored, whatever the EXIF orientation says.
         alpha: ``"white"`` composites onto white; ``"ignore"`` drops the fourth band; `None`: onto white where
             the band looks like transparency.
-        bits: Of the values in a grey file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than
-            12.
+        bits: Of the values in a file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than 12.
         max_pixels: The most that are decoded, instead of Pillow's 179 million and of what a photograph of so
             many bytes has. Decoding takes 7 bytes of memory per pixel, the result 3 of them.
 
@@ -78,8 +78,20 @@ def read_image(
     with _opened(path, _IMAGE_FORMATS, max_pixels) as image:
         check_claim(image, Path(path), max_pixels)
         depth = depth_of(image)
+        if deep.is_deep(image, depth) and (bits not in (None, 16) or "transparency" in image.info):
+            return np.asarray(to_rgb(_deep(path, image, exif, bits, max_pixels), alpha=alpha))
         scale_transparency(image)
         return np.asarray(to_rgb(_upright(image, exif), alpha=alpha, bits=bits, depth=depth))
+
+
+def _deep(
+    path: str | os.PathLike, image: Image.Image, exif: str, bits: int | None, max_pixels: int | None
+) -> Image.Image:
+    """Colours of which all 16 bits count."""
+    with _opened(path, _IMAGE_FORMATS, max_pixels) as again:
+        is_grey = deep.give_lower(again, bits=bits or 16)
+        upper, lower = _upright(image, exif), _upright(again, exif)
+    return deep.put_together(upper, lower, bits=bits, is_grey=is_grey)
 
 
 def read_mask(path: str | os.PathLike, *, exif: str = "apply", max_pixels: int | None = None) -> np.ndarray:
@@ -185,6 +197,7 @@ def _opened(
     try:
         with _HUSH.limited(max_pixels), Image.open(path, formats=formats) as image:
             check_size(image.size, max_pixels)
+            deep.mend_planes(image)
             yield image
     except Image.UnidentifiedImageError:
         known = ", ".join(formats)

@@ -18,7 +18,7 @@ from zoo.images.rendering import blended_rows, border_thickness
 from zoo.inference import windows
 from zoo.inference.arguments import checked_scales, window_size
 from zoo.inference.viewing import viewer_of
-from zoo.labels import LabelSet
+from zoo.labels import LabelSet, index_type
 
 if TYPE_CHECKING:
     import keras
@@ -98,7 +98,7 @@ def segment_raster(
     targets = [Path(target) for target in (mask, overlay) if target is not None]
     if len({target.resolve() for target in (*targets, Path(path))}) <= len(targets):
         raise InputError(f"{path}: the image, the mask and the overlay must be different files")
-    dtype = "uint8" if len(labels) <= 256 else "uint16"
+    dtype = index_type(len(labels)).__name__
     with rasters.opened(path, exif=exif, alpha=alpha, bits=bits) as source, contextlib.ExitStack() as stack:
         palette = [*labels.palette] if dtype == "uint8" else None
         place, size = source.georeference, source.size

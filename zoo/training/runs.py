@@ -13,7 +13,7 @@ import tensorflow as tf
 from zoo.datasets import Dataset, SplitReport
 from zoo.datasets import batches as stream
 from zoo.datasets.dataset import INVALID
-from zoo.datasets.examination import Note, examine, without_damaged
+from zoo.datasets.examination import Note, examined
 from zoo.errors import InputError
 from zoo.layers.normalization import SMALL_BATCH, SMALL_BATCH_NOTE, FusedBatchNormalization
 from zoo.layers.resize import label_set_of
@@ -106,7 +106,7 @@ def train(
         identity = identity_of(model, data, validation, recipe)
         check_identity(folder, identity, note=note)
     _say_small_batches(model, recipe, note)
-    data, validation = _examined(data, validation, skip_damaged=skip_damaged, note=note)
+    data, validation = examined(data, validation, skip_damaged=skip_damaged, note=note)
     if loss is None:
         with strategy.scope():
             loss = loss_of(recipe, data)
@@ -261,19 +261,6 @@ def _say_small_batches(model: keras.Model, recipe: Recipe, note: Note) -> None:
     norms = [layer for layer in model.layers if isinstance(layer, FusedBatchNormalization)]
     if any(norm.came_with_statistics() for norm in norms):
         note(SMALL_BATCH_NOTE)
-
-
-def _examined(
-    data: Dataset, validation: Dataset | None, *, skip_damaged: bool, note: Note
-) -> tuple[Dataset, Dataset | None]:
-    """Both data sets once their files were looked at, without the damaged ones where that is asked for."""
-    if skip_damaged:
-        data = without_damaged(data, note=note, in_place=True)
-        validation = validation and without_damaged(validation, note=note, in_place=False)
-    examine(data, note=note, training=True)
-    if validation is not None:
-        examine(validation, note=note)
-    return data, validation
 
 
 def _check(model: keras.Model, data: Dataset, recipe: Recipe, validation: Dataset | None) -> None:
