@@ -190,6 +190,13 @@ def color_folder(root, suffix=".png", **options):
     return root
 
 
+def colors_in_json(root):
+    color_folder(root)
+    (root / "colors.csv").unlink()
+    write_json(root / "colors.json", {name: list(COLORS[name]) for name in NAMES})
+    return root
+
+
 def yolo(root):
     for split, stems in STEMS.items():
         for stem in stems:
