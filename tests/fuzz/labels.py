@@ -92,6 +92,7 @@ TEXTS = (
     Slot("supervisely", "supervisely", label_tools.supervisely, "train/ann/a.jpg.json"),
     Slot("supervisely_meta", "supervisely", label_tools.supervisely, "meta.json"),
     Slot("label_studio", "label-studio", label_tools.label_studio, "project-1.json"),
+    Slot("via", "via", label_tools.via, "train/via_region_data.json"),
     Slot("yolo", "yolo", label_tools.yolo, "train/labels/a.txt"),
     Slot("yolo_names", "yolo", label_tools.yolo, "data.yaml"),
 )

@@ -104,7 +104,7 @@ _READERS = ("zoo.weights.choosing", "zoo.weights.readers.torch_file", "zoo.weigh
 _CONVERTERS = (
     "zoo.datasets.convert.conversion",
     *(f"zoo.datasets.convert.{name}" for name in ("coco", "labelme", "cvat", "supervisely", "label_studio")),
-    *(f"zoo.datasets.convert.{name}" for name in ("yolo", "roboflow", "parquet", "color_masks")),
+    *(f"zoo.datasets.convert.{name}" for name in ("yolo", "via", "roboflow", "parquet", "color_masks")),
 )
 _VALUES = bytes(range(64)) + bytes(64)
 

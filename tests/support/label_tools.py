@@ -266,6 +266,26 @@ def label_studio(root):
     return root
 
 
+def via(root):
+    for split, stems in STEMS.items():
+        held = {}
+        for stem in stems:
+            size = picture(root / split / f"{stem}.jpg").stat().st_size
+            xs, ys = zip(*ring(ROAD), strict=True)
+            left, top, right, bottom = CAR
+            box = {"name": "rect", "x": left, "y": top, "width": right - left, "height": bottom - top}
+            shapes = [{"name": "polygon", "all_points_x": xs, "all_points_y": ys}, box]
+            names = ("road", "car")
+            regions = [
+                {"shape_attributes": shape, "region_attributes": {"class": name}}
+                for shape, name in zip(shapes, names, strict=True)
+            ]
+            row = {"filename": f"{stem}.jpg", "size": size, "regions": regions, "file_attributes": {}}
+            held[f"{stem}.jpg{size}"] = row
+        write_json(root / split / "via_region_data.json", held)
+    return root
+
+
 def parquet(root):
     import pyarrow
     import pyarrow.parquet

@@ -50,7 +50,5 @@ def test_a_checkpoint_of_objects(tmp_path):
     pairs = [header(), *((name.encode(), entry((2, 3))) for name in names)]
     (tmp_path / "m.index").write_bytes(table_around(entries_block(pairs)))
     (tmp_path / "m.data-00000-of-00001").write_bytes(bytes(48))
-    with pytest.raises(
-        FormatError, match="of TensorFlow 2, which names variables by the objects"
-    ):
+    with pytest.raises(FormatError, match="of TensorFlow 2, which names variables by the objects"):
         read_checkpoint(tmp_path / "m.index")
