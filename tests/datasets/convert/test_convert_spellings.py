@@ -163,6 +163,28 @@ def test_tools_that_are_not_read_name_those_that_are(tmp_path):
         convert("labelbox", tmp_path, tmp_path / "out")
 
 
+@pytest.mark.parametrize("table", [False, True])
+def test_palettes_of_pascal_voc(tmp_path, table):
+    """Its colours in a palette, with void; with CVAT's table of names, and without any."""
+    source, values = tmp_path / "source", TRUTH.copy()
+    values[0] = 255
+    image = Image.fromarray(values)
+    image.putpalette([*(0, 0, 0), *(128, 0, 0), *(0, 128, 0), *[0] * 756, *(224, 224, 192)])
+    for name in ("a", "b"):
+        picture(source / "JPEGImages" / f"{name}.jpg")
+        (source / "SegmentationClass").mkdir(exist_ok=True)
+        image.save(source / "SegmentationClass" / f"{name}.png")
+    if table:
+        (source / "labelmap.txt").write_text("background:0,0,0::\nroad:128,0,0::\ncar:0,128,0::\n")
+    done = convert("colors", source, tmp_path / "out")
+    names = ("background", "road", "car") if table else ("#000000", "#008000", "#800000")
+    assert (done.label_set.names, done.ignored) == (names, 32)
+    order = [0, 1, 2] if table else [0, 2, 1]
+    np.testing.assert_array_equal(
+        mask(tmp_path / "out"), np.where(values == 255, 255, np.array(order)[TRUTH])
+    )
+
+
 # --- VGG Image Annotator ----------------------------------------------------------------------------------
 
 
