@@ -23,6 +23,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import yaml  # noqa: E402
+from fuzz.label_seeds import labels  # noqa: E402
 from fuzz.targets import archive  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 from PIL import Image  # noqa: E402
@@ -250,7 +251,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
-        seeds |= tensorflow_files()
+        seeds |= tensorflow_files() | labels(folder)
         seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
         path = output / name

@@ -101,6 +101,11 @@ def read_weights_of(path: Path) -> object:
 
 
 _READERS = ("zoo.weights.choosing", "zoo.weights.readers.torch_file", "zoo.weights.readers.safetensors_file")
+_CONVERTERS = (
+    "zoo.datasets.convert.conversion",
+    *(f"zoo.datasets.convert.{name}" for name in ("coco", "labelme", "cvat", "supervisely", "label_studio")),
+    *(f"zoo.datasets.convert.{name}" for name in ("yolo", "via", "roboflow", "parquet", "color_masks")),
+)
 _VALUES = bytes(range(64)) + bytes(64)
 
 TARGETS: dict[str, Target] = {
@@ -151,6 +156,10 @@ TARGETS: dict[str, Target] = {
     "metadata": Target(
         file="m.json", reader="fuzz.targets:read_metadata", imports=("zoo.export.core.metadata",)
     ),
+    # Each is several readers, of which the first byte picks one, see `fuzz.labels`.
+    "labels_text": Target(file="m", reader="fuzz.labels:read_texts", imports=_CONVERTERS),
+    "labels_table": Target(file="m", reader="fuzz.labels:read_tables", imports=_CONVERTERS),
+    "labels_packed": Target(file="m", reader="fuzz.labels:read_packed", imports=_CONVERTERS),
     "result": Target(file="result.json", reader="fuzz.targets:read_scores", imports=("zoo.ablation.runner",)),
 }
 

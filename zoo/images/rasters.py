@@ -21,8 +21,8 @@ from zoo.images.tiff_tags import TiffTags, read_tags
 from zoo.labels import Color
 
 BLOCK = 512  # side of the tiles that are written
-_CHUNK = 256  # rows that are decoded at once
-_LEAST_CACHE, _MOST_CACHE = 1 << 25, 1 << 28  # bytes of decoded blocks that GDAL keeps
+_CHUNK = 128  # rows that are decoded at once
+_LEAST_CACHE, _MOST_CACHE = 1 << 24, 1 << 28  # bytes of decoded blocks that GDAL keeps
 _LARGEST_BLOCK = 1 << 28
 
 
@@ -147,12 +147,12 @@ def opened(
         raise FormatError(f"{path}: damaged TIFF: {_innermost(error)}") from error
 
 
-def _window(top: int, width: int, height: int) -> Any:
+def _window(top: int, width: int, height: int, *, left: int = 0) -> Any:
     from rasterio import windows
 
     # Made by attrs, whose arguments a type checker does not see.
     make: Any = windows.Window
-    return make(0, top, width, height)
+    return make(left, top, width, height)
 
 
 def _innermost(error: BaseException) -> str:
@@ -162,9 +162,9 @@ def _innermost(error: BaseException) -> str:
 
 
 def _cache(tags: TiffTags) -> int:
-    """Bytes for two rows of blocks, within bounds."""
+    """Bytes for a row of blocks, each of which is read in several chunks, and what is written beside it."""
     row = tags.block_rows * tags.size[1] * tags.samples * max(1, max(tags.bits) // 8)
-    return int(np.clip(2 * row, _LEAST_CACHE, _MOST_CACHE))
+    return int(np.clip(row + _LEAST_CACHE, _LEAST_CACHE, _MOST_CACHE))
 
 
 def _check_blocks(source: Any, tags: TiffTags) -> None:
@@ -225,7 +225,9 @@ class RasterWriter:
 
     def _write(self, rows: np.ndarray) -> None:
         bands = rows[np.newaxis] if self._bands == 1 else np.moveaxis(rows, -1, 0)
-        self._target.write(bands, window=_window(self._top, rows.shape[1], len(rows)))
+        for left in range(0, rows.shape[1], BLOCK):  # each is copied to be written
+            block = bands[..., left : left + BLOCK]
+            self._target.write(block, window=_window(self._top, block.shape[2], len(rows), left=left))
         self._top += len(rows)
 
 

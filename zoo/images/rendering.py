@@ -104,17 +104,17 @@ def blended_rows(
     label_set: LabelSet,
     *,
     opacity: float,
-    inner: slice,
+    inner: slice | tuple[slice, slice],
     thickness: int,
 ) -> np.ndarray:
-    """Rows of an overlay without a legend, as `overlay` gives them of the whole.
+    """A part of an overlay without a legend, as `overlay` gives it of the whole.
 
     Args:
         image: ``(rows, width, 3)`` uint8 of the inner rows.
-        mask: ``(more rows, width)``: those, and `thickness` rows above and below as far as the image goes.
+        mask: ``(more rows, width)``: those, and `thickness` pixels on every side as far as the image goes.
         label_set: Names and colours of the classes.
         opacity: Of the colours, 0…1.
-        inner: Which rows of `mask` are those of `image`.
+        inner: Which rows of `mask`, or rows and columns, are those of `image`.
         thickness: See `border_thickness`.
     """
     alphas = _border_alpha(mask, thickness)[inner] if opacity else None

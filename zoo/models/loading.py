@@ -25,6 +25,7 @@ from zoo.models.registry import ModelSpec
 from zoo.sequence.table import SEQUENCE_MODELS
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
+from zoo.weights.folders import meant_in
 from zoo.weights.readers.keras_shards import whole_of
 
 __all__ = ["arrays_of", "load", "read_keras", "settings_of"]
@@ -140,6 +141,8 @@ def _as_path(spec: ModelSpec, weights: str | Path) -> Path | None:
     index = path.with_name(f"{path.name}.index")
     if not path.exists() and index.is_file():  # TensorFlow calls a checkpoint by what its files share
         return index
+    if path.is_dir():
+        raise InputError(meant_in(path))
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     return path
