@@ -71,10 +71,12 @@ def _asked(path: Path) -> runtime.Account | None:
 
 def _lines(verdict: Verdict) -> list[str]:
     count = verdict.operations
+    notes = [f"  not certain: {line}" for line in verdict.unverified]
     if verdict.whole:
-        return [f"{verdict.title}: takes all of {count} operations"]
+        return [f"{verdict.title}: takes all of {count} operations ({verdict.version})", *notes]
     left = sum(fallback.count for fallback in verdict.fallbacks)
     return [
         f"{verdict.title}: {left} of {count} operations fall back ({verdict.version})",
         *(f"  {line}" for line in verdict.lines()),
+        *notes,
     ]
