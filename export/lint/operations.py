@@ -138,11 +138,12 @@ def _coreml(path: Path) -> Iterator[Operation]:
         kinds[output.name] = gives = "string" if dtype is None else dtype.name
         if operation.type == "const" or operation.type.startswith("constexpr_"):
             continue
-        argument = operation.inputs["x" if "x" in operation.inputs else next(iter(operation.inputs))]
+        first = next(iter(operation.inputs), "")
+        argument = operation.inputs["x" if "x" in operation.inputs else first].arguments
         yield Operation(
             kind=operation.type,
             name=output.name,
-            given=kinds.get(argument.arguments[0].name, gives),
+            given=kinds.get(argument[0].name, gives) if argument else gives,
             gives=gives,
             elements=math.prod(d.constant.size for d in tensor.dimensions),
             outputs=(output.name,),

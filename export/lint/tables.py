@@ -92,8 +92,7 @@ def find(name: str) -> Table:
 
 
 def _table(content: dict) -> Table:
-    kinds = content.pop("operations")
-    rows = {kind: Row() for kind in kinds} if isinstance(kinds, list) else {}
+    rows = {kind: Row() for kind in content.pop("operations", ())}
     for kind, stated in content.pop("rows", {}).items():
         rows[kind] = Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in stated.items()})
     return Table(**{**content, "types": tuple(content["types"])}, rows=rows)
