@@ -7,13 +7,13 @@ import threading
 
 import numpy as np
 import pytest
+from support.node_packages import PATIENCE
 from support.tiny_export import tiny
 
 import zoo
 from zoo import export
 from zoo.demo.server import serve
 
-PATIENCE = 240
 SIZE = (96, 144)  # of the photograph
 AT_LEAST = 0.999
 # MediaPipe asks for WebGL even where it computes on the processor.
