@@ -135,7 +135,8 @@ def problem_of(table: Table, operation: Operation) -> tuple[str, str | None, str
         return "there is no such kernel", table.absent.get(operation.kind), table.source
     given, gives = operation.given, operation.gives
     source, types_source = row.source or table.source, table.types_source or row.source or table.source
-    advice = row.advice if row.given and row.advice else table.types_advice
+    # The advice of a row that only changes scales is for where it does more.
+    advice = row.advice if row.given and row.advice and not row.same else table.types_advice
     if row.reason:
         return row.reason, row.advice, source
     for kind, allowed in ((given, row.given or table.types), (gives, row.gives or row.given or table.types)):
