@@ -140,20 +140,21 @@ def _onnx(path: Path) -> Iterator[Operation]:
 def _coreml(path: Path) -> Iterator[Operation]:
     from zoo.export.coreml.package import Package, element_type
 
-    kinds = {}
+    kinds, constants = {}, set()
     for operation in Package(path).operations:
         output = operation.outputs[0]
         tensor = output.type.tensorType
         dtype = element_type(tensor.dataType)
         kinds[output.name] = gives = "string" if dtype is None else dtype.name
         if operation.type == "const" or operation.type.startswith("constexpr_"):
+            constants.add(output.name)
             continue
-        first = next(iter(operation.inputs), "")
-        argument = operation.inputs["x" if "x" in operation.inputs else first].arguments
+        bindings = (b.name for argument in operation.inputs.values() for b in argument.arguments)
+        real = next((name for name in bindings if name in kinds and name not in constants), None)
         yield Operation(
             kind=operation.type,
             name=output.name,
-            given=kinds.get(argument[0].name, gives) if argument else gives,
+            given=gives if real is None else kinds[real],
             gives=gives,
             elements=math.prod(d.constant.size for d in tensor.dimensions),
             outputs=(output.name,),

@@ -134,3 +134,30 @@ def test_every_row_states_a_public_source():
             assert (row.source or table.source).startswith("https://")
         assert (table.types_source or table.source).startswith("https://")
     assert np.all([table.version for table in tables()])
+
+
+def test_a_package_of_a_network_with_branches_is_for_the_neural_engine(tmp_path):
+    """A concatenation is of maps, whatever its axis is."""
+    export.to_coreml(deeplab("half_pixel", 16), tmp_path / "m.mlpackage", input_size=SIZE, quantize="float16")
+    (verdict,) = lint(tmp_path / "m.mlpackage")
+    assert verdict.whole, verdict.lines()
+    _, operations = read(tmp_path / "m.mlpackage")
+    assert {op.given for op in operations if op.kind == "concat"} == {"float16"}
+
+
+def test_files_of_anybody(tmp_path, capsys):
+    """Two inputs, an open axis, and an operator that ONNX Runtime does not have."""
+    from zoo.cli import main
+
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    for name, operator, code in (("sum", "Add", 0), ("odd", "NoSuchThing", 1)):
+        ends = [helper.make_tensor_value_info(end, kind, ["n", 4]) for end in "abc"]
+        graph = helper.make_graph([helper.make_node(operator, ["a", "b"], ["c"])], "g", ends[:2], ends[2:])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.save(model, tmp_path / f"{name}.onnx")
+        assert main(["lint", str(tmp_path / f"{name}.onnx"), "--for", "ort-wasm"]) == code
+        printed = capsys.readouterr().out
+        assert ("outside of them nothing" if code == 0 else "was asked and does not run it: ") in printed
+    (tmp_path / "saved").mkdir()
+    assert main(["lint", str(tmp_path / "saved")]) == 2
+    assert "is none of .tflite, .onnx, .mlpackage: export the model first" in capsys.readouterr().err
