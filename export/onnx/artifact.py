@@ -57,8 +57,7 @@ def run_once(session: onnxruntime.InferenceSession, batch: np.ndarray, *, channe
 
 
 def _to_stored(batch: np.ndarray, *, as_bytes: bool, channels_first: bool) -> np.ndarray:
-    if as_bytes:
-        batch = np.clip(np.rint(batch), 0, 255).astype(np.uint8)
+    batch = np.clip(np.rint(batch), 0, 255).astype(np.uint8) if as_bytes else batch.astype(np.float32)
     return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if channels_first else batch)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.node_packages import PATIENCE, installed
 from support.tiny_export import tiny
 
 import zoo
@@ -24,30 +25,13 @@ from zoo.images import read_image
 PAGE = Path(__file__).parent / "page"
 CITY = Path(__file__).parents[2] / "examples" / "city.jpg"
 SIZE, TINY = (96, 144), (33, 47)
-# A registry that cannot be reached must not hold up the tests.
-INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0")
-PATIENCE = 240
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory):
     """A folder with the scripts and the packages: the repository's after ``npm ci`` there, else a new one."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    if (PAGE / "node_modules").is_dir():
-        return PAGE
-    folder = tmp_path_factory.mktemp("page")
-    for path in PAGE.iterdir():
-        shutil.copy(path, folder)
-    try:
-        done = subprocess.run(INSTALL, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install its packages within {PATIENCE} s")
-    if done.returncode:
-        pytest.skip(f"npm cannot install its packages: {done.stderr.strip().splitlines()[-1]}")
-    return folder
+    return installed(PAGE, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +68,7 @@ def files(model, pixels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     darker = [(pixels * share).astype(np.uint8) for share in np.linspace(0.6, 1, 8)]
     int8 = {"quantize": "int8", "calibration": darker}
+    wide = {"quantize": "int16x8", "calibration": darker}
     settings = {
         "float.tflite": {},
         "half.tflite": {"quantize": "float16"},
@@ -92,6 +77,8 @@ def files(model, pixels, tmp_path_factory):
         "float.onnx": {"layout": "nchw"},
         "any.onnx": {"input_size": None},
         "mask.onnx": {"head": "small_mask"},
+        "wide.tflite": wide,
+        "wide.onnx": {"layout": "nchw", **wide},
     }
     for name, options in settings.items():
         write = export.to_tflite if name.endswith(".tflite") else export.to_onnx

@@ -27,6 +27,7 @@ from fuzz.label_seeds import labels  # noqa: E402
 from fuzz.targets import archive  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 from PIL import Image  # noqa: E402
+from support import mlpackage_files  # noqa: E402
 from support.tf_tables import constant, entries_block, entry, header, table_around  # noqa: E402
 from support.tflite_files import quantized_graph  # noqa: E402
 from support.torch_files import Call, Name, Storage, pickled, simple, tensor, write_legacy  # noqa: E402
@@ -148,6 +149,19 @@ def _v1() -> bytes:
     return b"\x22\x01a" + b"\x32" + bytes([len(blob)]) + blob
 
 
+def core_ml_files() -> dict[str, bytes]:
+    """The parts of a package."""
+    outside = mlpackage_files.manifest().replace(b"com.apple.CoreML/", b"../../")
+    return {
+        "coreml_manifest/plain": mlpackage_files.manifest(),
+        "coreml_manifest/outside": outside,
+        "coreml_program/plain": mlpackage_files.program(),
+        "coreml_program/unknown": mlpackage_files.program().replace(b"relu", b"argm"),
+        "coreml_weights/plain": mlpackage_files.weights(),
+        "coreml_weights/beyond": mlpackage_files.weights()[:-8],
+    }
+
+
 def tensorflow_files() -> dict[str, bytes]:
     """The table of a checkpoint, the entries in it, a frozen graph, and archives with these."""
     pairs = [header(), (b"a/weights", entry((2, 3))), (b"a/weights/Momentum", entry((2, 3), offset=24))]
@@ -251,7 +265,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
-        seeds |= tensorflow_files() | labels(folder)
+        seeds |= {**tensorflow_files(), **core_ml_files(), **labels(folder)}
         seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
         path = output / name

@@ -100,6 +100,32 @@ def read_weights_of(path: Path) -> object:
         return [dict(tensors.tensors) for tensors in found[:3]]
 
 
+def read_manifest(path: Path) -> object:
+    """A Core ML package with that manifest."""
+    return _read_package(path, "manifest")
+
+
+def read_program(path: Path) -> object:
+    """A Core ML package with that program."""
+    return _read_package(path, "program")
+
+
+def read_blob(path: Path) -> object:
+    """A Core ML package with that file of weights."""
+    return _read_package(path, "weights")
+
+
+def _read_package(path: Path, part: str) -> object:
+    from support import mlpackage_files
+
+    from zoo.export.coreml.interpreter import Interpreter
+    from zoo.export.lint.operations import read
+
+    package = mlpackage_files.write(path.with_name("m.mlpackage"), **{part: path.read_bytes()})
+    return Interpreter(package), read(package)
+
+
+_COREML = ("zoo.export.coreml.interpreter", "zoo.export.lint.operations", "support.mlpackage_files")
 _READERS = ("zoo.weights.choosing", "zoo.weights.readers.torch_file", "zoo.weights.readers.safetensors_file")
 _CONVERTERS = (
     "zoo.datasets.convert.conversion",
@@ -160,6 +186,9 @@ TARGETS: dict[str, Target] = {
     "labels_text": Target(file="m", reader="fuzz.labels:read_texts", imports=_CONVERTERS),
     "labels_table": Target(file="m", reader="fuzz.labels:read_tables", imports=_CONVERTERS),
     "labels_packed": Target(file="m", reader="fuzz.labels:read_packed", imports=_CONVERTERS),
+    "coreml_manifest": Target(file="m.json", reader="fuzz.targets:read_manifest", imports=_COREML),
+    "coreml_program": Target(file="m.mlmodel", reader="fuzz.targets:read_program", imports=_COREML),
+    "coreml_weights": Target(file="m.bin", reader="fuzz.targets:read_blob", imports=_COREML),
     "result": Target(file="result.json", reader="fuzz.targets:read_scores", imports=("zoo.ablation.runner",)),
 }
 

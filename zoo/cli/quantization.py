@@ -30,7 +30,12 @@ def add_quantization_options(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help=formats.either(f"{kind} ({KINDS[kind].help})" for kind in kinds),
     )
-    add("--calibration", nargs="+", metavar="PATH", help="images, folders or globs to calibrate on (int8)")
+    add(
+        "--calibration",
+        nargs="+",
+        metavar="PATH",
+        help="images, folders or globs to calibrate on (int8, int16x8)",
+    )
     options.add_kind(group, use="of --calibration where it has masks")
     add("--split", metavar="NAME", help="part of the data set (train)")
     add(
