@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.heads",
     ),
     # Networks in one dimension, with their own files of weights.
-    "sequence": (*_GROUND, "layers"),
+    "sequence": (*_GROUND, "layers", "weights"),
     # The registry, loading and surgery.
     "models": (
         *_GROUND,
