@@ -16,10 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.sequence.bytenet import END, PADDING, START, build_bytenet
+from zoo.sequence.bytenet import build_bytenet
 from zoo.sequence.g2p import G2P
 from zoo.sequence.phones import letters_of, symbols_of
 from zoo.sequence.pronunciations import in_part, read_cmudict
+from zoo.sequence.symbols import END, PADDING, START
 from zoo.training.averaging import WeightAverage
 
 
@@ -146,7 +147,9 @@ def run(options: argparse.Namespace) -> None:
         np.savez(options.out / "weights.npz", **values)
         seconds = time.time() - began
         mean = float(np.mean([float(v) for v in losses]))
-        print(f"epoch {epoch + 1} train {mean:.4f} dev {loss:.4f} wrong {wrong:.4f} {seconds:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1} train {mean:.4f} dev {loss:.4f} wrong {wrong:.4f} {seconds:.0f} s", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`to_transcriber`: write the file, transcribe a thousand words with it and with its model, and only then keep it."""
+"""`to_transcriber`: write the file, transcribe a thousand words with it and its model, then keep it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ WORDS = 1000
 BEAMS = (1, 4)
 # Of the largest logit, for float32; the rest is rounding in another order.
 MAX_ERROR = 1e-4
-_ONSETS = "b c d f g h j k l m n p r s t v w y z ch sh th st tr pl qu kn ph".split()
-_VOWELS = "a e i o u ee ea oo ou ai igh au ow".split()
+_ONSETS = (*"bcdfghjklmnprstvwyz", "ch", "sh", "th", "st", "tr", "pl", "qu", "kn", "ph")
+_VOWELS = (*"aeiou", "ee", "ea", "oo", "ou", "ai", "igh", "au", "ow")
 _CODAS = ("", "n", "r", "t", "l", "s", "ck", "ng", "mp", "st", "'s", "e", "tion", "ly")
 
 
@@ -69,7 +69,8 @@ def to_transcriber(model: keras.Model, path: str | os.PathLike) -> TranscriberRe
     The file takes ``source (words, letters)`` and ``target (words, positions)`` int32, the symbols so far
     with 0 first, and gives ``logits (words, positions, symbols)``: a host appends the likeliest symbol of the
     last position and calls again, until the end. What symbols stand for is inside the file. A thousand drawn
-    words are transcribed with file and model, greedily and with a beam of 4; nothing is left where they differ.
+    words are transcribed with file and model, greedily and with a beam of 4; nothing is left where they
+    differ.
 
     Args:
         model: Of ``zoo.load("bytenet_g2p")``.
@@ -120,7 +121,9 @@ def drawn_words(count: int) -> list[str]:
 
 def _check(path: Path, suffixes: tuple[str, ...]) -> None:
     if path.suffix not in suffixes:
-        raise InputError(f"spelling to sound is written to files named {' or '.join(suffixes)}, not {path.name!r}")
+        raise InputError(
+            f"spelling to sound is written to files named {' or '.join(suffixes)}, not {path.name!r}"
+        )
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: it is a folder, or its folder is missing or read-only")
 

@@ -7,7 +7,11 @@ WIDTH, HIDDEN, LAYERS, KERNEL, SPAN = 24, 12, 10, 5, 8
 # Single blocks: name → kernel, rate, whether causal, activation.
 BLOCKS = {"plain": (5, 4, False, "gelu"), "causal": (5, 3, True, "relu"), "causal_even": (2, 4, True, "gelu")}
 # Networks: name → whether causal, slim, normalized at the end, activation.
-NETWORKS = {"carp": (False, True, True, "gelu"), "wide": (False, False, True, "relu"), "lrar": (True, True, True, "gelu")}
+NETWORKS = {
+    "carp": (False, True, True, "gelu"),
+    "wide": (False, False, True, "relu"),
+    "lrar": (True, True, True, "gelu"),
+}
 TOKENS, EMBEDDING, PADDING, MASK = 30, 8, 27, 28
 
 

@@ -43,7 +43,9 @@ def main() -> None:
     arrays = {}
     x, mask = map(torch.from_numpy, columns())
     for name, (kernel, rate, causal, activation) in BLOCKS.items():
-        block = ByteNetBlock(WIDTH, HIDDEN, WIDTH, kernel, dilation=rate, causal=causal, activation=activation)
+        block = ByteNetBlock(
+            WIDTH, HIDDEN, WIDTH, kernel, dilation=rate, causal=causal, activation=activation
+        )
         drawn(block, f"{name}.")
         with torch.no_grad():
             arrays[f"{name}/output"] = (block(x, input_mask=mask) * mask).numpy()

@@ -153,6 +153,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.tflite",
         "export.onnx",
     ),
+    # Spelling to sound, by the same means.
+    "export.transcriber": (
+        *_GROUND,
+        "_version",
+        "layers",
+        "sequence",
+        "export.core",
+        "export.tflite",
+        "export.onnx",
+        "export.blocks",
+    ),
     "export.timing": (
         *_GROUND,
         "layers",

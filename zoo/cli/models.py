@@ -45,7 +45,9 @@ def _plain(info: registry.ModelInfo) -> dict:
 
 
 def _score(entry: WeightsEntry) -> str:
-    return "–" if entry.score is None else f"{entry.metric} {entry.score:.{_digits(entry)}f}, {entry.protocol}"
+    return (
+        "–" if entry.score is None else f"{entry.metric} {entry.score:.{_digits(entry)}f}, {entry.protocol}"
+    )
 
 
 def _digits(entry: WeightsEntry) -> int:

@@ -1,4 +1,4 @@
-"""The likeliest target of a source: greedy, or by a beam of hypotheses (Kalchbrenner et al. 2016, section 4.3)."""
+"""The likeliest target of a source: greedy, or by a beam of hypotheses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from typing import Protocol
 
 import numpy as np
 
-from zoo.sequence.bytenet import END, PADDING, START, ByteNetConfig
+from zoo.sequence.symbols import END, PADDING, START
+
+
+class Bounds(Protocol):
+    """How many symbols there are, and how far a target unfolds; `zoo.sequence.bytenet.ByteNetConfig`."""
+
+    @property
+    def source(self) -> int:
+        """Symbols of the source."""
+
+    @property
+    def target(self) -> int:
+        """Symbols of the target."""
+
+    def longest(self, symbols: int, /) -> int:
+        """Positions over a source of so many symbols, the end included."""
 
 
 class Hypotheses(Protocol):
@@ -20,7 +35,9 @@ class Hypotheses(Protocol):
 class Decoder(Protocol):
     """What begins them: a Keras model's `zoo.sequence.bytenet_steps.ByteNetSteps`, or an exported file."""
 
-    config: ByteNetConfig
+    @property
+    def config(self) -> Bounds:
+        """Symbols and bound."""
 
     def begin(self, source: np.ndarray) -> Hypotheses:
         """Hypotheses over each row of ``(batch, n)`` integers."""

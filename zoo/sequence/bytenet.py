@@ -1,9 +1,9 @@
 """ByteNet: a causal decoder stacked on a symmetric encoder (Kalchbrenner et al. 2016).
 
-Both are stacks of dilated residual blocks (`zoo.sequence.bytenet_blocks`), and neither changes the resolution:
-the decoder's position t reads the encoder's column t and, through its own taps, the earlier ones (section
-3.1). Target and source may differ in length: the decoder unfolds up to |t̂| = a·|s| + b positions over the
-columns, with columns of zeros beyond the source, until it gives the symbol of the end (section 3.2).
+Both are stacks of dilated residual blocks (`zoo.sequence.bytenet_blocks`), and neither changes the
+resolution: the decoder's position t reads the encoder's column t and, through its own taps, the earlier ones
+(section 3.1). Target and source may differ in length: the decoder unfolds up to |t̂| = a·|s| + b positions
+over the columns, with columns of zeros beyond the source, until it gives the symbol of the end (section 3.2).
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from zoo.layers.common import PACKAGE, shaped, standard_globals
 from zoo.sequence.bytenet_blocks import BlockConfig, RealPositions, residual_block
 from zoo.sequence.convolution import DilatedConv1D
 from zoo.sequence.streaming import Padded, Past
+from zoo.sequence.symbols import PADDING
 
 OUTPUT = "logits"
-# Of the source, whose columns are zeros, and of the target, which precedes the first symbol.
-PADDING, START, END = 0, 0, 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +61,8 @@ class ByteNetConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 2 <= value <= 65_536:
                 raise InputError(f"{name} must be a whole number from 2 to 65536, not {value!r}")
+        if self.blocks.kernel % 2 == 0:
+            raise InputError(f"a symmetric stack has an odd kernel, not {self.blocks.kernel}")
         if not 0 < self.slope <= 100 or not 0 <= self.offset <= 1000:
             raise InputError(f"slope is up to 100 and offset 0 to 1000, not {self.slope}, {self.offset}")
 
@@ -148,7 +149,9 @@ def _fresh(name: str, kind: type, /, **words):
 
 def _encoder(source, config: ByteNetConfig, make: Callable):
     """The encoder's columns ``(batch, n, width)``, zeros where the source is padding."""
-    x = make("source_embedding", keras.layers.Embedding, input_dim=config.source, output_dim=config.blocks.width)
+    x = make(
+        "source_embedding", keras.layers.Embedding, input_dim=config.source, output_dim=config.blocks.width
+    )
     x, mask = x(source), RealPositions(padding=PADDING, name="source_mask")(source)
     for index, rate in enumerate(config.encoder_rates):
         words = {"config": config.blocks, "rate": rate, "name": f"encoder{index}", "make": make}

@@ -66,7 +66,9 @@ class RealPositions(keras.layers.Layer):
         self.padding = padding
 
     def call(self, symbols):
-        return tf.cast(tf.not_equal(symbols, tf.cast(self.padding, symbols.dtype)), self.compute_dtype)[..., None]
+        return tf.cast(tf.not_equal(symbols, tf.cast(self.padding, symbols.dtype)), self.compute_dtype)[
+            ..., None
+        ]
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, 1)
@@ -109,9 +111,7 @@ def exact_gelu(x):
     return keras.activations.gelu(x, approximate=False)
 
 
-def residual_block(
-    x, mask, *, config: BlockConfig, rate: int, name: str, make: Callable, past: Past | None
-):
+def residual_block(x, mask, *, config: BlockConfig, rate: int, name: str, make: Callable, past: Past | None):
     """A residual block with a dilated convolution between two 1×1 ones.
 
     Args:

@@ -1,4 +1,4 @@
-"""ByteNets of two sequences in the zoo's own files: kernels in 16 bits, with the configuration beside them."""
+"""ByteNets of two sequences in the zoo's own files: kernels in 16 bits, and the configuration."""
 
 from __future__ import annotations
 

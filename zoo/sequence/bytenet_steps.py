@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.errors import InputError
 from zoo.sequence.bytenet import OUTPUT, ByteNetConfig, config_of, encoder_of
 from zoo.sequence.bytenet_blocks import EPSILON
-from zoo.errors import InputError
 
 
 class ByteNetSteps:

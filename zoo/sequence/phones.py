@@ -6,11 +6,17 @@ import string
 from collections.abc import Iterable, Sequence
 
 from zoo.errors import InputError
-from zoo.sequence.bytenet import END, PADDING, START
+from zoo.sequence.symbols import END, PADDING, START
 
 LETTERS = "'" + string.ascii_lowercase
-_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
-_CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split()
+_VOWELS = (
+    *("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER"),
+    *("EY", "IH", "IY", "OW", "OY", "UH", "UW"),
+)
+_CONSONANTS = (
+    *("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N"),
+    *("NG", "P", "R", "S", "SH", "T", "TH", "V", "W", "Y", "Z", "ZH"),
+)
 STRESSES = "012"
 PHONES = (*_CONSONANTS, *(vowel + stress for vowel in _VOWELS for stress in STRESSES))
 # Padding, and start and end of the target.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.errors import FormatError, InputError
 from zoo.files import check_local
-from zoo.sequence.phones import LETTERS, PHONES, without_stress
+from zoo.sequence.phones import LETTERS, PHONES
 
 # The published file has 3.6 MB.
 LARGEST = 32 * 1024**2

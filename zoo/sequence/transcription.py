@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, overload
 
 from zoo.errors import InputError
-from zoo.layers.common import whole
 from zoo.sequence.beam_search import Decoder, decoded
 from zoo.sequence.phones import SOURCE_SYMBOLS, TARGET_SYMBOLS, letters_of, phones_of
 
@@ -47,16 +46,17 @@ def transcribe(words, *, model=NAME, beam=1):
     """
     is_one = isinstance(words, str)
     words = [words] if is_one else list(words)
-    beam = whole(beam, "beam")
-    if beam > WIDEST:
-        raise InputError(f"beam must be from 1 to {WIDEST}, not {beam}")
+    if not isinstance(beam, int) or isinstance(beam, bool) or not 1 <= beam <= WIDEST:
+        raise InputError(f"beam must be from 1 to {WIDEST}, not {beam!r}")
     sources = [_source(word) for word in words]
     decoder = _decoder(model)
     found: list[list[str]] = [[] for _ in words]
     order = sorted(range(len(words)), key=lambda i: len(sources[i]))
     for start in range(0, len(order), _TOGETHER):
         chosen = order[start : start + _TOGETHER]
-        for place, symbols in zip(chosen, decoded(decoder, [sources[i] for i in chosen], beam=beam), strict=True):
+        for place, symbols in zip(
+            chosen, decoded(decoder, [sources[i] for i in chosen], beam=beam), strict=True
+        ):
             found[place] = list(phones_of(symbols))
     return found[0] if is_one else found
 
@@ -78,7 +78,9 @@ def _decoder(model: object) -> Decoder:
         model = _steps(model)
     found = (model.config.source, model.config.target)
     if found != (SOURCE_SYMBOLS, TARGET_SYMBOLS):
-        raise InputError(f"a model of letters and phones has {SOURCE_SYMBOLS} and {TARGET_SYMBOLS}, not {found}")
+        raise InputError(
+            f"a model of letters and phones has {SOURCE_SYMBOLS} and {TARGET_SYMBOLS}, not {found}"
+        )
     return model
 
 

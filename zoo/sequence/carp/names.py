@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -31,7 +30,9 @@ _ENDS = {
 }
 
 
-def network_of_file(tensors: Mapping[str, np.ndarray], facts: Mapping[str, object], *, file: str) -> TokenNetConfig:
+def network_of_file(
+    tensors: Mapping[str, np.ndarray], facts: Mapping[str, object], *, file: str
+) -> TokenNetConfig:
     """The network that a checkpoint is of.
 
     Sizes are those of the tensors, and what the file says of them must agree; the greatest rate and the
@@ -52,8 +53,18 @@ def network_of_file(tensors: Mapping[str, np.ndarray], facts: Mapping[str, objec
     if table[0] != len(ALPHABET) or layers > _DEEPEST:
         raise FormatError(f"{file}: {table[0]} tokens and {layers} layers; CARP has {len(ALPHABET)} tokens")
     slim = kernel[0] != wide[0]
-    found = {"d_embed": table[1], "d_model": wide[0], "n_layers": layers, "kernel_size": kernel[2], "slim": slim}
-    wrong = [f"{name} {facts.get(name)!r}, not {value}" for name, value in found.items() if facts.get(name) != value]
+    found = {
+        "d_embed": table[1],
+        "d_model": wide[0],
+        "n_layers": layers,
+        "kernel_size": kernel[2],
+        "slim": slim,
+    }
+    wrong = [
+        f"{name} {facts.get(name)!r}, not {value}"
+        for name, value in found.items()
+        if facts.get(name) != value
+    ]
     if wrong:
         raise FormatError(f"{file} says {', '.join(wrong)}, as its tensors have it")
     span, activation = facts.get("r"), facts.get("activation")
@@ -71,13 +82,19 @@ def network_of_file(tensors: Mapping[str, np.ndarray], facts: Mapping[str, objec
     )
 
 
-def arrays_of_file(tensors: Mapping[str, np.ndarray], config: TokenNetConfig, *, file: str) -> dict[str, list]:
+def arrays_of_file(
+    tensors: Mapping[str, np.ndarray], config: TokenNetConfig, *, file: str
+) -> dict[str, list]:
     """Arrays of each layer by its name, in Keras' order of axes.
 
     Raises:
         MismatchError: A tensor that is missing, or one that no layer takes.
     """
-    names = {f"block{n}_{ours}": f"embedder.layers.{n}.{theirs}" for n in range(len(config.rates)) for ours, theirs in _BLOCK.items()}
+    names = {
+        f"block{n}_{ours}": f"embedder.layers.{n}.{theirs}"
+        for n in range(len(config.rates))
+        for ours, theirs in _BLOCK.items()
+    }
     names |= _ENDS
     wanted = {f"{theirs}.{part}" for theirs in names.values() for part in ("weight", "bias")}
     wanted.add("embedder.embedder.weight")

@@ -46,5 +46,5 @@ def _check(text: object, number: int) -> None:
         if letter not in ALPHABET or letter == GAP:
             hint = ", lower case" if letter.upper() in RESIDUES else ""
             raise InputError(
-                f"sequence {number} has {letter!r}{hint} at {place}; residues are {RESIDUES}, masked ones {MASK}"
+                f"sequence {number} has {letter!r}{hint} at {place}; residues are {RESIDUES}, {MASK} masked"
             )
