@@ -3,7 +3,7 @@
     python examples/bytenet_g2p.py cmudict.dict --out RUN --epochs 20 --decay 6
 
 Begun again with the same RUN it goes on where it was; the learning rate is constant up to the last epochs
-(``--decay``), so a run can be lengthened. RUN/weights.npz holds the averaged weights in 16 bits.
+(``--decay``), so a run can be lengthened. RUN/bytenet_g2p_cmudict.npz holds the averaged weights.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.sequence.bytenet import build_bytenet
+from zoo.sequence.bytenet_files import write_bytenet
 from zoo.sequence.g2p import G2P
 from zoo.sequence.phones import letters_of, symbols_of
 from zoo.sequence.pronunciations import in_part, read_cmudict
@@ -143,8 +144,7 @@ def run(options: argparse.Namespace) -> None:
         loss, wrong = trainer.judged(dev, options.batch_size)
         kept.save()
         with trainer.average.applied():
-            values = {v.path: np.asarray(v, np.float16) for v in trainer.model.variables}
-        np.savez(options.out / "weights.npz", **values)
+            write_bytenet(options.out / "bytenet_g2p_cmudict.npz", trainer.model)
         seconds = time.time() - began
         mean = float(np.mean([float(v) for v in losses]))
         print(

@@ -34,6 +34,22 @@ def _carp(tag: str, *, sha256: str, score: float, remark: str = "") -> WeightsEn
 
 
 SEQUENCE_ENTRIES: tuple[WeightsEntry, ...] = (
+    WeightsEntry(
+        model="bytenet_g2p",
+        tag="cmudict",
+        file="bytenet_g2p_cmudict.npz",
+        bytes=1_639_977,
+        sha256="7e01cf0f82bdee017adc935c7e97591fe96659621d881b7cd1ea6778493f1a95",
+        licence="Apache-2.0; trained on CMUdict (Carnegie Mellon University, 2-clause BSD-like terms)",
+        source="trained by this project, see MODEL_CARD.md",
+        labels="arpabet",
+        metric="WER",
+        score=99.0,
+        protocol="cmudict held-out words (SHA-256 of the word 0 modulo 10), without stress, greedy, any"
+        " pronunciation",
+        name_map="zoo",
+        bundled=True,
+    ),
     _carp(
         "carp_600k",
         sha256="787f618e90cfdd6cbe2d98ab944e89dea00e972d81019181aba14bbf31e96e1e",

@@ -98,7 +98,7 @@ class ByteNetLogits(DilatedConv1D):
         **kwargs: Those of `DilatedConv1D`.
     """
 
-    task = "sequence to sequence"
+    task = "two sequences"
 
     def __init__(self, filters: int, *, network, **kwargs):
         super().__init__(filters, **kwargs)
