@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from zoo.export.report import ExportReport
     from zoo.export.timing.bench import bench
     from zoo.export.timing.measurement import Bench, Timing
+    from zoo.export.transcriber.artifact import Transcriber, open_transcriber
+    from zoo.export.transcriber.publish import TranscriberReport, to_transcriber
     from zoo.export.verification import find_difference, verify
 
 _HOMES = {
@@ -46,16 +48,20 @@ _HOMES = {
     "QuantizedParity": "zoo.export.proof.quantized_parity",
     "Rewrite": "zoo.export.deploy",
     "Timing": "zoo.export.timing.measurement",
+    "Transcriber": "zoo.export.transcriber.artifact",
+    "TranscriberReport": "zoo.export.transcriber.publish",
     "bench": "zoo.export.timing.bench",
     "find_difference": "zoo.export.verification",
     "open_artifact": "zoo.export.opening",
     "open_blocks": "zoo.export.blocks.artifact",
+    "open_transcriber": "zoo.export.transcriber.artifact",
     "to_blocks": "zoo.export.blocks.publish",
     "to_coreml": "zoo.export.exports",
     "to_format": "zoo.export.general",
     "to_onnx": "zoo.export.exports",
     "to_saved_model": "zoo.export.exports",
     "to_tflite": "zoo.export.exports",
+    "to_transcriber": "zoo.export.transcriber.publish",
     "verify": "zoo.export.verification",
 }
 
@@ -77,16 +83,20 @@ __all__ = [
     "QuantizedParity",
     "Rewrite",
     "Timing",
+    "Transcriber",
+    "TranscriberReport",
     "bench",
     "find_difference",
     "open_artifact",
     "open_blocks",
+    "open_transcriber",
     "to_blocks",
     "to_coreml",
     "to_format",
     "to_onnx",
     "to_saved_model",
     "to_tflite",
+    "to_transcriber",
     "verify",
 ]
 

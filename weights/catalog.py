@@ -22,6 +22,7 @@ from zoo.weights.publishers import (
     imagenet,
     lraspp,
 )
+from zoo.weights.sequences import SEQUENCE_ENTRIES, entries_of_sequence
 
 # Started from TF-DeepLab's weights, so that it pads and resizes as they do. It was trained at 0.75 to 2 times
 # the size of the images, in which a pole is two or three pixels wide, so it is seen better when enlarged.
@@ -216,10 +217,13 @@ ENTRIES: tuple[WeightsEntry, ...] = (
     ),
 )
 
+# Those of models of sequences, too.
+EVERY = (*ENTRIES, *SEQUENCE_ENTRIES)
+
 
 def entries_of(model: str) -> tuple[WeightsEntry, ...]:
     """Entries of a model ``<architecture>_<backbone>``: its own first, then its backbone's."""
-    own = tuple(e for e in ENTRIES if e.model == model)
+    own = tuple(e for e in ENTRIES if e.model == model) or entries_of_sequence(model)
     return own + tuple(e for e in ENTRIES if model.endswith(f"_{e.model}"))
 
 

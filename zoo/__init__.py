@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from zoo.models.loading import load
     from zoo.models.registry import ModelInfo, info, list_models
     from zoo.sequence.processing import process
+    from zoo.sequence.transcription import transcribe
     from zoo.training.recipe import Recipe
     from zoo.training.runs import train
 
@@ -53,6 +54,7 @@ _HOMES = {
     "info": "zoo.models.registry",
     "ModelInfo": "zoo.models.registry",
     "process": "zoo.sequence.processing",
+    "transcribe": "zoo.sequence.transcription",
     "Recipe": "zoo.training.recipe",
     "train": "zoo.training.runs",
 }
@@ -110,6 +112,7 @@ __all__ = [
     "sequence",
     "train",
     "training",
+    "transcribe",
     "weights",
 ]
 

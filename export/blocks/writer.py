@@ -41,10 +41,8 @@ def to_tflite(blocks, description: BlockDescription) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     model = schema.ModelT.InitFromPackedBuf(bytes(converter.convert()))
     _name_ends(model, blocks)
-    _describe(model, description)
-    builder = flatbuffers.Builder(2**20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    title = f"{description.model}: blocks of {description.block} samples"
+    return packed(model, key=KEY, text=description.to_json(), title=title)
 
 
 def to_onnx(blocks, description: BlockDescription) -> bytes:
@@ -62,7 +60,7 @@ def to_onnx(blocks, description: BlockDescription) -> bytes:
     )
     onnx_passes.simplify(model)
     onnx_names.rename(model, layers={layer.name for layer in blocks.layers})
-    _number_helpers(model.graph)
+    number_helpers(model.graph)
     shapes = [tuple(tensor.shape) for tensor in blocks.inputs]
     for values in (model.graph.input, model.graph.output):
         for value, shape in zip(values, shapes, strict=True):
@@ -90,15 +88,18 @@ def _name_ends(model: schema.ModelT, blocks) -> None:
     ]
 
 
-def _describe(model: schema.ModelT, description: BlockDescription) -> None:
-    model.description = f"{description.model}: blocks of {description.block} samples"
+def packed(model: schema.ModelT, *, key: str, text: str, title: str) -> bytes:
+    """The bytes of a TFLite file that says of itself, under a key, what the text says."""
+    model.description = title
     model.metadata = list(model.metadata or [])
-    model.metadata.append(schema.MetadataT(name=KEY, buffer=len(model.buffers)))
-    content = np.frombuffer(description.to_json().encode(), np.uint8)
-    model.buffers.append(schema.BufferT(data=content))
+    model.metadata.append(schema.MetadataT(name=key, buffer=len(model.buffers)))
+    model.buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
+    builder = flatbuffers.Builder(2**20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
-def _number_helpers(graph: onnx.GraphProto) -> None:
+def number_helpers(graph: onnx.GraphProto) -> None:
     """Number what only changes a layout, and its constants, in their order.
 
     Several layers share such nodes, and which of them gave one its name differs by process.

@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.heads",
     ),
     # Networks in one dimension, with their own files of weights.
-    "sequence": (*_GROUND, "layers"),
+    "sequence": (*_GROUND, "layers", "weights"),
     # The registry, loading and surgery.
     "models": (
         *_GROUND,
@@ -152,6 +152,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.core",
         "export.tflite",
         "export.onnx",
+    ),
+    # Spelling to sound, by the same means.
+    "export.transcriber": (
+        *_GROUND,
+        "_version",
+        "layers",
+        "sequence",
+        "export.core",
+        "export.tflite",
+        "export.onnx",
+        "export.blocks",
     ),
     "export.timing": (
         *_GROUND,

@@ -90,6 +90,28 @@ def sounds(samples: np.ndarray) -> np.ndarray:
     return sequence.process(amplifier, samples, block=480)
 
 
+def spellings() -> list[str]:
+    network = zoo.load("bytenet_g2p")
+    assert_type(zoo.transcribe("segmentation", beam=4), list[str])
+    assert_type(sequence.transcribe(["a", "b"], model=network), list[list[str]])
+    steps = sequence.ByteNetSteps(network)
+    assert_type(steps.config, sequence.ByteNetConfig)
+    report = export.to_transcriber(network, "g2p.tflite")
+    assert_type(report, export.TranscriberReport)
+    artifact = export.open_transcriber("g2p.tflite")
+    assert_type(artifact, export.Transcriber)
+    blocks = sequence.BlockConfig(width=32, hidden=16, kernel=3, unit="multiplicative")
+    config = sequence.ByteNetConfig(
+        source=10, target=12, blocks=blocks, encoder_rates=(1, 2), decoder_rates=(1, 2)
+    )
+    assert_type(sequence.build_bytenet(config), keras.Model)
+    tokens = sequence.TokenNetConfig(tokens=30, padding=27, embedding=8, blocks=blocks, rates=(1, 2))
+    assert_type(sequence.build_token_net(tokens), keras.Model)
+    carp = zoo.load("bytenet_carp", "carp_600k")
+    assert_type(sequence.embed_proteins(carp, ["MKTAYIAK"]), list[sequence.Protein])
+    return zoo.transcribe("segmentation", model=artifact)
+
+
 def pictures(mask: np.ndarray, label_set: LabelSet) -> np.ndarray:
     assert_type(images.SUFFIXES, tuple[str, ...])
     paths = images.find_images(["photos"])

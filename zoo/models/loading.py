@@ -110,8 +110,7 @@ def load(
 
 def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool) -> keras.Model:
     """A model of sequences; see `zoo.sequence.loading`."""
-    from zoo.sequence.loading import load_sequence
-    from zoo.sequence.nam.network import network_of
+    from zoo.sequence.loading import check_sequence, load_sequence
 
     if not is_plain:
         raise InputError(
@@ -125,7 +124,7 @@ def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     model = read_keras(path)
-    network_of(model)
+    check_sequence(name, model)
     return model
 
 

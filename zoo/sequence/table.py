@@ -15,6 +15,8 @@ class SequenceSpec:
         paper: Citation.
         takes: What goes in and what comes out, in a few words.
         files: Suffixes of the files that hold its weights.
+        weights: Tags of its published weights, the default first if there is one.
+        default: The tag that is loaded where none is named; `None` where one must be named.
         command: How to use it on the command line.
     """
 
@@ -24,6 +26,8 @@ class SequenceSpec:
     takes: str
     files: tuple[str, ...]
     command: str
+    weights: tuple[str, ...] = ()
+    default: str | None = None
 
 
 SEQUENCE_MODELS: dict[str, SequenceSpec] = {
@@ -36,6 +40,25 @@ SEQUENCE_MODELS: dict[str, SequenceSpec] = {
             takes="sound (batch, samples, 1) in −1…1 at the file's sample rate → as much",
             files=(".nam", ".keras"),
             command="zoo process amp.nam in.wav --output out.wav",
+        ),
+        SequenceSpec(
+            name="bytenet_g2p",
+            task="spelling to sound",
+            paper="Kalchbrenner et al. 2016, Neural Machine Translation in Linear Time (ByteNet)",
+            takes="letters of an English word (batch, n) and the phones so far (batch, m) → logits of phones",
+            files=(".npz", ".keras"),
+            command="zoo transcribe segmentation",
+            weights=("cmudict",),
+            default="cmudict",
+        ),
+        SequenceSpec(
+            name="bytenet_carp",
+            task="proteins",
+            paper="Yang, Fusi & Lu 2024, CARP, whose blocks are those of ByteNet (Kalchbrenner et al. 2016)",
+            takes="amino acids (batch, n) → logits (batch, n, 30), representations (batch, n, width)",
+            files=(".pt", ".keras"),
+            command="zoo.sequence.embed_proteins(model, sequences)",
+            weights=("carp_600k", "carp_38M", "carp_76M", "carp_640M"),
         ),
     )
 }
