@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from zoo.errors import InputError
 
@@ -33,7 +36,59 @@ def check_local(path: str | os.PathLike) -> Path:
             f"{shown}: {found[0].rstrip('/')} addresses are not read or written here; give a path on a file "
             "system, such as a mounted bucket"
         )
-    return Path(path)
+    # `Path` would make an ordinary path of one that lies inside of another file.
+    return path if isinstance(path, InnerFile) else Path(path)
+
+
+class InnerFile(type(Path())):
+    """A file that lies inside of another one, such as an image in a shard of records.
+
+    A path like others for whoever names, compares or sorts it; what is read comes from `content`. Paths that
+    are derived from it, such as its parent, are plain.
+    """
+
+    holder: Path | None = None  # the file that it lies in
+
+    def content(self) -> bytes:
+        """All of it."""
+        raise NotImplementedError
+
+    def length(self) -> int:
+        """Bytes of it."""
+        raise NotImplementedError
+
+    def with_segments(self, *parts: str | os.PathLike) -> Path:
+        """A derived path; of the constructor's kind from Python 3.12 on."""
+        return Path(*parts)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """State of the file that it lies in, with a length of its own."""
+        if self.holder is None:
+            return super().stat(follow_symlinks=follow_symlinks)
+        whole = os.stat(self.holder)
+        values = list(whole[:10])
+        values[stat.ST_SIZE] = self.length()
+        return os.stat_result(values, {"st_mtime_ns": whole.st_mtime_ns})
+
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether the file that it lies in does."""
+        return os.path.exists(self.holder or self)
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether the file that it lies in is one."""
+        return os.path.isfile(self.holder or self)
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Never, but for a derived path."""
+        return self.holder is None and os.path.isdir(self)
+
+    def open(self, mode: str = "r", *args, **options) -> IO:
+        """Its bytes, to be read."""
+        if self.holder is None:
+            return super().open(mode, *args, **options)
+        if mode != "rb":
+            raise InputError(f"{self}: lies in {self.holder.name}, and is read as bytes only")
+        return io.BytesIO(self.content())
 
 
 @contextlib.contextmanager

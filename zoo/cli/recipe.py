@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from zoo.cli import options
 from zoo.cli.values import parse_scales, parse_size
+from zoo.datasets.order import ORDERS
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 
@@ -27,6 +28,8 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that name the data to train and to score on."""
     options.add_dataset(parser, required=True, split="train")
     parser.add_argument("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
+    order = "samples: any sample anywhere; files: each place of a batch has files of its own (of records)"
+    parser.add_argument("--order", choices=ORDERS, help=order)
 
 
 def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] = AS_IT_IS) -> None:
@@ -167,6 +170,8 @@ def parse_loss(text: str) -> dict[str, float]:
 def open_data(args: argparse.Namespace, recipe: Recipe) -> tuple:
     """The data sets to train and to score on, the latter `None` for ``--validation none``."""
     training = options.open_dataset(args)
+    if args.order is not None:
+        training = replace(training, order=args.order)
     try:
         recipe.steps_per_epoch(len(training))
     except InputError as error:

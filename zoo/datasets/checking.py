@@ -167,12 +167,22 @@ def check(
         found = (_unnamed_problem(everything) if counted else None, color_problem(everything, where))
         problems = (*reports[0].problems, *filter(None, found))
         reports[0] = dataclasses.replace(reports[0], problems=problems)
+    if kind == "records":
+        reports = [_with_digests(data, report) for report in reports]
     if not any(report.samples or report.problems for report in reports):
         raise InputError(f"{data}: there are no samples in {', '.join(names)}")
     return DatasetReport(kind, data, datasets[0].label_set, tuple(reports))
 
 
 # --- judging ------------------------------------------------------------------------------------
+
+
+def _with_digests(data: Path, report: SplitReport) -> SplitReport:
+    """The report, and the shards that are not those of their index."""
+    from zoo.datasets.records.verification import verify
+
+    wrong = [problem for problem in verify(data, report.split) if problem.kind != "missing"]
+    return dataclasses.replace(report, problems=(*report.problems, *wrong))
 
 
 def _has_lists(data: Path, names: Iterable[str]) -> bool:

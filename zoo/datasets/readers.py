@@ -11,6 +11,7 @@ from zoo.datasets.dataset import Dataset
 from zoo.datasets.description import nearest
 from zoo.datasets.listing import Layout, Listing
 from zoo.datasets.reading import Reading, remapped, two_classes
+from zoo.datasets.records import layout as records
 from zoo.errors import InputError
 from zoo.files import check_local
 from zoo.images import SUFFIXES
@@ -22,6 +23,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "voc2012": voc2012,
     "cityscapes": cityscapes,
     "folder": folder,
+    "records": records,
 }
 KINDS = tuple(LAYOUTS)
 
@@ -54,7 +56,9 @@ def open_dataset(
             ``"cityscapes"``: ``leftImg8bit`` and ``gtFine`` with label ids or trainIds. ``"folder"``:
             images and masks in one of the layouts of docs/datasets.md, such as ``images/a.jpg`` and
             ``masks/a.png``; the pixels of a mask are class indices (grey or palette PNG), 255 is ignored.
-        data: Folder of the data set. With `masks` the folder of the images.
+            ``"records"``: shards that `zoo.datasets.records.pack` wrote, with their index.
+        data: Folder of the data set. With `masks` the folder of the images. For ``records`` also a pattern of
+            shards, such as ``mine/train-*.tfrecord``.
         split: Part of the data set. For ``camvid_original``: those that have a list, such as SegNet's
             ``train.txt``, and ``"all"``. For ``folder``: ``"train"`` and ``"val"`` by folders of these names,
             by the lists of stems ``train.txt`` and so on in `data` if there are any, or by a seeded choice
@@ -120,7 +124,7 @@ def list_files(
 ) -> Listing:
     """The files of a split, missing ones included; arguments as for `open_dataset`."""
     module, root = layout_of(kind), check_local(data)
-    if not root.is_dir():
+    if not root.is_dir() and not (module is records and records.is_pattern(root)):
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     if module is folder:
         table = None if colors is None else colored.table_of(colors, classes=classes, binary=binary)
@@ -153,7 +157,9 @@ def _said(
     """The listing under what the caller says of its files."""
     dataset = listing.dataset
     table = remapped(dataset.values(), dataset.label_set, mapping=mapping, binary=binary)
-    changes = ({} if table is None else {"table": table}) | ({} if reading is None else {"reading": reading})
+    changes = {} if table is None else {"table": table}
+    if reading is not None:
+        changes["reading"] = dataset.reading.under(reading)
     return replace(listing, dataset=replace(dataset, **changes)) if changes else listing
 
 
@@ -182,6 +188,8 @@ def layout_of(kind: str) -> Layout:
 def detect_kind(data: str | os.PathLike) -> str:
     """The kind whose layout a folder has; `InputError` if it has none."""
     root = check_local(data)
+    if records.is_pattern(root) and records.matches(root):
+        return "records"
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     for kind, module in LAYOUTS.items():

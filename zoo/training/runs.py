@@ -35,7 +35,7 @@ from zoo.training.rates import with_rate
 from zoo.training.recipe import Recipe
 from zoo.training.schedule import Cosine, Poly
 from zoo.training.settings import History, Settings
-from zoo.training.strategy import Batches, is_chief
+from zoo.training.strategy import Batches, SharedBatches, is_chief
 
 FINAL = "final.keras"
 RECIPE = "recipe.json"
@@ -164,7 +164,7 @@ def settings_of(recipe: Recipe, data: Dataset) -> Settings:
 def batches_of(recipe: Recipe, data: Dataset, *, cache: bool = False) -> Batches:
     """Endless augmented batches of a data set, as `zoo.training.fit` takes them."""
 
-    def from_batch(start: int) -> tf.data.Dataset:
+    def part(start: int, shard: tuple[int, int]) -> tf.data.Dataset:
         return stream(
             data,
             batch_size=recipe.batch_size,
@@ -175,10 +175,11 @@ def batches_of(recipe: Recipe, data: Dataset, *, cache: bool = False) -> Batches
             repeat=None,
             drop_remainder=True,
             start_step=start,
+            shard=shard,
             cache=cache,
         )
 
-    return from_batch
+    return SharedBatches(recipe.batch_size, part)
 
 
 def loss_of(recipe: Recipe, data: Dataset) -> Callable:

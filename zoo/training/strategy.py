@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -13,6 +14,24 @@ from zoo.errors import InputError
 STRATEGIES = ("auto", "one", "mirrored", "multi-worker")
 
 Batches = Callable[[int], tf.data.Dataset]
+
+
+@dataclass(frozen=True)
+class SharedBatches:
+    """Batches of which a worker can make its own rows without reading those of others.
+
+    Attributes:
+        size: Rows of a global batch.
+        part: Called with the index of the first batch, and with the number of a worker and of all; gives that
+            worker's equal part of each batch.
+    """
+
+    size: int
+    part: Callable[[int, tuple[int, int]], tf.data.Dataset]
+
+    def __call__(self, start: int) -> tf.data.Dataset:
+        """Whole batches."""
+        return self.part(start, (0, 1))
 
 
 def make_strategy(name: str = "auto", *, devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
@@ -110,9 +129,9 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 def distributed_iterator(batches: Batches, *, strategy: tf.distribute.Strategy, start: int):
     """Iterator over what each replica gets of the global batches from batch `start` on.
 
-    Each worker takes its own rows of every global batch, and cuts them for its replicas. TensorFlow's
-    automatic sharding is not used: it shards by files where it can, and then the batches, hence the losses,
-    depend on the number of workers.
+    Each worker takes its own rows of every global batch, and cuts them for its replicas; of `SharedBatches`
+    it reads no others. TensorFlow's automatic sharding is not used: it shards by files where it can, and then
+    the batches, hence the losses, depend on the number of workers.
 
     Args:
         batches: Called with `start`; gives global batches (image, mask), the same on every worker.
@@ -128,6 +147,10 @@ def distributed_iterator(batches: Batches, *, strategy: tf.distribute.Strategy, 
         replicas = context.num_replicas_in_sync
         if replicas == 1:
             return batches(start)
+        if isinstance(batches, SharedBatches):
+            _check_shares(batches.size, replicas)
+            own = batches.part(start, (context.input_pipeline_id, context.num_input_pipelines))
+            return own.rebatch(batches.size // replicas).prefetch(2)
         dataset = batches(start)
         size = _static_batch(dataset, replicas)
         rows = size // context.num_input_pipelines
@@ -145,6 +168,10 @@ def _static_batch(dataset: tf.data.Dataset, replicas: int) -> int:
         raise InputError(
             f"{replicas} replicas need batches of one static size: batch with drop_remainder=True"
         )
+    _check_shares(size, replicas)
+    return size
+
+
+def _check_shares(size: int, replicas: int) -> None:
     if size % replicas:
         raise InputError(f"a batch of {size} images cannot be shared equally by {replicas} replicas")
-    return size
