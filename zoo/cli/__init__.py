@@ -26,6 +26,7 @@ COMMANDS = (
     "weights",
     "dataset",
     "train",
+    "launch",
     "evaluate",
     "ablate",
     "compress",

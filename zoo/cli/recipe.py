@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] 
     patience = "stop after N validations without a better score"
     add("--patience", type=_optional(int), metavar="N", help=patience)
     add("--precision", metavar="TYPE", help="float32, float16 or bfloat16 (float32)")
-    add("--strategy", default="auto", help="auto, one, mirrored or multi-worker (auto)")
+    add("--strategy", default="auto", help="auto, one, mirrored, multi-worker or tpu (auto)")
     add("--seed", type=int, help="of fresh variables, the order, the augmentation and dropout (0)")
     _add_augmentation(parser)
 

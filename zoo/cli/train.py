@@ -67,19 +67,24 @@ def run(args: argparse.Namespace) -> int:
     chosen = recipe.recipe_of(args)
     training, validation = recipe.open_data(args, chosen)
     if args.folds is None:
-        import_tensorflow()
-        return _tell(args.output, _train(args, chosen, training, validation, args.output))
+        strategy = _strategy(args)
+        return _tell(args.output, _train(args, chosen, training, validation, args.output, strategy), strategy)
     parts = folds.folds_of(args, training)
+    return _train_folds(args, chosen, parts, validation, _strategy(args))
+
+
+def _strategy(args: argparse.Namespace):
     import_tensorflow()
-    return _train_folds(args, chosen, parts, validation)
-
-
-def _train(args: argparse.Namespace, chosen, training, validation, output: Path):
-    """The history of one run."""
-    from zoo.training.runs import settings_of, train
     from zoo.training.strategy import make_strategy
 
-    strategy = make_strategy(args.strategy)
+    return make_strategy(args.strategy)
+
+
+def _train(args: argparse.Namespace, chosen, training, validation, output: Path, strategy):
+    """The history of one run."""
+    from zoo.training.runs import settings_of, train
+    from zoo.training.strategy import is_chief
+
     settings = settings_of(chosen, training)
     with strategy.scope():
         model = _model(args, training, chosen)
@@ -95,11 +100,11 @@ def _train(args: argparse.Namespace, chosen, training, validation, output: Path)
             report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
             tile=args.tile,
             skip_damaged=args.skip_damaged,
-            note=note,
+            note=note if is_chief(strategy) else lambda message: None,
         )
 
 
-def _train_folds(args: argparse.Namespace, chosen, parts, validation) -> int:
+def _train_folds(args: argparse.Namespace, chosen, parts, validation, strategy) -> int:
     """One model without each part; then the scores side by side."""
     from zoo.evaluation.folds import FoldScores, table
     from zoo.evaluation.report import percent
@@ -112,8 +117,8 @@ def _train_folds(args: argparse.Namespace, chosen, parts, validation) -> int:
         print(f"without {part.name}:", file=sys.stderr, flush=True)
         folder = args.output / part.name
         # No validation on the way: the last weights are those that are scored.
-        history = _train(args, chosen, part.training, None, folder)
-        if _tell(folder, history):
+        history = _train(args, chosen, part.training, None, folder, strategy)
+        if _tell(folder, history, strategy):
             return 130
         model = read_keras(folder / FINAL)
         seen = {"tile": args.tile, "note": lambda message: None}
@@ -177,14 +182,18 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def _tell(output: Path, history) -> int:
-    """One line on how it ended; 130 where Ctrl-C ended it."""
+def _tell(output: Path, history, strategy) -> int:
+    """One line on how it ended, by the chief of several workers; 130 where Ctrl-C ended it."""
+    from zoo.training.strategy import is_chief
+
+    status = 130 if history.stopped == "interrupted" else 0
+    if not is_chief(strategy):
+        return status
     print(f"{history.stopped} at step {history.step}", end="")
     if history.best_step:
         best = output / "best.keras"
         print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
     print()
-    if history.stopped == "interrupted":
+    if status:
         print("the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return status
