@@ -76,8 +76,7 @@ def batches(
     _check_numbers(batch_size=batch_size, seed=seed, repeat=repeat, start_step=start_step)
     _check_changes(dataset, crop, augment, fill)
     part = _checked_shard(shard, batch_size)
-    by_file = shuffle and dataset.order == BY_FILE
-    if by_file:
+    if shuffle and dataset.order == BY_FILE:
         _check_files(dataset, shard[1], whole=drop_remainder)
     epoch_size = size // batch_size * batch_size if drop_remainder else size
     if not epoch_size:
@@ -86,14 +85,13 @@ def batches(
         raise InputError("shards need full batches: drop_remainder=True, or repeat=None")
     if crop is None and batch_size > 1:
         _check_sizes(dataset, batch_size, anyhow=shuffle or (size % batch_size > 0 and repeat != 1))
-    key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
-    locate = _locator(size, epoch_size, shuffle=shuffle, seed=seed, by_file=batch_size if by_file else 0)
+    locate = _locator(dataset, batch_size, epoch_size, shuffle=shuffle, seed=seed)
     load = _loader(dataset, crop=crop, augment=augment, cache=cache)
     ignore = dataset.label_set.ignore_label
 
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = locate(number)
-        changes = _fold(_fold(key, number // epoch_size), index)
+        changes = changes_of(seed, number // epoch_size, index)
         image, mask, size, origin, draws = load(index, drawn(changes))
         image, mask = transform(
             image,
@@ -133,6 +131,19 @@ def _numbers(total: int, batch_size: int, *, start_step: int, part: tuple[int, i
     return numbers.map(lambda n: first + n // length * batch_size + start + n % length)
 
 
+def order_of(dataset: Dataset, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Sample indices in the order of a shuffled epoch, at least those of its full batches."""
+    if dataset.order == BY_FILE:
+        return interleaved_order(len(dataset), batch=batch_size, seed=seed, epoch=epoch)
+    return epoch_order(len(dataset), seed=seed, epoch=epoch)
+
+
+def changes_of(seed: int, epoch: tf.Tensor | int, index: tf.Tensor) -> tf.Tensor:
+    """The key of a sample's changes in an epoch, as `zoo.datasets.transform.drawn` takes it."""
+    key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
+    return _fold(_fold(key, epoch), index)
+
+
 def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, number, alg="philox")
 
@@ -153,15 +164,15 @@ def _options() -> tf.data.Options:
 
 
 def _locator(
-    size: int, epoch_size: int, *, shuffle: bool, seed: int, by_file: int
+    dataset: Dataset, batch_size: int, epoch_size: int, *, shuffle: bool, seed: int
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Number in the stream → index of the sample; `by_file` is the batch size where files are shared out."""
+    """Number in the stream → index of the sample."""
 
     @functools.lru_cache(maxsize=4)
     def order(epoch: int) -> np.ndarray:
-        if by_file:
-            return interleaved_order(size, batch=by_file, seed=seed, epoch=epoch)
-        return epoch_order(size, seed=seed, epoch=epoch) if shuffle else np.arange(size)
+        if not shuffle:
+            return np.arange(len(dataset))
+        return order_of(dataset, batch_size, seed=seed, epoch=epoch)
 
     @GATE.guarded
     def find(number: np.ndarray) -> np.int64:

@@ -31,6 +31,8 @@ class Entry:
         image_bytes: Of its file.
         mask_name: Of the mask, likewise.
         mask_bytes: Of its file.
+        plain: Whether TensorFlow decodes the image as it is meant: JPEG or PNG with 8 bits a channel, without
+            transparency, that EXIF does not turn.
     """
 
     offset: int
@@ -39,6 +41,7 @@ class Entry:
     image_bytes: int
     mask_name: str
     mask_bytes: int
+    plain: bool
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def _entry(row: list) -> Entry:
         _whole(number)
     if entry.length > LARGEST or entry.image_bytes + entry.mask_bytes > entry.length:
         raise ValueError("a record of an impossible length")
+    if not isinstance(entry.plain, bool):
+        raise ValueError(f"{entry.plain!r} is not true or false")
     for name in (entry.image_name, entry.mask_name):
         parts = PurePosixPath(name).parts
         if not parts or parts[0] == "/" or ".." in parts or "\0" in name:

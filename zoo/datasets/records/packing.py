@@ -27,11 +27,12 @@ from zoo.datasets.records.framing import FRAME, framed, read_all
 from zoo.datasets.records.index import ENDING, SUFFIX, Entry, Index, Shard, digest_of, read_index
 from zoo.errors import FormatError, InputError
 from zoo.files import check_local, write_text, written_whole
+from zoo.images.pixels import depth_of
 
 # Shards that are neither many nor long, and at least as many as a machine has GPUs.
 _SHARD_BYTES, _FEWEST = 256 << 20, 8
 _MOST = 99_999
-_IGNORED = (224, 224, 192)  # as in the masks of PASCAL VOC
+_ORIENTATION = 274
 _PARTS = 3  # of a file's path that are kept as its name
 
 
@@ -79,8 +80,8 @@ def pack(
 ) -> Packed:
     """Write a split as shards of records and their index.
 
-    Images are the bytes of their files. Masks are labels, as `Dataset.read` gives them: PNG with the palette
-    of the classes. The folder may have other splits. A call that was interrupted goes on where it was.
+    Images are the bytes of their files. Masks are labels, as `Dataset.read` gives them, in grey PNG files;
+    the colours of the classes stand in the index. The folder may have other splits. A call that was interrupted goes on where it was.
 
     Args:
         dataset: To be packed.
@@ -217,7 +218,7 @@ def _write(job: _Job) -> Shard:
                 record = encoded(sample)
                 file.write(framed(record))
                 sizes = sample.name, len(sample.image), sample.mask_name, len(sample.mask)
-                entries.append(Entry(offset, len(record), *sizes))
+                entries.append(Entry(offset, len(record), *sizes, is_plain(sample.image)))
                 pixels += np.bincount(mask.ravel(), minlength=256)
                 offset += FRAME + len(record)
         found = [(at, len(record)) for at, record in read_all(part)]
@@ -235,11 +236,7 @@ def _sample(dataset: Dataset, index: int) -> tuple[Sample, np.ndarray]:
     image, mask = dataset.pairs[index]
     _, labels = dataset.read_bytes(index)
     file = io.BytesIO()
-    picture = Image.fromarray(labels)
-    # All 256 of them: with a few colours Pillow writes a few bits, which the ignored value does not fit into.
-    palette = [*dataset.label_set.palette, *[_IGNORED] * (256 - len(dataset.label_set))]
-    picture.putpalette([channel for color in palette for channel in color])
-    picture.save(file, format="PNG")
+    Image.fromarray(labels).save(file, format="PNG")
     try:
         with image.open("rb") as source:
             content = source.read()
@@ -247,3 +244,11 @@ def _sample(dataset: Dataset, index: int) -> tuple[Sample, np.ndarray]:
         raise InputError(f"{image}: {error.strerror}") from None
     names = ["/".join(path.parts[-_PARTS:]).lstrip("/") for path in (image, mask)]
     return Sample(names[0], content, names[1], file.getvalue()), labels
+
+
+def is_plain(content: bytes) -> bool:
+    """See `Entry.plain`."""
+    with Image.open(io.BytesIO(content)) as image:
+        modes = {"JPEG": ("RGB", "L"), "PNG": ("RGB",)}.get(image.format, ())
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return image.mode in modes and depth_of(image) == 8 and not image.has_transparency_data and not turned
