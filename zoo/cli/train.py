@@ -55,6 +55,8 @@ def add_parser(subparsers) -> None:
         action="store_true",
         help="decode every file first, leave out the samples that cannot be used, and list them",
     )
+    service = "read the records by a tf.data service, such as grpc://reader:5050; see zoo data-service"
+    add("--data-service", metavar="ADDRESS", help=service)
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
     parser.set_defaults(run=run)
@@ -100,6 +102,7 @@ def _train(args: argparse.Namespace, chosen, training, validation, output: Path,
             report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
             tile=args.tile,
             skip_damaged=args.skip_damaged,
+            data_service=args.data_service,
             note=note if is_chief(strategy) else lambda message: None,
         )
 

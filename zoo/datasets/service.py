@@ -26,8 +26,8 @@ _ANSWER_SECONDS = 5.0
 # Batches that may come before one that is waited for; beyond, the worker that had it is gone.
 _MOST_WAITING = 256
 _LOST = (
-    "the data service has lost a batch, since one of its workers has ended; start again to go on from the last "
-    "checkpoint"
+    "the data service has lost a batch, since one of its workers has ended; start again to go on from the "
+    "last checkpoint"
 )
 
 
@@ -195,8 +195,8 @@ def _check(dataset: Dataset, augment: Augmentation | None) -> None:
     other = next((image for image, _ in dataset.pairs if not image.entry.plain), None)
     if other is not None:
         raise InputError(
-            f"{other}: a data service decodes JPEG and PNG files with 8 bits a channel, without transparency, "
-            "that EXIF does not turn"
+            f"{other}: a data service decodes JPEG and PNG files with 8 bits a channel, without "
+            "transparency, that EXIF does not turn"
         )
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.datasets import Dataset, SplitReport
-from zoo.datasets import batches as stream
 from zoo.datasets.dataset import INVALID
 from zoo.datasets.examination import Note, examine, without_damaged
 from zoo.errors import InputError
 from zoo.layers.normalization import SMALL_BATCH, SMALL_BATCH_NOTE, FusedBatchNormalization
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
+from zoo.training.batching import batches_of
 from zoo.training.checkpoints import made_folder, write_model
 from zoo.training.engine import fit
 from zoo.training.identity import check_identity, identity_of, write_identity
@@ -35,7 +35,7 @@ from zoo.training.rates import with_rate
 from zoo.training.recipe import Recipe
 from zoo.training.schedule import Cosine, Poly
 from zoo.training.settings import History, Settings
-from zoo.training.strategy import Batches, SharedBatches, is_chief
+from zoo.training.strategy import is_chief
 
 FINAL = "final.keras"
 RECIPE = "recipe.json"
@@ -60,6 +60,7 @@ def train(
     report: Report | None = None,
     tile: int | tuple[int, int] | None = None,
     skip_damaged: bool = False,
+    data_service: str | None = None,
     note: Note = warnings.warn,
 ) -> History:
     """Train a model on a data set; with an output folder, go on where an earlier run was stopped.
@@ -87,6 +88,8 @@ def train(
         tile: Windows through which validation sees large images, as for `zoo.segment`.
         skip_damaged: Whether every file is decoded first and samples that cannot be used are left out: of the
             validation, and of training with the next usable sample in their place.
+        data_service: Address of a `tf.data` service that reads the training data, which must be records; see
+            `zoo.datasets.service.served_batches`.
         note: Called with a line on what should be known, such as a class without a pixel.
 
     Raises:
@@ -116,7 +119,7 @@ def train(
         write_identity(folder, identity)
     history = fit(
         model,
-        batches_of(recipe, data, cache=cache),
+        batches_of(recipe, data, cache=cache, service=data_service),
         loss=loss,
         settings=settings,
         strategy=strategy,
@@ -159,27 +162,6 @@ def settings_of(recipe: Recipe, data: Dataset) -> Settings:
         patience=recipe.patience,
         seed=recipe.seed,
     )
-
-
-def batches_of(recipe: Recipe, data: Dataset, *, cache: bool = False) -> Batches:
-    """Endless augmented batches of a data set, as `zoo.training.fit` takes them."""
-
-    def part(start: int, shard: tuple[int, int]) -> tf.data.Dataset:
-        return stream(
-            data,
-            batch_size=recipe.batch_size,
-            crop=recipe.crop,
-            augment=recipe.augmentation,
-            shuffle=True,
-            seed=recipe.seed,
-            repeat=None,
-            drop_remainder=True,
-            start_step=start,
-            shard=shard,
-            cache=cache,
-        )
-
-    return SharedBatches(recipe.batch_size, part)
 
 
 def loss_of(recipe: Recipe, data: Dataset) -> Callable:

@@ -81,7 +81,8 @@ def pack(
     """Write a split as shards of records and their index.
 
     Images are the bytes of their files. Masks are labels, as `Dataset.read` gives them, in grey PNG files;
-    the colours of the classes stand in the index. The folder may have other splits. A call that was interrupted goes on where it was.
+    the colours of the classes stand in the index. The folder may have other splits. A call that was
+    interrupted goes on where it was.
 
     Args:
         dataset: To be packed.
