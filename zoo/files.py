@@ -21,21 +21,32 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _PATTERN = "*?[]" if os.sep == "\\" else "*?[]\\"
 
 
+def address_of(path: str | os.PathLike) -> str | None:
+    """The address of a store or server, such as ``gs://bucket/run``; `None` of a path of this machine."""
+    text = os.fspath(path)
+    if not isinstance(text, str) or not _SCHEME.match(text):
+        return None
+    # `Path` makes one slash of two.
+    return re.sub(r"^([^:]+):/+", r"\1://", text)
+
+
+def refusal(address: str, *, hint: str = "") -> str:
+    """The line for an address where a path is needed; `hint` says what would let it be read."""
+    scheme, what = address.partition("://")[0], "give a path on a file system, such as a mounted bucket"
+    return (
+        f"{address}: {scheme}: addresses are not read or written here{f' {hint}, or' if hint else ';'} {what}"
+    )
+
+
 def check_local(path: str | os.PathLike) -> Path:
     """The path, if it is one on this machine's file systems.
 
     Raises:
         InputError: An address such as ``gs://bucket/run``, which would become a folder named ``gs:``.
     """
-    text = os.fspath(path)
-    found = _SCHEME.match(text) if isinstance(text, str) else None
-    if found:
-        # `Path` makes one slash of two.
-        shown = re.sub(r"^([^:]+):/+", r"\1://", text)
-        raise InputError(
-            f"{shown}: {found[0].rstrip('/')} addresses are not read or written here; give a path on a file "
-            "system, such as a mounted bucket"
-        )
+    address = address_of(path)
+    if address is not None:
+        raise InputError(refusal(address))
     # `Path` would make an ordinary path of one that lies inside of another file.
     return path if isinstance(path, InnerFile) else Path(path)
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from zoo.cli import folds, import_tensorflow, notes, opening, options, recipe
 from zoo.errors import InputError
+from zoo.files import address_of
+from zoo.remote import is_remote
 
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
@@ -59,6 +61,7 @@ def add_parser(subparsers) -> None:
     add("--data-service", metavar="ADDRESS", help=service)
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
+    parser.allow_addresses("output")
     parser.set_defaults(run=run)
 
 
@@ -66,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
     if args.examples < 0:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
+    if args.folds is not None and is_remote(args.output):
+        raise InputError("--folds writes several runs, which are read again: give --output a folder")
     chosen = recipe.recipe_of(args)
     training, validation = recipe.open_data(args, chosen)
     if args.folds is None:
@@ -194,7 +199,8 @@ def _tell(output: Path, history, strategy) -> int:
         return status
     print(f"{history.stopped} at step {history.step}", end="")
     if history.best_step:
-        best = output / "best.keras"
+        folder = address_of(output) or str(output)
+        best = f"{folder.rstrip('/')}/best.keras"
         print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
     print()
     if status:

@@ -132,7 +132,7 @@ def check(
     Raises:
         InputError: The folder, kind, split or classes cannot be used at all.
     """
-    data = check_local(data)
+    data = readers.place_of(data)
     kind = readers.detect_kind(data) if kind is None and masks is None else kind or "folder"
     known = readers.splits_of(kind, data, masks=masks, arrangement=arrangement)
     place = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from zoo.datasets import camvid, camvid_original, cityscapes, colored, folder, voc2012
 from zoo.datasets.dataset import Dataset
@@ -16,6 +17,7 @@ from zoo.errors import InputError
 from zoo.files import check_local
 from zoo.images import SUFFIXES
 from zoo.labels import LabelSet
+from zoo.remote import check_remote, is_remote, local_folder
 
 LAYOUTS: Mapping[str, Layout] = {
     "camvid": camvid,
@@ -123,7 +125,7 @@ def list_files(
     arrangement: str | None = None,
 ) -> Listing:
     """The files of a split, missing ones included; arguments as for `open_dataset`."""
-    module, root = layout_of(kind), check_local(data)
+    module, root = layout_of(kind), place_of(data)
     if not root.is_dir() and not (module is records and records.is_pattern(root)):
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     if module is folder:
@@ -171,10 +173,21 @@ def splits_of(
     arrangement: str | None = None,
 ) -> tuple[str, ...]:
     """Splits that can be opened in a folder; `InputError` if there are none."""
-    module, root = layout_of(kind), check_local(data)
+    module, root = layout_of(kind), place_of(data)
     if module is folder and root.is_dir():
         return folder.Place(root, None if masks is None else check_local(masks), arrangement).splits()
     return module.splits(root)
+
+
+def place_of(data: str | os.PathLike) -> Path:
+    """The folder or pattern on this machine; of an address, a copy in the cache."""
+    if not is_remote(data):
+        return check_local(data)
+    address = check_remote(data)
+    if not records.is_pattern(address):
+        return local_folder(address)
+    folder, _, name = address.rpartition("/")
+    return local_folder(folder, patterns=(name, f"*{records.ENDING}")) / name
 
 
 def layout_of(kind: str) -> Layout:
@@ -187,7 +200,7 @@ def layout_of(kind: str) -> Layout:
 
 def detect_kind(data: str | os.PathLike) -> str:
     """The kind whose layout a folder has; `InputError` if it has none."""
-    root = check_local(data)
+    root = place_of(data)
     if records.is_pattern(root) and records.matches(root):
         return "records"
     if not root.is_dir():

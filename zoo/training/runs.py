@@ -19,6 +19,7 @@ from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
 from zoo.training.batching import batches_of
 from zoo.training.checkpoints import made_folder, write_model
+from zoo.training.destination import destination
 from zoo.training.engine import fit
 from zoo.training.identity import check_identity, identity_of, write_identity
 from zoo.training.loop import Report, Validate
@@ -77,7 +78,8 @@ def train(
         recipe: How.
         validation: Scored at the end of each `Recipe.validate_every` epochs: ``miou`` and
             ``pixel_accuracy``. `None` for no scores, hence no ``best.keras``.
-        output: Folder, made if missing, or `None` to write nothing.
+        output: Folder, made if missing, or `None` to write nothing; or the address of one in a store, such
+            as ``s3://bucket/run``, which is brought up to date at the end of each epoch and of the run.
         strategy: From `zoo.training.strategy.make_strategy`; one device by default.
         loss: In place of the recipe's: called with the mask and the model's outputs; gives the mean over the
             pixels that count.
@@ -103,33 +105,33 @@ def train(
     recipe = with_rate(recipe, model, note=note)
     strategy = strategy or tf.distribute.get_strategy()
     settings = settings_of(recipe, data)
-    folder = None if output is None else made_folder(output)
-    identity = None
-    if folder is not None:
-        identity = identity_of(model, data, validation, recipe)
-        check_identity(folder, identity, note=note)
-    _say_small_batches(model, recipe, note)
-    data, validation = _examined(data, validation, skip_damaged=skip_damaged, note=note)
-    if loss is None:
-        with strategy.scope():
-            loss = loss_of(recipe, data)
     chief = is_chief(strategy)
-    if chief and folder is not None:
-        recipe.save(folder / RECIPE)
-        write_identity(folder, identity)
-    history = fit(
-        model,
-        batches_of(recipe, data, cache=cache, service=data_service),
-        loss=loss,
-        settings=settings,
-        strategy=strategy,
-        validate=scorer(validation, tile=tile),
-        output=folder,
-        examples=_drawn(validation, examples),
-        report=report,
-    )
-    if folder is not None and keep_final and chief and history.stopped != "interrupted":
-        write_model(without_auxiliary(model), folder / FINAL)
+    with destination(output, write=chief) as place:
+        identity = None
+        if place.folder is not None:
+            identity = identity_of(model, data, validation, recipe)
+            check_identity(place.folder, identity, note=note)
+        _say_small_batches(model, recipe, note)
+        data, validation = _examined(data, validation, skip_damaged=skip_damaged, note=note)
+        if loss is None:
+            with strategy.scope():
+                loss = loss_of(recipe, data)
+        if chief and place.folder is not None:
+            recipe.save(place.folder / RECIPE)
+            write_identity(place.folder, identity)
+        history = fit(
+            model,
+            batches_of(recipe, data, cache=cache, service=data_service),
+            loss=loss,
+            settings=settings,
+            strategy=strategy,
+            validate=scorer(validation, tile=tile),
+            output=place.folder,
+            examples=_drawn(validation, examples),
+            report=place.told(report),
+        )
+        if place.folder is not None and keep_final and chief and history.stopped != "interrupted":
+            write_model(without_auxiliary(model), place.folder / FINAL)
     return history
 
 
