@@ -62,7 +62,6 @@ def add_parser(subparsers) -> None:
     add_reading(check)
     options.add_json(check)
     options.add_replaced(check, {"--kind": "--dataset KIND"})
-    check.allow_addresses("data")
     check.set_defaults(run=run)
 
 

@@ -53,7 +53,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from zoo.cli.parser import JSON_FORM, Parser
+from zoo.cli.parser import JSON_FORM
 from zoo.cli.reading import add_reading, reading_of
 from zoo.cli.values import parse_classes, parse_scales, parse_setting, parse_size
 from zoo.errors import InputError
@@ -113,7 +113,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def prints_text(args: argparse.Namespace) -> bool:
-    """Whether standard output is for people, not of ``--json -``."""
+    """Whether standard output is for people: everywhere but under ``--json -``."""
     return args.json != "-"
 
 
@@ -137,9 +137,8 @@ def add_model(parser: argparse.ArgumentParser, *, usual: str) -> None:
     parser.add_argument("--model", metavar="MODEL", help=f"model of the zoo ({usual})")
 
 
-def add_weights(parser: Parser, *, default: str | None = None) -> None:
+def add_weights(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
     """``--weights``, where in a file they are, and the consent that those without a published digest need."""
-    parser.allow_addresses("weights")
     add = parser.add_argument
     add("--weights", metavar="TAG|PATH", default=default, help="tag, a file, or none for random weights")
     add("--checkpoint-key", metavar="KEY", help="where in that file the weights are, such as model_ema")
@@ -166,7 +165,7 @@ def add_images(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_dataset(parser: Parser, *, required: bool, split: str, use: str = "") -> None:
+def add_dataset(parser: argparse.ArgumentParser, *, required: bool, split: str, use: str = "") -> None:
     """``--dataset``, ``--data``, ``--split``, ``--classes`` and ``--masks``; see `open_dataset`.
 
     Args:
@@ -175,7 +174,6 @@ def add_dataset(parser: Parser, *, required: bool, split: str, use: str = "") ->
         split: Part of the data set by default.
         use: What the command does with the data set.
     """
-    parser.allow_addresses("data")
     group = parser.add_argument_group("data set")
     add_kind(group, required=required, use=use)
     add = group.add_argument

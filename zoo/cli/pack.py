@@ -47,7 +47,6 @@ def add_parser(subparsers) -> None:
     add("--verify", action="store_true", help="read all shards again, those of earlier calls too")
     add_reading(parser)
     options.add_json(parser)
-    parser.allow_addresses("data")
     parser.set_defaults(run=run)
 
 

@@ -10,6 +10,8 @@ from zoo.files import address_of, check_local
 from zoo.remote import check_remote
 
 ADDRESSES = "addresses"
+# What is only read, in every command.
+_ALLOWED = ("data", "weights")
 JSON_FORM = "--json takes a file, - for standard output"
 
 
@@ -20,15 +22,15 @@ class Parser(argparse.ArgumentParser):
         """As usual; no value may be an address, such as ``gs://bucket/run``, but where that is allowed."""
         namespace, rest = super().parse_known_args(args, namespace)
         for name, value in vars(namespace).items():
-            allowed = name in (self.get_default(ADDRESSES) or ())
+            allowed = name in (self.get_default(ADDRESSES) or _ALLOWED)
             for one in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(one, str | Path) and address_of(one) is not None:
                     check_remote(one) if allowed else check_local(one)
         return namespace, rest
 
     def allow_addresses(self, *names: str) -> None:
-        """Let these options name files of stores and servers."""
-        self.set_defaults(**{ADDRESSES: (*(self.get_default(ADDRESSES) or ()), *names)})
+        """Let these options name files of stores and servers as well."""
+        self.set_defaults(**{ADDRESSES: (*_ALLOWED, *names)})
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with status 2."""
