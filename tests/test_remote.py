@@ -4,20 +4,19 @@ import functools
 import hashlib
 import http.server
 import importlib.util
+import os
 import shutil
 import threading
 
 import numpy as np
 import pytest
 from support import data_folders
-from support.training_fixtures import tiny_model, weights_of
 
 from zoo.cli import main
 from zoo.datasets import open_dataset
 from zoo.datasets.records import pack
 from zoo.errors import DownloadError, FormatError, InputError
 from zoo.remote import RemoteFolder, _Store, check_remote, is_remote, local_file, local_folder
-from zoo.training import Recipe, train
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -105,6 +104,13 @@ def test_a_web_server_is_read(tmp_path, web):
     source = open_dataset("folder", data_folders.folder(tmp_path / "mine"), split="all", classes=3)
     pack(source, folder / "records", shards=2)
     same(open_dataset("records", f"{address}/records", split="all"), source)
+    # Another packing of as many bytes.
+    shutil.rmtree(folder / "records")
+    pack(source, folder / "records", shards=2, shuffle=1)
+    for path in (folder / "records").iterdir():
+        os.utime(path, (1, 1))
+    other = open_dataset("records", folder / "records", split="all")
+    same(open_dataset("records", f"{address}/records", split="all"), other)
 
 
 def test_a_changed_file_is_read_again_and_a_removed_one_is_gone(tmp_path, monkeypatch):
@@ -144,6 +150,7 @@ def test_a_digest_pins_a_file(web):
     digest = hashlib.sha256(b"weights").hexdigest()
     assert local_file(f"{address}/w.bin#sha256={digest}").read_bytes() == b"weights"
     (folder / "w.bin").write_bytes(b"another")
+    os.utime(folder / "w.bin", (1, 1))
     with pytest.raises(FormatError, match="its SHA-256 is not"):
         local_file(f"{address}/w.bin#sha256={digest}")
     with pytest.raises(InputError, match="nothing is there"):
@@ -181,34 +188,6 @@ def test_the_name_that_counts_is_written_last(tmp_path, monkeypatch):
     monkeypatch.setattr(_Store, "put", lambda self, path, name: order.append(name))
     RemoteFolder("memory://bucket/run", tmp_path, last=("checkpoints/checkpoint",)).push()
     assert order == ["checkpoints/step-1.index", "checkpoints/z", "checkpoints/checkpoint"]
-
-
-def test_a_run_goes_on_from_its_copy(tmp_path):
-    root = data_folders.folder(tmp_path / "mine", 8)
-    data = open_dataset("folder", root, split="all", classes=3)
-    recipe = Recipe(epochs=3, batch_size=4, crop=(8, 8), learning_rate=0.01)
-
-    def trained(output, report=None):
-        model = tiny_model()
-        history = train(model, data, recipe, output=output, report=report, note=lambda message: None)
-        return len(history.losses), weights_of(model)
-
-    def stop(trained, scored):
-        if trained["step"] == 4:
-            raise KeyboardInterrupt
-
-    steps, whole = trained(None)
-    with pytest.raises(KeyboardInterrupt):
-        trained("memory://bucket/run", stop)
-    assert b'"step-4"' in memory().cat("/bucket/run/checkpoints/checkpoint")
-    found, weights = trained("memory://bucket/run")
-    assert (steps, found) == (6, 2)
-    for name, value in whole.items():
-        np.testing.assert_allclose(weights[name], value, atol=1e-6, err_msg=name)
-    names = {key.removeprefix("/bucket/run/") for key in memory().find("/bucket/run")}
-    assert {"final.keras", "recipe.json", "run.json", "training.csv", "checkpoints/step-6.index"} <= names
-    assert "checkpoints/step-2.index" not in names
-    assert not [name for name in names if name.startswith(".")]
 
 
 def test_weights_are_read_by_the_command(tmp_path, capsys):

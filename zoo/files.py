@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from zoo.errors import InputError
+from zoo.errors import InputError, ZooError
 
 # A letter alone is a drive. `Path` has made one slash of two by the time that it is asked.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -120,6 +120,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, path)
+    except ZooError:
+        raise
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or _first_line(error)}") from error
     finally:

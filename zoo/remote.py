@@ -167,7 +167,12 @@ class _Store:
             name = PurePosixPath(key.removeprefix(self.root).lstrip("/"))
             if key.startswith(f"{self.root}/") and ".." not in name.parts and name.parts:
                 names[str(name)] = key, info
-        return names
+        if self.scheme not in ("http", "https"):
+            return names
+        # The page that lists them says neither how large they are nor when they were changed.
+        with ThreadPoolExecutor(_THREADS) as pool:
+            known = pool.map(lambda one: self.tried(lambda: self.system.info(one[0])), names.values())
+            return {name: (at[0], info) for (name, at), info in zip(names.items(), known, strict=True)}
 
     def pull(self, folder: Path, *, patterns: Sequence[str] = ("*",), empty: bool = False) -> None:
         """Make a folder hold the files that fit; `empty` says whether there may be none."""
