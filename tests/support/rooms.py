@@ -138,6 +138,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "layers",
         "graph",
         "datasets",
+        "dilation",
         "inference",
         "models",
         "evaluation",

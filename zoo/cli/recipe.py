@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zoo.cli import options
+from zoo.cli.parser import Parser
 from zoo.cli.values import parse_scales, parse_size
 from zoo.datasets.order import ORDERS
 from zoo.errors import InputError
@@ -24,9 +25,9 @@ _WORDS = re.compile(
 )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
+def add_data_options(parser: Parser, *, required: bool = True) -> None:
     """Add the options that name the data to train and to score on."""
-    options.add_dataset(parser, required=True, split="train")
+    options.add_dataset(parser, required=required, split="train")
     parser.add_argument("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
     order = "samples: any sample anywhere; files: each place of a batch has files of its own (of records)"
     parser.add_argument("--order", choices=ORDERS, help=order)

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import folds, import_tensorflow, notes, opening, options, recipe
+from zoo.cli import folds, import_tensorflow, notes, opening, options, plan, recipe
 from zoo.errors import InputError
 from zoo.files import address_of
 from zoo.remote import is_remote
@@ -30,6 +30,7 @@ examples:
   zoo train deeplabv3_aspp --dataset folder --data mine/ --classes names.txt --epochs 50 --output run/
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --recipe run/recipe.json --seed 1 --output second/
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --folds drives --output held-out/
+  zoo train deeplabv3_aspp_resnet101 --plan a100 --classes 19 --crop 769x769 --batch-size 2
   zoo segment deeplabv3_aspp street.jpg --weights run/best.keras
 """
 
@@ -45,8 +46,9 @@ def add_parser(subparsers) -> None:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="name of a model, or of an architecture")
-    recipe.add_data_options(parser)
-    add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
+    recipe.add_data_options(parser, required=False)
+    add("--output", metavar="DIR", type=Path, help="folder of the run, made if missing, or s3://…")
+    plan.add_plan(parser)
     options.add_weights(parser, default="default")
     options.add_output_stride(parser)
     options.add_settings(parser)
@@ -69,6 +71,13 @@ def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
     if args.examples < 0:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
+    args.split = args.split or "train"
+    if args.plan is not None:
+        return plan.run_plan(args, recipe.recipe_of(args))
+    missing = [f"--{name}" for name in ("dataset", "data", "output") if getattr(args, name) is None]
+    if missing or args.json is not None:
+        what = f"the following arguments are required: {', '.join(missing)}"
+        raise InputError(what if missing else "--json is for --plan; a run leaves its scores in --output")
     if args.folds is not None and is_remote(args.output):
         raise InputError("--folds writes several runs, which are read again: give --output a folder")
     chosen = recipe.recipe_of(args)
