@@ -20,7 +20,6 @@ DEMAND = Demand(
     multiply_adds=10**6,
     activations=500,
     average=True,
-,
 )
 NEAR, FAR = Link(1e-3, 1e6), Link(2e-3, 1e5)
 DEVICE = Device(name="x", rate=1e8, near=NEAR, far=FAR, overhead=0.01, per_machine=4)

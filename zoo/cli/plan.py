@@ -101,9 +101,8 @@ def _print(plan: dict) -> None:
     near, far = (plan["links"][name] for name in ("near", "far"))
     links = f"{near['beta'] / 1e9:g} GB/s within 8 devices, {far['beta'] / 1e9:g} GB/s beyond"
     print(f"  {plan['device']}: taken for {plan['rate'] / 1e12:.1f} T multiply-adds/s, {links}")
-    print(
-        "  devices  images  memory GiB  T mult-adds  step s  exchange s  sent MB  images/s  efficiency  epoch s"
-    )
+    heads = "devices  images  memory GiB  T mult-adds  step s  exchange s  sent MB  images/s  efficiency"
+    print(f"  {heads}  epoch s")
     for row in plan["scaling"]:
         memory = sum(row["memory"].values())
         full = "" if memory <= plan["device_memory"] else f"  more than {plan['device_memory'] >> 30} GiB"
