@@ -11,13 +11,14 @@ def outer(room: str) -> str:
 # Room → the rooms that it may import, lazily or not. A room is a module or a package; a module belongs to the
 # longest name that it starts with. Naming `models` allows the rooms
 # within it. Listed from the ground up: a room may name only rooms that stand before it.
-_GROUND = ("errors", "files", "labels", "provenance")
+_GROUND = ("errors", "files", "labels", "provenance", "remote")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "_version": (),
     "_checkout": (),
     "errors": (),
     "files": ("errors",),
+    "remote": ("errors", "files"),
     "labels": ("errors",),
     "provenance": ("errors", "labels"),
     "_backend": ("errors",),
@@ -137,6 +138,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "layers",
         "graph",
         "datasets",
+        "dilation",
         "inference",
         "models",
         "evaluation",

@@ -32,6 +32,7 @@ SLOW = {
     "training": {
         "test_a_saved_recipe_makes_the_same_weights_to_the_bit",
         "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
+        "test_a_launcher_starts_the_killed_workers_again",
         "test_all_strategies_agree",
         "test_each_part_is_held_out_once",
         "test_replicas_leave_no_graph_and_have_the_right_gradients",

@@ -26,6 +26,8 @@ COMMANDS = (
     "weights",
     "dataset",
     "train",
+    "launch",
+    "data_service",
     "evaluate",
     "ablate",
     "compress",
@@ -34,7 +36,7 @@ COMMANDS = (
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.
-_MODULE_OF = {name: name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
+_MODULE_OF = {name.replace("_", "-"): name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
 
 _EPILOG = """\
 examples:

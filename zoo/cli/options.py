@@ -22,7 +22,7 @@ option                     in Python             meaning
 ``--scales S,S,…``         ``scales``            sizes of the image to average over, 1 as it is
 ``--flip``                 ``flip``              average with the mirrored image; of a recipe: mirror half
 ``--dataset KIND``         ``kind``              layout of a data set: camvid, voc2012, folder, …
-``--data DIR``             ``root``              folder of the data set
+``--data DIR``             ``root``              folder of the data set, here or in a store (``s3://…``)
 ``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
 ``--colors FILE``          ``colors``            kind folder: table of the colours of masks

@@ -131,7 +131,7 @@ def check(
     Raises:
         InputError: The folder, kind, split or classes cannot be used at all.
     """
-    data = check_local(data)
+    data = readers.place_of(data)
     kind = readers.detect_kind(data) if kind is None and masks is None else kind or "folder"
     known = readers.splits_of(kind, data, masks=masks, arrangement=arrangement)
     place = (
@@ -166,12 +166,22 @@ def check(
         found = (_unnamed_problem(everything) if counted else None, color_problem(everything, where))
         problems = (*reports[0].problems, *filter(None, found))
         reports[0] = dataclasses.replace(reports[0], problems=problems)
+    if kind == "records":
+        reports = [_with_digests(data, report) for report in reports]
     if not any(report.samples or report.problems for report in reports):
         raise InputError(f"{data}: there are no samples in {', '.join(names)}")
     return DatasetReport(kind, data, datasets[0].label_set, tuple(reports))
 
 
 # --- judging ------------------------------------------------------------------------------------
+
+
+def _with_digests(data: Path, report: SplitReport) -> SplitReport:
+    """The report, and the shards that are not those of their index."""
+    from zoo.datasets.records.verification import verify
+
+    wrong = [problem for problem in verify(data, report.split) if problem.kind != "missing"]
+    return dataclasses.replace(report, problems=(*report.problems, *wrong))
 
 
 def _has_lists(data: Path, names: Iterable[str]) -> bool:

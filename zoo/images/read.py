@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
-from zoo.files import check_local
+from zoo.files import InnerFile, check_local
 from zoo.images import deep
 from zoo.images.limits import Hush, check_claim, check_max_pixels, check_size
 from zoo.images.pixels import (
@@ -76,7 +76,7 @@ def read_image(
     check_alpha(alpha)
     check_bits(bits)
     with _opened(path, _IMAGE_FORMATS, max_pixels) as image:
-        check_claim(image, Path(path), max_pixels)
+        check_claim(image, check_local(path), max_pixels)
         depth = depth_of(image)
         if deep.is_deep(image, depth) and (bits not in (None, 16) or "transparency" in image.info):
             return np.asarray(to_rgb(_deep(path, image, exif, bits, max_pixels), alpha=alpha))
@@ -133,7 +133,7 @@ def read_colors(
         those of `read_image`.
     """
     with _opened(path, (*_MASK_FORMATS, "JPEG"), max_pixels) as image:
-        check_claim(image, Path(path), max_pixels)
+        check_claim(image, check_local(path), max_pixels)
         image = _upright(image, exif)
         if image.mode == "F" or image.mode.startswith("I"):
             raise FormatError(f"a colour mask has 8 bits a channel, this file has {image.mode} pixels")
@@ -195,7 +195,8 @@ def _opened(
     path, max_pixels = check_local(path), check_max_pixels(max_pixels)
     _check_file(path)
     try:
-        with _HUSH.limited(max_pixels), Image.open(path, formats=formats) as image:
+        source = path.open("rb") if isinstance(path, InnerFile) else path
+        with _HUSH.limited(max_pixels), Image.open(source, formats=formats) as image:
             check_size(image.size, max_pixels)
             deep.mend_planes(image)
             yield image

@@ -22,6 +22,7 @@ from zoo.models.keras_files import (
     settings_of,
 )
 from zoo.models.registry import ModelSpec
+from zoo.remote import is_remote, local_file
 from zoo.sequence.table import SEQUENCE_MODELS
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
@@ -136,7 +137,7 @@ def _as_path(spec: ModelSpec, weights: str | Path) -> Path | None:
     is_tag = text in [entry.tag for entry in spec.weights]
     if not is_path and (is_tag or not Path(text).is_file()):
         return None
-    path = check_local(weights).expanduser()
+    path = local_file(weights) if is_remote(weights) else check_local(weights).expanduser()
     index = path.with_name(f"{path.name}.index")
     if not path.exists() and index.is_file():  # TensorFlow calls a checkpoint by what its files share
         return index
