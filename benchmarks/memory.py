@@ -1,10 +1,13 @@
 """Memory of what people ran out of it with: photographs of 12 megapixels, loads, and models used and let go.
 
     python benchmarks/memory.py            # all, each in a process of its own
-    python benchmarks/memory.py train      # one of: start, train, validate, load, and the rounds below
+    python benchmarks/memory.py train      # one of: start, train, validate, load, and those below
 
 ``start`` is what importing and one load take; the others contain it. Each line is the peak of the resident
 set of its process in MB (ru_maxrss), and the seconds.
+
+``read-RGB``, ``read-RGBA``, ``read-LA`` and ``read-P`` decode a PNG of just under 50 megapixels of that mode
+of Pillow; ``read-none`` is the process without it.
 
 The rounds build a ResNet-50 model, use it once and let it go, seven times: ``segment``, ``predict``, ``fit``
 (of Keras), ``zoo-fit`` (`zoo.training.fit`), ``replicas`` (the same on two logical processors), ``tflite``,
@@ -19,7 +22,9 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
 import gc
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -84,6 +89,35 @@ def load() -> None:
     for _ in range(LOADS):
         model = zoo.load(MODEL)
     assert model.built
+
+
+# --- reading ------------------------------------------------------------------------------------------
+
+LARGE = (9900, 5000)
+MODES = ("none", "RGB", "RGBA", "LA", "P")
+
+
+def _draw(mode: str, path: Path) -> None:
+    image = Image.new(mode, LARGE, 1 if mode == "P" else tuple(range(9, 9 + len(mode))))
+    if mode == "P":
+        image.putpalette(list(range(256)) * 3)
+    elif mode.endswith("A"):
+        image.putalpha(Image.linear_gradient("L").point(lambda level: 255 * (level > 99)).resize(LARGE))
+    image.save(path, compress_level=1)
+
+
+def read(mode: str) -> None:
+    """Decode one picture, which another process has drawn."""
+    from zoo.images import read_image
+
+    if mode == "none":
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "large.png"
+        drawing = multiprocessing.get_context("spawn").Process(target=_draw, args=(mode, path))
+        drawing.start()
+        drawing.join()
+        assert read_image(path).shape == (*reversed(LARGE), 3)
 
 
 # --- rounds -------------------------------------------------------------------------------------------
@@ -200,6 +234,7 @@ KINDS = (
     *("tflite", "onnx", "saved_model", "coreml", "keras-fit"),
 )
 TASKS: dict[str, Callable[[], None]] = {"start": start, "train": train, "validate": validate, "load": load}
+TASKS |= {f"read-{mode}": functools.partial(read, mode) for mode in MODES}
 
 
 def main() -> None:

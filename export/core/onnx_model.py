@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.weights.readers.onnx_file import parse_model
-
 if TYPE_CHECKING:
     import onnx
 
@@ -16,4 +14,6 @@ def parsed(content: bytes) -> onnx.ModelProto:
     Raises:
         FormatError: No such message, truncated, or of too many parts.
     """
+    from zoo.weights.readers.onnx_file import parse_model
+
     return parse_model(content)

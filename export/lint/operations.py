@@ -108,6 +108,8 @@ def _onnx(path: Path) -> Iterator[Operation]:
 
     try:
         model = onnx.shape_inference.infer_shapes(parsed(path.read_bytes()))
+        if not model.graph.node:
+            raise FormatError("it has no graph")
     except Exception as error:  # protobuf's families of errors have no common base
         reason = error if isinstance(error, FormatError) else type(error).__name__
         raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error

@@ -81,7 +81,6 @@ def test_converters_take_a_keras_model(name, model):
 
 
 def test_a_keras_model_of_any_size_as_onnx(model):
-    """Where the size is not known, SAME beside a dilation becomes what ONNX Runtime refuses."""
     image = synthetic_image(*SIZE)[None].astype("float32")
     want = model(image, training=False).numpy()
     found = public_converters.onnx_keras_any(model, image)

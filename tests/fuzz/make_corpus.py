@@ -28,8 +28,10 @@ from fuzz.targets import archive  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 from PIL import Image  # noqa: E402
 from support import mlpackage_files  # noqa: E402
+from support.png import png  # noqa: E402
 from support.tf_tables import constant, entries_block, entry, header, table_around  # noqa: E402
 from support.tflite_files import quantized_graph  # noqa: E402
+from support.tiff_files import tiff  # noqa: E402
 from support.torch_files import Call, Name, Storage, pickled, simple, tensor, write_legacy  # noqa: E402
 
 from zoo.training.recipe import Recipe  # noqa: E402
@@ -225,7 +227,20 @@ def images() -> dict[str, bytes]:
         found[f"mask/{kind.lower()}"] = stream.getvalue()
     stream = io.BytesIO()
     Image.fromarray(pixels[..., 0].astype(np.uint16)).save(stream, "TIFF", compression="tiff_deflate")
-    return {**found, "mask/tiff16": stream.getvalue()}
+    return {**found, **deep_images(), "mask/tiff16": stream.getvalue()}
+
+
+def deep_images() -> dict[str, bytes]:
+    """Colours of 16 bits, of which 12 are in use."""
+    values = np.arange(0, 4000, 50, dtype=np.uint16).reshape(5, 4, 4)
+    clear = ((b"tRNS", values[0, 0, :3].astype(">u2").tobytes()),)
+    return {
+        "image/png16": png(values[..., :3], bits=16, kind=2, chunks=clear, level=0),
+        "image/png16_grey_alpha": png(values[..., :2], bits=16, kind=4, level=0),
+        "image/png16_alpha": png(values, bits=16, kind=6, level=0),
+        "image/tiff16": tiff(values[..., :3], photometric=2),
+        "image/tiff16_planes": tiff(values[..., :3], photometric=2, planes=True),
+    }
 
 
 def texts() -> dict[str, bytes]:

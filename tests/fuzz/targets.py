@@ -5,6 +5,7 @@ It may return, or raise one of the library's own errors in one line; within five
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import resource
@@ -73,6 +74,16 @@ def read_metadata(path: Path) -> object:
     from zoo.export.core.metadata import Metadata
 
     return Metadata.from_json(path.read_bytes(), path=path.name)
+
+
+def read_pixels(path: Path) -> object:
+    """A picture as it is, and as one of 12 bits in 16."""
+    from zoo.errors import FormatError
+    from zoo.images import read_image
+
+    with contextlib.suppress(FormatError):
+        read_image(path, bits=12)
+    return read_image(path)
 
 
 def read_scores(path: Path) -> object:
@@ -166,7 +177,7 @@ TARGETS: dict[str, Target] = {
     "keras_shards": Target(file="m.weights.json", reader="fuzz.targets:read_shards"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
     "nam": Target(file="m.nam", reader="zoo.sequence.nam.reader:read_nam"),
-    "image": Target(file="m.png", reader="zoo.images:read_image"),
+    "image": Target(file="m.png", reader="fuzz.targets:read_pixels", imports=("zoo.images",)),
     "mask": Target(file="m.png", reader="zoo.images:read_mask"),
     "recipe_json": Target(
         file="m.json", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)

@@ -14,6 +14,8 @@ import tensorflow as tf
 import tf2onnx
 from ai_edge_litert.interpreter import Interpreter
 
+from zoo.layers import forward_only
+
 OPSET = 18
 
 
@@ -47,8 +49,12 @@ def onnx_keras(model: keras.Model, image: np.ndarray) -> np.ndarray:
 
 
 def onnx_keras_any(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """The same at any size."""
-    return _onnx_keras(model, image, (None, None, None, 3))
+    """The same at any size, traced for a deployment.
+
+    Else tf2onnx writes SAME in words that ONNX Runtime refuses beside a dilation, unless it knows the size.
+    """
+    with forward_only():
+        return _onnx_keras(model, image, (None, None, None, 3))
 
 
 def _onnx_keras(model: keras.Model, image: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:

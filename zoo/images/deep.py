@@ -11,10 +11,9 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from zoo.errors import FormatError
-from zoo.images.pixels import check_range, scaled
+from zoo.images.pixels import ROWS, check_range, scaled
 
 _BITS, _PLANES, _SEPARATE = 258, 284, 2
-_ROWS = 256  # that are put together at once
 _OTHER = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 # Grey with alpha: both bytes of both numbers are the four bands of this.
 _GREY, _ALL_BYTES = "LA;16B", "RGBA"
@@ -65,7 +64,7 @@ def give_lower(image: Image.Image, *, bits: int) -> bool:
     return any(tile.args == _ALL_BYTES for tile in image.tile)
 
 
-def put_together(upper: Image.Image, lower: Image.Image, *, bits: int | None, is_grey: bool) -> Image.Image:
+def put_together(upper: Image.Image, lower: Image.Image, *, bits: int | None, is_grey: bool) -> np.ndarray:
     """The picture in 8 bits out of both halves of its numbers; a transparent colour becomes white.
 
     Args:
@@ -74,13 +73,16 @@ def put_together(upper: Image.Image, lower: Image.Image, *, bits: int | None, is
         bits: Of the values, from 8 to 16; of 16 the upper byte is taken. `None`: 16 where a value needs them.
         is_grey: What `give_lower` said.
 
+    Returns:
+        ``(height, width, 3)`` uint8, or 4 where there is alpha.
+
     Raises:
         FormatError: A value that needs more, or none that needs more than 12 where `bits` is `None`.
     """
     clear = upper.info.get("transparency") if upper.mode == "RGB" else None
     found, largest = np.empty((upper.height, upper.width, len(upper.mode)), np.uint8), 0
-    for start in range(0, upper.height, _ROWS):
-        box = 0, start, upper.width, min(upper.height, start + _ROWS)
+    for start in range(0, upper.height, ROWS):
+        box = 0, start, upper.width, min(upper.height, start + ROWS)
         high, low = (np.asarray(image.crop(box)) for image in (upper, lower))
         low = low[..., 1:2] if is_grey else low[..., :3]
         values = high[..., :3].astype(np.uint32) << 8 | low
@@ -92,4 +94,4 @@ def put_together(upper: Image.Image, lower: Image.Image, *, bits: int | None, is
             rows[(values == clear).all(axis=-1)] = 255
     if bits is None:
         check_range(largest)
-    return Image.fromarray(found)
+    return found

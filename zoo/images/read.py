@@ -25,9 +25,9 @@ from zoo.images.pixels import (
     grey_of,
     is_signed,
     mask_values,
+    rgb_array,
     scale_transparency,
     tiff_kind,
-    to_rgb,
 )
 
 SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
@@ -62,7 +62,8 @@ def read_image(
             the band looks like transparency.
         bits: Of the values in a file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than 12.
         max_pixels: The most that are decoded, instead of Pillow's 179 million and of what a photograph of so
-            many bytes has. Decoding takes 7 bytes of memory per pixel, the result 3 of them.
+            many bytes has. Decoding takes 7 bytes of memory per pixel, of which 3 are the result; 11 where
+            EXIF turns the image or `bits` are given for colours.
 
     Returns:
         ``(height, width, 3)`` uint8, RGB.
@@ -79,15 +80,16 @@ def read_image(
         check_claim(image, check_local(path), max_pixels)
         depth = depth_of(image)
         if deep.is_deep(image, depth) and (bits not in (None, 16) or "transparency" in image.info):
-            return np.asarray(to_rgb(_deep(path, image, exif, bits, max_pixels), alpha=alpha))
+            found = _deep(path, image, exif, bits, max_pixels)
+            return found if found.shape[-1] == 3 else rgb_array(Image.fromarray(found), alpha=alpha)
         scale_transparency(image)
-        return np.asarray(to_rgb(_upright(image, exif), alpha=alpha, bits=bits, depth=depth))
+        return rgb_array(_upright(image, exif), alpha=alpha, bits=bits, depth=depth)
 
 
 def _deep(
     path: str | os.PathLike, image: Image.Image, exif: str, bits: int | None, max_pixels: int | None
-) -> Image.Image:
-    """Colours of which all 16 bits count."""
+) -> np.ndarray:
+    """Colours of which all 16 bits count, and alpha if there is any."""
     with _opened(path, _IMAGE_FORMATS, max_pixels) as again:
         is_grey = deep.give_lower(again, bits=bits or 16)
         upper, lower = _upright(image, exif), _upright(again, exif)
@@ -178,7 +180,8 @@ def _upright(image: Image.Image, exif: str) -> Image.Image:
     if exif == "raw":
         return image
     try:
-        return ImageOps.exif_transpose(image)
+        turns = image.getexif().get(_ORIENTATION, 1) in _TURNING
+        return ImageOps.exif_transpose(image) if turns else image  # which it would copy
     except Exception:
         # Damaged EXIF data says nothing about the pixels, which have been decoded by now.
         return image

@@ -27,7 +27,8 @@ class ConfusionMatrix:
     """
 
     def __init__(self, classes: int, ignore_label: int | None = None):
-        message = f"classes must be an integer from {FEWEST_CLASSES} to {MOST_CLASSES}, not {classes!r}"
+        least, most = f"at least {FEWEST_CLASSES}", f"at most {MOST_CLASSES}"
+        message = f"classes must be an integer of {least} and {most}, not {classes!r}"
         classes = checked_count(classes, message=message)
         if ignore_label is not None and 0 <= ignore_label < classes:
             raise InputError(
