@@ -72,16 +72,20 @@ def main() -> None:
     parser.add_argument("--jpeg", type=int, metavar="MEGAPIXELS", help="a JPEG of this size instead")
     parser.add_argument("--tile", default="512")
     parser.add_argument("--height", type=int, help="of the TIFF, if it is no square")
+    parser.add_argument("--file", type=Path, help="an image that is there instead")
     parser.add_argument("--model", default="deeplabv3_aspp")
     parser.add_argument("--weights", help="of the model, such as a file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if args.jpeg:
+        more: list[str] = []
+        if args.file:
+            path = args.file
+        elif args.jpeg:
             path = Path(folder, "a.jpg")
             write_jpeg(path, args.jpeg)
             more = ["--max-pixels", str(2 * 10**6 * args.jpeg)]
         else:
-            path, more = Path(folder, "a.tif"), []
+            path = Path(folder, "a.tif")
             write_tiff(path, args.side, args.height or args.side)
         words = ["segment", args.model, str(path), "--tile", args.tile, "--output", str(Path(folder, "out"))]
         more += ["--weights", args.weights] if args.weights else []

@@ -17,13 +17,13 @@ from zoo.errors import FormatError, InputError
 from zoo.files import check_local, written_whole
 from zoo.images.bands import Bands
 from zoo.images.pixels import check_alpha, check_bits, check_exif
-from zoo.images.tiff_tags import TiffTags, read_tags
+from zoo.images.raster_source import cache_bytes, check_blocks, georeference_of, palette_of
+from zoo.images.tiff_tags import read_tags
 from zoo.labels import Color
 
 BLOCK = 512  # side of the tiles that are written
-_CHUNK = 128  # rows that are decoded at once
-_LEAST_CACHE, _MOST_CACHE = 1 << 24, 1 << 28  # bytes of decoded blocks that GDAL keeps
-_LARGEST_BLOCK = 1 << 28
+# What is decoded at once: so many rows of strips; of tiles some columns, and all rows that are asked for.
+_CHUNK_ROWS, _CHUNK_COLUMNS = 128, 2048
 
 
 def has_rasterio() -> bool:
@@ -70,9 +70,10 @@ class Raster:
         if rows is None or len(rows) != stop - start:
             rows = np.empty((stop - start, self.size[1], 3), np.uint8)
         rows[:known] = old[:known]  # in place where windows are alike: they take most of the memory
-        for top in range(start + known, stop, _CHUNK):
-            chunk = self._read(top, min(stop, top + _CHUNK))
-            rows[top - start : top - start + chunk.shape[1]] = self._bands.to_rgb(chunk)
+        for top, left, chunk in self._chunks(start + known, stop):
+            _, height, width = chunk.shape
+            part = rows[top - start : top - start + height, left : left + width]
+            part[:] = self._bands.to_rgb(chunk)
         self._first, self._held = start, rows
         return rows
 
@@ -83,22 +84,31 @@ class Raster:
         return self._held[start - self._first : stop - self._first]
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """All rows as they are stored, ``(bands, rows, width)``."""
+        """All pixels as they are stored, in parts ``(bands, rows, columns)``."""
         height, _ = self.size
-        for top in range(0, height, _CHUNK):
-            yield self._read(top, min(height, top + _CHUNK))
+        for top in range(0, height, BLOCK):
+            for _, _, chunk in self._chunks(top, min(height, top + BLOCK)):
+                yield chunk
 
     def settle(self) -> None:
         """Answer what the file leaves open, see `Bands.settled`."""
         self._bands = self._bands.settled(self.chunks)
 
-    def _read(self, top: int, stop: int) -> np.ndarray:
+    def _chunks(self, start: int, stop: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """First row, first column and pixels as they are stored, of parts that take little memory."""
         from rasterio.errors import RasterioError
 
-        try:
-            return self._source.read(window=_window(top, self.size[1], stop - top))
-        except RasterioError as error:
-            raise FormatError(f"damaged TIFF: {_innermost(error)}") from error
+        width, columns = self.size[1], self._source.block_shapes[0][1]
+        high, wide = stop - start, max(1, _CHUNK_COLUMNS // columns) * columns
+        if columns >= width:
+            high, wide = _CHUNK_ROWS, width
+        for top in range(start, stop, high):
+            for left in range(0, width, wide):
+                part = _window(top, min(wide, width - left), min(high, stop - top), left=left)
+                try:
+                    yield top, left, self._source.read(window=part)
+                except RasterioError as error:
+                    raise FormatError(f"damaged TIFF: {_innermost(error)}") from error
 
 
 @contextlib.contextmanager
@@ -134,10 +144,10 @@ def opened(
                 "is turned by its orientation tag, which cannot be applied by windows: --exif raw reads it "
                 "as stored"
             )
-        with rasterio.Env(GDAL_CACHEMAX=_cache(tags)), rasterio.open(path, driver="GTiff") as source:
-            _check_blocks(source, tags)
-            bands = Bands(tags, _palette(source, tags), alpha, bits)
-            raster = Raster(tags.size, _georeference(source), source, bands)
+        with rasterio.Env(GDAL_CACHEMAX=cache_bytes(tags)), rasterio.open(path, driver="GTiff") as source:
+            check_blocks(source, tags)
+            bands = Bands(tags, palette_of(source, tags), alpha, bits)
+            raster = Raster(tags.size, georeference_of(source), source, bands)
             raster.settle()
             yield raster
     except FormatError as error:
@@ -159,45 +169,6 @@ def _innermost(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _cache(tags: TiffTags) -> int:
-    """Bytes for a row of blocks, each of which is read in several chunks, and what is written beside it."""
-    row = tags.block_rows * tags.size[1] * tags.samples * max(1, max(tags.bits) // 8)
-    return int(np.clip(row + _LEAST_CACHE, _LEAST_CACHE, _MOST_CACHE))
-
-
-def _check_blocks(source: Any, tags: TiffTags) -> None:
-    height, width = source.block_shapes[0]
-    size = height * width * tags.samples * max(1, max(tags.bits) // 8)
-    if source.count != tags.samples or source.shape != tags.size:
-        raise FormatError("its first image is not the one that its header describes")
-    if size > _LARGEST_BLOCK:
-        raise FormatError(
-            f"its blocks are {height} rows high, {size:,} bytes each, so it cannot be read by windows: write "
-            "it in tiles (gdal_translate -co TILED=YES), or --max-pixels decodes it as a whole"
-        )
-
-
-def _palette(source: Any, tags: TiffTags) -> np.ndarray | None:
-    if tags.photometric != 3:
-        return None
-    colors = source.colormap(1)
-    table = np.zeros((256, 3), np.uint8)
-    for index, color in colors.items():
-        if index < 256:
-            table[index] = color[:3]
-    return table
-
-
-def _georeference(source: Any) -> dict[str, Any]:
-    points, crs = source.gcps
-    found = {"crs": source.crs or crs, "rpcs": source.rpcs}
-    if not source.transform.is_identity:
-        found["transform"] = source.transform
-    elif points:
-        found["gcps"] = points
-    return {key: value for key, value in found.items() if value}
 
 
 class RasterWriter:

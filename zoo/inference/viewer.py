@@ -32,6 +32,8 @@ class Viewer(Protocol):
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
         """``(height, width, classes)`` float32 of an image ``(height, width, 3)`` in 0…255, averaged.
 
+        The array is the caller's own.
+
         Raises:
             InputError: Too little memory.
         """
