@@ -36,7 +36,10 @@ def to_tflite(model: keras.Model, description: TranscriberDescription) -> bytes:
     maps = []
     for names, indices in (((SOURCE, TARGET), graph.inputs), ((LOGITS,), graph.outputs)):
         entries = []
-        for name, index in zip(names, map(int, indices), strict=True):
+        for index in map(int, indices):
+            # The converter has an order of its own, and keeps the names of what goes in.
+            given = graph.tensors[index].name.decode() if len(names) > 1 else names[0]
+            name = next(name for name in names if name in given)
             graph.tensors[index].name = name
             entries.append(schema.TensorMapT(name=name, tensorIndex=index))
         maps.append(entries)
