@@ -63,12 +63,22 @@ class TFLiteBlocks(BlockArtifact):
     """A ``.tflite`` file; calls from several threads take turns."""
 
     def __init__(self, path: Path, *, threads: int):
+        from ai_edge_litert import schema_py_generated as schema
+        from ai_edge_litert.interpreter import Interpreter
+
         self.path, self._lock = path, threading.Lock()
-        self._interpreter, self._reader = opened_tflite(path, threads=threads)
-        text = embedded(self._reader, KEY)
-        if text is None:
-            raise FormatError(f"{path} does not describe itself as blocks of a sequence")
-        self.description = BlockDescription.from_json(text, path=path)
+        content = path.read_bytes()
+        if content[4:8] != b"TFL3":
+            raise FormatError(f"{path} is no TFLite file")
+        try:
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else "no reason given"
+            raise FormatError(f"{path} cannot be loaded as a TFLite file: {reason}") from error
+        # Behind the interpreter, which verifies the whole buffer: the accessors trust it.
+        self._reader = schema.Model.GetRootAs(content)
+        self.description = BlockDescription.from_json(_embedded(self._reader, path), path=path)
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self._places = {end["name"]: end["index"] for end in (*inputs, *outputs)}
         self._check_ends({end["name"]: tuple(map(int, end["shape"])) for end in (*inputs, *outputs)})
@@ -82,15 +92,33 @@ class TFLiteBlocks(BlockArtifact):
         return found[0], found[1]
 
     def operations(self) -> dict[str, int]:
-        return operations_of(self._reader)
+        from zoo.export.tflite.artifact import operator_name
+
+        reader = self._reader
+        names = [operator_name(reader.OperatorCodes(i)) for i in range(reader.OperatorCodesLength())]
+        graph = reader.Subgraphs(0)
+        used = [names[graph.Operators(i).OpcodeIndex()] for i in range(graph.OperatorsLength())]
+        return dict(Counter(used).most_common())
 
 
 class OnnxBlocks(BlockArtifact):
     """An ``.onnx`` file."""
 
     def __init__(self, path: Path, *, threads: int):
+        import onnxruntime
+
         self.path = path
-        self._session, self._graph = opened_onnx(path, threads=threads)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            # The bytes alone: a file has no business with others beside it.
+            content = path.read_bytes()
+            self._graph = parsed(content).graph
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime and protobuf have families of errors of their own
+            reason = str(error).splitlines()[0][:300] if str(error) else "no reason given"
+            raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error
         text = self._session.get_modelmeta().custom_metadata_map.get(KEY, "")
         self.description = BlockDescription.from_json(text, path=path)
         ends = (*self._session.get_inputs(), *self._session.get_outputs())
@@ -126,58 +154,12 @@ def open_blocks(path: str | Path, *, threads: int = 1) -> BlockArtifact:
     return _KINDS[path.suffix](path, threads=threads)
 
 
-def opened_tflite(path: Path, *, threads: int):
-    """LiteRT's interpreter of a file, and a reader of its buffer; `FormatError` of what is none."""
-    from ai_edge_litert import schema_py_generated as schema
-    from ai_edge_litert.interpreter import Interpreter
-
-    content = path.read_bytes()
-    if content[4:8] != b"TFL3":
-        raise FormatError(f"{path} is no TFLite file")
-    try:
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "no reason given"
-        raise FormatError(f"{path} cannot be loaded as a TFLite file: {reason}") from error
-    # Behind the interpreter, which verifies the whole buffer: the accessors trust it.
-    return interpreter, schema.Model.GetRootAs(content)
-
-
-def opened_onnx(path: Path, *, threads: int):
-    """ONNX Runtime's session of a file, and its graph; `FormatError` of what is none."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        # The bytes alone: a file has no business with others beside it.
-        content = path.read_bytes()
-        graph = parsed(content).graph
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        return session, graph
-    except Exception as error:  # ONNX Runtime and protobuf have families of errors of their own
-        reason = str(error).splitlines()[0][:300] if str(error) else "no reason given"
-        raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error
-
-
-def operations_of(reader) -> dict[str, int]:
-    """How many operations of each kind a TFLite file holds."""
-    from zoo.export.tflite.artifact import operator_name
-
-    names = [operator_name(reader.OperatorCodes(i)) for i in range(reader.OperatorCodesLength())]
-    graph = reader.Subgraphs(0)
-    used = [names[graph.Operators(i).OpcodeIndex()] for i in range(graph.OperatorsLength())]
-    return dict(Counter(used).most_common())
-
-
-def embedded(reader, key: str) -> bytes | None:
-    """The text that a TFLite file holds under a key; `None` where there is none."""
+def _embedded(reader, path: Path) -> bytes:
+    """The entry of the description; FormatError where there is none."""
     for index in range(reader.MetadataLength()):
         entry = reader.Metadata(index)
-        if entry.Name() == key.encode() and entry.Buffer() < reader.BuffersLength():
+        if entry.Name() == KEY.encode() and entry.Buffer() < reader.BuffersLength():
             buffer = reader.Buffers(entry.Buffer())
             if buffer.DataLength():
                 return buffer.DataAsNumpy().tobytes()
-    return None
+    raise FormatError(f"{path} does not describe itself as blocks of a sequence")

@@ -41,8 +41,10 @@ def to_tflite(blocks, description: BlockDescription) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     model = schema.ModelT.InitFromPackedBuf(bytes(converter.convert()))
     _name_ends(model, blocks)
-    title = f"{description.model}: blocks of {description.block} samples"
-    return packed(model, key=KEY, text=description.to_json(), title=title)
+    _describe(model, description)
+    builder = flatbuffers.Builder(2**20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def to_onnx(blocks, description: BlockDescription) -> bytes:
@@ -88,15 +90,12 @@ def _name_ends(model: schema.ModelT, blocks) -> None:
     ]
 
 
-def packed(model: schema.ModelT, *, key: str, text: str, title: str) -> bytes:
-    """The bytes of a TFLite file that says of itself, under a key, what the text says."""
-    model.description = title
+def _describe(model: schema.ModelT, description: BlockDescription) -> None:
+    model.description = f"{description.model}: blocks of {description.block} samples"
     model.metadata = list(model.metadata or [])
-    model.metadata.append(schema.MetadataT(name=key, buffer=len(model.buffers)))
-    model.buffers.append(schema.BufferT(data=np.frombuffer(text.encode(), np.uint8)))
-    builder = flatbuffers.Builder(2**20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    model.metadata.append(schema.MetadataT(name=KEY, buffer=len(model.buffers)))
+    content = np.frombuffer(description.to_json().encode(), np.uint8)
+    model.buffers.append(schema.BufferT(data=content))
 
 
 def number_helpers(graph: onnx.GraphProto) -> None:

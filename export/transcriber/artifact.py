@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-import threading
-from abc import ABC, abstractmethod
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from zoo.errors import FormatError, InputError
-from zoo.export.blocks.artifact import embedded, opened_onnx, opened_tflite, operations_of
 from zoo.export.transcriber.description import KEY, LOGITS, SOURCE, TARGET, TranscriberDescription
+from zoo.export.transcriber.runtimes import RUNTIMES, FileRuntime
 from zoo.files import check_local
 
 
-class Transcriber(ABC):
+class Transcriber:
     """A file from letters and the phones so far to the next phone; `zoo.transcribe` takes it.
+
+    Args:
+        path: Of the file, for messages.
+        runtime: What runs it.
 
     Attributes:
         path: The file.
         config: What it says of itself.
+
+    Raises:
+        FormatError: A file of something else.
     """
 
-    path: Path
-    config: TranscriberDescription
+    def __init__(self, path: Path, runtime: FileRuntime):
+        self.path, self._runtime = path, runtime
+        self.config = TranscriberDescription.from_json(runtime.text, path=path)
+        if runtime.ends != {SOURCE, TARGET, LOGITS}:
+            found = ", ".join(sorted(runtime.ends))
+            raise FormatError(f"{path} takes and gives {found}, not {SOURCE}, {TARGET} and {LOGITS}")
 
     def begin(self, source: np.ndarray) -> Unfolding:
         """Hypotheses over each row of ``(batch, n)`` integers, padded behind with 0."""
         return Unfolding(self, source)
 
-    @abstractmethod
     def logits(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """``(batch, n)`` and ``(batch, m)`` int32 → ``(batch, m, symbols)`` float32."""
+        return self._runtime.run({SOURCE: source, TARGET: target}, LOGITS)
 
-    @abstractmethod
     def operations(self) -> dict[str, int]:
         """How many operations of each kind the file holds."""
+        return self._runtime.operations()
 
 
 class Unfolding:
@@ -59,52 +67,6 @@ class Unfolding:
         return self._file.logits(self._source, self._target)[:, -1]
 
 
-class TFLiteTranscriber(Transcriber):
-    """A ``.tflite`` file; calls from several threads take turns."""
-
-    def __init__(self, path: Path, *, threads: int):
-        self.path, self._lock = path, threading.Lock()
-        self._interpreter, self._reader = opened_tflite(path, threads=threads)
-        self.config = TranscriberDescription.from_json(embedded(self._reader, KEY), path=path)
-        ends = (*self._interpreter.get_input_details(), *self._interpreter.get_output_details())
-        self._places = {end["name"]: end["index"] for end in ends}
-        _check_ends(path, self._places)
-
-    def logits(self, source, target):
-        with self._lock:
-            for name, value in ((SOURCE, source), (TARGET, target)):
-                self._interpreter.resize_tensor_input(self._places[name], value.shape)
-            self._interpreter.allocate_tensors()
-            for name, value in ((SOURCE, source), (TARGET, target)):
-                self._interpreter.set_tensor(self._places[name], value)
-            self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._places[LOGITS])
-
-    def operations(self) -> dict[str, int]:
-        return operations_of(self._reader)
-
-
-class OnnxTranscriber(Transcriber):
-    """An ``.onnx`` file."""
-
-    def __init__(self, path: Path, *, threads: int):
-        self.path = path
-        self._session, self._graph = opened_onnx(path, threads=threads)
-        text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
-        self.config = TranscriberDescription.from_json(text, path=path)
-        ends = (*self._session.get_inputs(), *self._session.get_outputs())
-        _check_ends(path, [end.name for end in ends])
-
-    def logits(self, source, target):
-        return self._session.run([LOGITS], {SOURCE: source, TARGET: target})[0]
-
-    def operations(self) -> dict[str, int]:
-        return dict(Counter(node.op_type for node in self._graph.node).most_common())
-
-
-_KINDS = {".tflite": TFLiteTranscriber, ".onnx": OnnxTranscriber}
-
-
 def open_transcriber(path: str | Path, *, threads: int = 1) -> Transcriber:
     """Open a file that `to_transcriber` wrote; `zoo.transcribe` takes it as its model.
 
@@ -117,13 +79,8 @@ def open_transcriber(path: str | Path, *, threads: int = 1) -> Transcriber:
         FormatError: A file that cannot be loaded, or is none of spelling to sound.
     """
     path = check_local(path)
-    if path.suffix not in _KINDS:
-        raise InputError(f"spelling to sound is in files named {' or '.join(_KINDS)}, not {path.name!r}")
+    if path.suffix not in RUNTIMES:
+        raise InputError(f"spelling to sound is in files named {' or '.join(RUNTIMES)}, not {path.name!r}")
     if not path.is_file():
         raise InputError(f"no such file: {path}")
-    return _KINDS[path.suffix](path, threads=threads)
-
-
-def _check_ends(path: Path, names) -> None:
-    if set(names) != {SOURCE, TARGET, LOGITS}:
-        raise FormatError(f"{path} takes and gives {', '.join(names)}, not {SOURCE}, {TARGET} and {LOGITS}")
+    return Transcriber(path, RUNTIMES[path.suffix](path, key=KEY, threads=threads))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import flatbuffers
 import keras
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
 from ai_edge_litert import schema_py_generated as schema
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from zoo.export.blocks.writer import OPSET, number_helpers, packed
+from zoo.export.blocks.writer import OPSET, number_helpers
 from zoo.export.onnx import names as onnx_names
 from zoo.export.onnx import passes as onnx_passes
 from zoo.export.transcriber.description import KEY, LOGITS, SOURCE, TARGET, TranscriberDescription
@@ -36,14 +38,23 @@ def to_tflite(model: keras.Model, description: TranscriberDescription) -> bytes:
     maps = []
     for names, indices in (((SOURCE, TARGET), graph.inputs), ((LOGITS,), graph.outputs)):
         entries = []
-        for name, index in zip(names, map(int, indices), strict=True):
+        for index in map(int, indices):
+            # The converter has an order of its own, and keeps the names of what goes in.
+            given = graph.tensors[index].name.decode() if len(names) > 1 else names[0]
+            name = next(name for name in names if name in given)
             graph.tensors[index].name = name
             entries.append(schema.TensorMapT(name=name, tensorIndex=index))
         maps.append(entries)
     signature = schema.SignatureDefT(inputs=maps[0], outputs=maps[1], signatureKey="serving_default")
     written.signatureDefs = [signature]
-    title = f"{description.model}: spelling to sound"
-    return packed(written, key=KEY, text=description.to_json(), title=title)
+    written.description = f"{description.model}: spelling to sound"
+    written.metadata = list(written.metadata or [])
+    written.metadata.append(schema.MetadataT(name=KEY, buffer=len(written.buffers)))
+    content = np.frombuffer(description.to_json().encode(), np.uint8)
+    written.buffers.append(schema.BufferT(data=content))
+    builder = flatbuffers.Builder(2**20)
+    builder.Finish(written.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def to_onnx(model: keras.Model, description: TranscriberDescription) -> bytes:

@@ -104,7 +104,7 @@ def test_the_command_exports(tmp_path, capsys, monkeypatch):
     assert cli.main(words) == 0
     assert "20 drawn words, greedy and with a beam of 4: the same phones" in capsys.readouterr().out
     assert cli.main([*words, "--block-samples", "64"]) == 2
-    assert "--block-samples is for models of sequences (wavenet_nam)" in capsys.readouterr().err
+    assert "--block-samples is for other models than bytenet_g2p" in capsys.readouterr().err
 
 
 def test_other_files_are_refused(folder, tmp_path):

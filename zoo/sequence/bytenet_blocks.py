@@ -66,9 +66,8 @@ class RealPositions(keras.layers.Layer):
         self.padding = padding
 
     def call(self, symbols):
-        return tf.cast(tf.not_equal(symbols, tf.cast(self.padding, symbols.dtype)), self.compute_dtype)[
-            ..., None
-        ]
+        real = tf.not_equal(symbols, tf.cast(self.padding, symbols.dtype))
+        return tf.expand_dims(tf.cast(real, self.compute_dtype), -1)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape, 1)

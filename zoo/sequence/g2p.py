@@ -6,7 +6,7 @@ from zoo.sequence.bytenet import ByteNetConfig
 from zoo.sequence.bytenet_blocks import BlockConfig
 from zoo.sequence.phones import SOURCE_SYMBOLS, TARGET_SYMBOLS
 
-# CMUdict has 7 pronunciations that are longer than the bound, of 133,973.
+# CMUdict has 7 pronunciations that are longer than the bound, of 133,971.
 G2P = ByteNetConfig(
     source=SOURCE_SYMBOLS,
     target=TARGET_SYMBOLS,
