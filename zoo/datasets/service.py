@@ -188,6 +188,8 @@ class _Ordered:
 
 
 def _check(dataset: Dataset, augment: Augmentation | None) -> None:
+    if type(dataset) is not Dataset:
+        raise InputError("a data service does not shrink images: shrink them before they are packed")
     if dataset.name != "records" or not all(isinstance(image, RecordFile) for image, _ in dataset.pairs):
         raise InputError(f"a data service reads records, not the kind {dataset.name!r}: `zoo dataset pack`")
     if augment is not None and augment.composed:

@@ -61,7 +61,8 @@ def list_split(root: Path, split: str) -> Listing:
         if folder / shard.file not in absent
         for entry in shard.entries
     )
-    more = {"order": BY_FILE, "shards": len(shards), "reading": index.reading}
+    counted = tuple(sum(counts) for counts in zip(*(shard.pixels for shard in shards), strict=True)) or None
+    more = {"order": BY_FILE, "shards": len(shards), "reading": index.reading, "counted": counted}
     return Listing(Dataset("records", split, index.label_set, pairs, **more), tuple(problems))
 
 
