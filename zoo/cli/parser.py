@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         for name, value in vars(namespace).items():
             if name in _NO_FILES:
                 continue
-            allowed = name in (self.get_default(ADDRESSES) or _ALLOWED)
+            allowed = name in getattr(namespace, ADDRESSES, _ALLOWED)
             for one in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(one, str | Path) and address_of(one) is not None:
                     check_remote(one) if allowed else check_local(one)
