@@ -36,7 +36,7 @@ OWN_VALUE = {"--output"}
 # Commands in which an option has another meaning, or takes less, as the vocabulary says.
 OTHERWISE = {
     "--weights": ("weights ", "ablate"),
-    "--split": ("dataset check",),
+    "--split": ("dataset check", "dataset pack"),
     "--flip": ("train", "ablate", "compress"),
 }
 

@@ -16,6 +16,7 @@ from zoo.datasets.order import ORDERS
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 
+SKIP_DAMAGED = "decode every file first, leave out the samples that cannot be used, and list them"
 # What a command does in another way than a recipe: nothing.
 AS_IT_IS: Mapping[str, object] = MappingProxyType({})
 # Settings that a message may name, where the person has written an option.

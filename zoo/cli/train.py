@@ -57,7 +57,7 @@ def add_parser(subparsers) -> None:
     add(
         "--skip-damaged",
         action="store_true",
-        help="decode every file first, leave out the samples that cannot be used, and list them",
+        help=recipe.SKIP_DAMAGED,
     )
     service = "read the records by a tf.data service, such as grpc://reader:5050; see zoo data-service"
     add("--data-service", metavar="ADDRESS", help=service)

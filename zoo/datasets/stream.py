@@ -114,7 +114,7 @@ def batches(
     stream = stream.batch(part[1], drop_remainder=drop_remainder or repeat is None)
     if repeat is None:
         stream = stream.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return stream.with_options(_options()).prefetch(_BUFFER)
+    return stream.with_options(options_of_streams()).prefetch(_BUFFER)
 
 
 # --- order --------------------------------------------------------------------------------------
@@ -148,7 +148,8 @@ def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, number, alg="philox")
 
 
-def _options() -> tf.data.Options:
+def options_of_streams() -> tf.data.Options:
+    """What each stream here is run with."""
     options = tf.data.Options()
     options.deterministic = True
     # The thread that tunes buffers sleeps for up to a minute at a time, and the end of an iterator waits for
