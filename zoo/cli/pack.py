@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from zoo.cli import notes, options
-from zoo.cli.recipe import SKIP_DAMAGED
 from zoo.cli.reading import add_reading, reading_of
+from zoo.cli.recipe import SKIP_DAMAGED
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
