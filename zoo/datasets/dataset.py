@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.datasets.order import ORDERS, SAMPLES
+from zoo.datasets.orders import ORDERS, SAMPLES
 from zoo.datasets.reading import Reading
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask

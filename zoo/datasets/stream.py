@@ -16,7 +16,8 @@ import tensorflow as tf
 from zoo.datasets.augmentation import Augmentation
 from zoo.datasets.composition import Composer
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.order import BY_FILE, epoch_order, interleaved_order
+from zoo.datasets.order import epoch_order, interleaved_order
+from zoo.datasets.orders import BY_FILE
 from zoo.datasets.shutdown import GATE
 from zoo.datasets.transform import Window, drawn, transform
 from zoo.datasets.window import cut
@@ -156,8 +157,7 @@ def options_of_streams() -> tf.data.Options:
     # it: so would the end of each training. Untuned, samples are prepared by all cores.
     options.autotune.enabled = False
     # The files are read by index: a strategy cannot divide them, only the samples.
-    policy = tf.data.experimental.AutoShardPolicy.DATA
-    options.experimental_distribute.auto_shard_policy = policy
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.listing import Listing, Unpaired, check_split
-from zoo.datasets.order import BY_FILE
+from zoo.datasets.orders import BY_FILE
 from zoo.datasets.records.index import ENDING, SUFFIX, Index, read_index
 from zoo.datasets.records.member import pair_of
 from zoo.errors import FormatError, InputError
