@@ -9,6 +9,7 @@ for each way of running, the largest difference of any weight from one device's,
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import signal
@@ -77,20 +78,16 @@ class Killer:
         if self.done:
             self.lost.append(steps_of(self.run) - checkpoint_of(self.run))
         if self.done < self.kills:
-            threading.Thread(target=self._kill, args=(processes, steps_of(self.run)), daemon=True).start()
+            threading.Thread(target=self._kill, args=(processes, time.time()), daemon=True).start()
 
-    def _kill(self, processes: Sequence, before: int) -> None:
+    def _kill(self, processes: Sequence, started: float) -> None:
         target = checkpoint_of(self.run) + self.random.randint(1, IMAGES // BATCH + 1)
-        while steps_of(self.run) < target or steps_of(self.run, stamp=True) <= self._started(processes):
+        while steps_of(self.run) < target or steps_of(self.run, stamp=True) <= started:
             if any(process.poll() is not None for process in processes):
                 return
             time.sleep(0.002)
         os.kill(self.random.choice(processes).pid, signal.SIGKILL)
         self.done += 1
-
-    @staticmethod
-    def _started(processes: Sequence) -> float:
-        return Path(f"/proc/{processes[0].pid}").stat().st_mtime
 
 
 def steps_of(run: Path, *, stamp: bool = False) -> float:
@@ -150,7 +147,8 @@ def work(data: Path, run: Path, until: int) -> None:
     from zoo.training.runs import batches_of, loss_of, settings_of
     from zoo.training.strategy import is_chief
 
-    strategy = make_strategy("multi-worker")
+    alone = len(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]) == 1
+    strategy = make_strategy("one" if alone else "multi-worker")
     records = open_dataset("records", data, split="all")
     wide = Augmentation(scale=(0.8, 1.2))
     rates = {"learning_rate": 0.01, "seed": 1}

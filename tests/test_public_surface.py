@@ -14,6 +14,7 @@ PACKAGES = (
     "zoo.compression",
     "zoo.datasets",
     "zoo.datasets.convert",
+    "zoo.datasets.records",
     "zoo.dilation",
     "zoo.evaluation",
     "zoo.export",

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import FormatError
+from zoo.export.core.onnx_model import parsed
 
 
 class FileRuntime(ABC):
@@ -80,7 +81,6 @@ class OnnxRuntime(FileRuntime):
     """An ``.onnx`` file."""
 
     def __init__(self, path: Path, *, key: str, threads: int):
-        import onnx
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -89,8 +89,8 @@ class OnnxRuntime(FileRuntime):
         try:
             # The bytes alone: a file has no business with others beside it.
             content = path.read_bytes()
+            self._graph = parsed(content).graph
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            self._graph = onnx.load_model_from_string(content).graph
         except Exception as error:  # ONNX Runtime and protobuf have families of errors of their own
             reason = str(error).splitlines()[0][:300] if str(error) else "no reason given"
             raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from support import data_folders
 
-from zoo.datasets import Augmentation, batches, open_dataset
+from zoo.datasets import Augmentation, batches, open_dataset, shrink
 from zoo.datasets.records import pack
 from zoo.datasets.service import _MOST_WAITING, _Ordered, served_batches
 from zoo.errors import InputError
@@ -97,6 +97,8 @@ def test_what_a_service_cannot_read(records, address, tmp_path):
     source = open_dataset("folder", root, split="all", classes=3)
     with pytest.raises(InputError, match="reads records, not the kind 'folder'"):
         served_batches(source, address, **OPTIONS)
+    with pytest.raises(InputError, match="does not shrink images"):
+        served_batches(shrink(records, (4, 4)), address, **OPTIONS)
     with pytest.raises(InputError, match="rare or paste"):
         served_batches(records, address, **{**OPTIONS, "augment": Augmentation(rare=0.5)})
     (root / "images" / "0.png").unlink()

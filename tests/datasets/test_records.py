@@ -205,6 +205,32 @@ def test_crafted_indexes_are_refused(tmp_path, change):
         open_dataset("records", done.folder, split="all")
 
 
+def test_what_packing_counted_holds_while_it_is_read_so(tmp_path):
+    from zoo.datasets import Reading
+    from zoo.datasets.examination import examine, without_damaged
+    from zoo.datasets.folds import part_of
+
+    source, done = packed(tmp_path)
+    records = open_dataset("records", done.folder, split="all")
+    counted = np.bincount(np.concatenate([source.read(n)[1].ravel() for n in range(10)]), minlength=256)
+    assert records.counted == (*counted[:3], counted[255])
+    assert examine(records, note=print).pixels == examine(source, note=print).pixels
+    same = {"reading": Reading(max_pixels=10**6)}
+    assert open_dataset("records", done.folder, split="all", **same).counted == records.counted
+    other = {"reading": Reading(alpha="white")}, {"mapping": {2: 1}}
+    changed = [open_dataset("records", done.folder, split="all", **how) for how in other]
+    for dataset in (*changed, part_of(records, [0, 1])):
+        assert dataset.counted is None
+    part = open_dataset("records", done.folder / "all-00001-*.tfrecord", split="all")
+    assert sum(part.counted) == 3 * 48
+    shard = done.folder / done.index.shards[0].file
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 1
+    shard.write_bytes(content)
+    left = without_damaged(open_dataset("records", done.folder, split="all"), note=print, in_place=False)
+    assert (len(left), left.counted) == (9, None)
+
+
 def test_a_moved_folder_reads(tmp_path):
     source, done = packed(tmp_path)
     moved = shutil.move(done.folder, tmp_path / "elsewhere")

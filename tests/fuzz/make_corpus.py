@@ -272,6 +272,21 @@ def texts() -> dict[str, bytes]:
     }
 
 
+def records() -> dict[str, bytes]:
+    """A record of an image and its mask, and an index."""
+    from zoo.datasets.reading import Reading
+    from zoo.datasets.records.example import Sample, encoded
+    from zoo.datasets.records.index import Entry, Index, Shard
+    from zoo.labels import numbered
+
+    png = images()["mask/png"]
+    record = encoded(Sample("images/a.png", png, "masks/a.png", png))
+    entry = Entry(0, len(record), "images/a.png", len(png), "masks/a.png", len(png), True)
+    shard = Shard("train-00000-of-00001.tfrecord", len(record) + 16, "0" * 64, (3, 2, 1), (entry,))
+    index = Index("train", "folder", numbered(2), Reading(exif="raw"), "plan", (shard,))
+    return {"record/plain": record, "records_index/plain": json.dumps(index.to_dict()).encode()}
+
+
 def main() -> None:
     """Write every seed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -280,7 +295,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
-        seeds |= {**tensorflow_files(), **core_ml_files(), **labels(folder)}
+        seeds |= {**tensorflow_files(), **core_ml_files(), **labels(folder), **records()}
         seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
         path = output / name

@@ -145,6 +145,14 @@ _CONVERTERS = (
 )
 _VALUES = bytes(range(64)) + bytes(64)
 
+
+def framed_record(record: bytes) -> bytes:
+    """A shard that holds it."""
+    from zoo.datasets.records.framing import framed
+
+    return framed(record)
+
+
 TARGETS: dict[str, Target] = {
     "npz": Target(file="m.npz", reader="zoo.weights.npz:read_npz"),
     "npz_array": Target(
@@ -185,6 +193,18 @@ TARGETS: dict[str, Target] = {
     "recipe_yaml": Target(
         file="m.yaml", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
     ),
+    # Checksums would keep all damage out of the record.
+    "record": Target(
+        file="train-00000-of-00001.tfrecord",
+        reader="fuzz.targets:read_record",
+        wrap=framed_record,
+        imports=("zoo.datasets.records.member",),
+    ),
+    "records_index": Target(
+        file="train.index.json",
+        reader="zoo.datasets.records.index:read_index",
+        imports=("zoo.datasets.records.index",),
+    ),
     "list": Target(
         file="train.txt",
         reader="fuzz.targets:read_list",
@@ -221,6 +241,17 @@ def read_shards(path: Path) -> object:
     with h5py.File(path.with_name("m_00000.weights.h5"), "w") as file:
         file["layers/a/vars/0"] = np.zeros(3, np.float32)
     return list(keras_shards.groups_of(path))
+
+
+def read_record(path: Path) -> object:
+    """The image and the mask of a shard with one record."""
+    from zoo.datasets.records.index import Entry
+    from zoo.datasets.records.member import pair_of
+    from zoo.images import read_image, read_mask
+
+    entry = Entry(0, path.stat().st_size - 16, "a.png", 1 << 10, "b.png", 1 << 10, True)
+    image, mask = pair_of(path, entry)
+    return read_image(image), read_mask(mask)
 
 
 def read_list(path: Path) -> object:

@@ -30,6 +30,7 @@ from zoo import (
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
 from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
 from zoo.datasets.convert import FORMATS, Conversion, convert
+from zoo.datasets.records import Packed, pack, verify
 from zoo.evaluation import Evaluation, ImageScore
 from zoo.inference import ImageLike, RasterSegmentation, Segmentation
 from zoo.labels import LabelSet
@@ -149,6 +150,8 @@ def data(own: LabelSet) -> Dataset:
     assert_type(layout, Layout)
     assert_type(layout.list_split(Path("data"), "train"), Listing)
     assert_type(convert(next(iter(FORMATS)), "labels", "data", overlap="smallest"), Conversion)
+    assert_type(pack(training, "records", shards=8, workers=2), Packed)
+    assert_type(verify(Path("records"), "train"), tuple[Problem, ...])
     return training
 
 

@@ -33,7 +33,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=int, metavar="N", help="of the dispatcher (5050), of a worker that joins any free one")
+    add("--port", type=int, metavar="N", help="of the server on this machine (5050; with --join any)")
     add("--host", default="127.0.0.1", metavar="NAME", help="name of this machine for others (127.0.0.1)")
     add("--join", metavar="HOST:PORT", help="dispatcher to work for")
     parser.set_defaults(run=run)

@@ -31,7 +31,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--workers", type=int, required=True, metavar="N", help="number of processes")
+    add("--workers", type=int, required=True, metavar="N", help="processes")
     add("--restarts", type=int, default=10, metavar="N", help="how often all may be started again (10)")
     add("command", nargs="+", metavar="COMMAND", help="the command, after --")
     parser.set_defaults(run=run)

@@ -23,7 +23,7 @@ option                     in Python             meaning
 ``--flip``                 ``flip``              average with the mirrored image; of a recipe: mirror half
 ``--dataset KIND``         ``kind``              layout of a data set: camvid, voc2012, folder, …
 ``--data DIR``             ``root``              folder of the data set, here or in a store (``s3://…``)
-``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
+``--split NAME``           ``split``             part of the data set; in ``zoo dataset`` repeatable
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
 ``--colors FILE``          ``colors``            kind folder: table of the colours of masks
 ``--map VALUE=CLASS``      ``mapping``           class of a value of the masks; repeatable

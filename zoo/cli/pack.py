@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from zoo.cli import notes, options
-from zoo.cli.reading import add_reading, reading_of
+from zoo.cli.reading import add_reading, add_skip_damaged, reading_of
 from zoo.errors import InputError
 
 _DESCRIPTION = """\
@@ -43,7 +43,7 @@ def add_parser(subparsers) -> None:
     add("--shards", type=int, metavar="N", help="files of a split (one for each 256 MB, at least 8)")
     add("--workers", type=int, default=1, metavar="N", help="processes (1)")
     add("--shuffle", type=int, metavar="SEED", help="pack in another order (that of the data set)")
-    add("--skip-damaged", action="store_true", help="leave out the samples that cannot be used")
+    add_skip_damaged(parser)
     add("--verify", action="store_true", help="read all shards again, those of earlier calls too")
     add_reading(parser)
     options.add_json(parser)

@@ -12,6 +12,8 @@ from zoo.remote import check_remote
 ADDRESSES = "addresses"
 # What is only read, in every command.
 _ALLOWED = ("data", "weights")
+# A server, and the words of another command, which looks at them itself.
+_NO_FILES = ("data_service", "command")
 JSON_FORM = "--json takes a file, - for standard output"
 
 
@@ -22,7 +24,9 @@ class Parser(argparse.ArgumentParser):
         """As usual; no value may be an address, such as ``gs://bucket/run``, but where that is allowed."""
         namespace, rest = super().parse_known_args(args, namespace)
         for name, value in vars(namespace).items():
-            allowed = name in (self.get_default(ADDRESSES) or _ALLOWED)
+            if name in _NO_FILES:
+                continue
+            allowed = name in getattr(namespace, ADDRESSES, _ALLOWED)
             for one in value if isinstance(value, list | tuple) else [value]:
                 if isinstance(one, str | Path) and address_of(one) is not None:
                     check_remote(one) if allowed else check_local(one)

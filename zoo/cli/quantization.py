@@ -102,7 +102,8 @@ def _calibration(args: argparse.Namespace):
             "--dataset to calibrate with images alone"
         )
     data = open_dataset(args.dataset, folder, split=args.split or "train")
-    return dataclasses.replace(data, pairs=tuple(_chosen(data.pairs, args.calibration_limit)))
+    pairs = tuple(_chosen(data.pairs, args.calibration_limit))
+    return dataclasses.replace(data, pairs=pairs, counted=None)
 
 
 def _chosen(items: Sequence, limit: int) -> list:

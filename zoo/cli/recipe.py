@@ -12,7 +12,7 @@ from types import MappingProxyType
 from zoo.cli import options
 from zoo.cli.parser import Parser
 from zoo.cli.values import parse_scales, parse_size
-from zoo.datasets.order import ORDERS
+from zoo.datasets.orders import ORDERS
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 

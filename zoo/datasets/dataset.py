@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.datasets.order import ORDERS, SAMPLES
+from zoo.datasets.orders import ORDERS, SAMPLES
 from zoo.datasets.reading import Reading
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
@@ -41,6 +41,8 @@ class Dataset:
         order: How training shuffles: ``"samples"``: any sample may stand anywhere; ``"files"``: each place
             of a batch has a part of the data for itself, see `zoo.datasets.order.interleaved_order`.
         shards: Files of records that hold the samples, or `None`.
+        counted: Pixels of each class and of ignored ones, where the files were looked at when they were made
+            and are read as they were then; `None` where nobody knows.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Dataset:
     reading: Reading = field(default_factory=Reading, repr=False)
     order: str = field(default=SAMPLES, repr=False)
     shards: int | None = field(default=None, repr=False)
+    counted: tuple[int, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         ignore = self.label_set.ignore_label

@@ -6,10 +6,6 @@ import itertools
 
 import numpy as np
 
-# Any sample at any place; or each place of a batch with samples of its own files.
-SAMPLES, BY_FILE = "samples", "files"
-ORDERS = (SAMPLES, BY_FILE)
-
 
 def epoch_order(size: int, *, seed: int, epoch: int) -> np.ndarray:
     """``(size,)`` sample indices in the order of a shuffled epoch, the same on every machine.

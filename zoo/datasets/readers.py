@@ -159,9 +159,11 @@ def _said(
     """The listing under what the caller says of its files."""
     dataset = listing.dataset
     table = remapped(dataset.values(), dataset.label_set, mapping=mapping, binary=binary)
-    changes = {} if table is None else {"table": table}
+    changes = {} if table is None else {"table": table, "counted": None}
     if reading is not None:
         changes["reading"] = dataset.reading.under(reading)
+        if replace(changes["reading"], max_pixels=None) != replace(dataset.reading, max_pixels=None):
+            changes["counted"] = None
     return replace(listing, dataset=replace(dataset, **changes)) if changes else listing
 
 

@@ -18,7 +18,7 @@ from zoo.datasets.dataset import Dataset
 from zoo.datasets.records.example import IMAGE, MASK
 from zoo.datasets.records.member import RecordFile
 from zoo.datasets.shutdown import GATE
-from zoo.datasets.stream import FILL, batches, changes_of, order_of
+from zoo.datasets.stream import FILL, batches, changes_of, options_of_streams, order_of
 from zoo.datasets.transform import drawn, transform
 from zoo.errors import InputError
 
@@ -77,7 +77,7 @@ def served_batches(
         parts = tf.numpy_function(fetch, [step], [part.dtype for part in spec])
         return tuple(tf.ensure_shape(part, own.shape) for part, own in zip(parts, spec, strict=True))
 
-    return tf.data.Dataset.counter(start_step).map(load).prefetch(1)
+    return tf.data.Dataset.counter(start_step).map(load).with_options(options_of_streams()).prefetch(1)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class _Plan:
 
         service = tf.data.experimental.service
         stream = tf.data.Dataset.from_tensor_slices(table).map(whole, num_parallel_calls=tf.data.AUTOTUNE)
-        return stream.apply(
+        return stream.with_options(options_of_streams()).apply(
             service.distribute(processing_mode=service.ShardingPolicy.DYNAMIC, service=self.address)
         )
 
@@ -188,6 +188,8 @@ class _Ordered:
 
 
 def _check(dataset: Dataset, augment: Augmentation | None) -> None:
+    if type(dataset) is not Dataset:
+        raise InputError("a data service does not shrink images: shrink them before they are packed")
     if dataset.name != "records" or not all(isinstance(image, RecordFile) for image, _ in dataset.pairs):
         raise InputError(f"a data service reads records, not the kind {dataset.name!r}: `zoo dataset pack`")
     if augment is not None and augment.composed:

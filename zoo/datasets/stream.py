@@ -16,7 +16,8 @@ import tensorflow as tf
 from zoo.datasets.augmentation import Augmentation
 from zoo.datasets.composition import Composer
 from zoo.datasets.dataset import Dataset
-from zoo.datasets.order import BY_FILE, epoch_order, interleaved_order
+from zoo.datasets.order import epoch_order, interleaved_order
+from zoo.datasets.orders import BY_FILE
 from zoo.datasets.shutdown import GATE
 from zoo.datasets.transform import Window, drawn, transform
 from zoo.datasets.window import cut
@@ -114,7 +115,7 @@ def batches(
     stream = stream.batch(part[1], drop_remainder=drop_remainder or repeat is None)
     if repeat is None:
         stream = stream.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return stream.with_options(_options()).prefetch(_BUFFER)
+    return stream.with_options(options_of_streams()).prefetch(_BUFFER)
 
 
 # --- order --------------------------------------------------------------------------------------
@@ -148,15 +149,15 @@ def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, number, alg="philox")
 
 
-def _options() -> tf.data.Options:
+def options_of_streams() -> tf.data.Options:
+    """What each stream here is run with."""
     options = tf.data.Options()
     options.deterministic = True
     # The thread that tunes buffers sleeps for up to a minute at a time, and the end of an iterator waits for
     # it: so would the end of each training. Untuned, samples are prepared by all cores.
     options.autotune.enabled = False
     # The files are read by index: a strategy cannot divide them, only the samples.
-    policy = tf.data.experimental.AutoShardPolicy.DATA
-    options.experimental_distribute.auto_shard_policy = policy
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
 
 

@@ -131,10 +131,10 @@ class Index:
     plan: str
     shards: tuple[Shard, ...]
 
-    def write(self, folder: Path) -> Path:
-        """Write it beside the shards, whole or not at all."""
+    def to_dict(self) -> dict:
+        """Plain data."""
         pixels = [sum(counts) for counts in zip(*(shard.pixels for shard in self.shards), strict=True)]
-        document = {
+        return {
             "format": FORMAT,
             "split": self.split,
             "kind": self.kind,
@@ -146,7 +146,10 @@ class Index:
             "ignored_pixels": pixels[-1],
             "shards": [shard.to_dict() for shard in self.shards],
         }
-        return write_text(folder / f"{self.split}{ENDING}", json.dumps(document) + "\n")
+
+    def write(self, folder: Path) -> Path:
+        """Write it beside the shards, whole or not at all."""
+        return write_text(folder / f"{self.split}{ENDING}", json.dumps(self.to_dict()) + "\n")
 
 
 def read_index(path: Path) -> Index:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.listing import Listing, Unpaired, check_split
-from zoo.datasets.order import BY_FILE
+from zoo.datasets.orders import BY_FILE
 from zoo.datasets.records.index import ENDING, SUFFIX, Index, read_index
 from zoo.datasets.records.member import pair_of
 from zoo.errors import FormatError, InputError
@@ -61,7 +61,8 @@ def list_split(root: Path, split: str) -> Listing:
         if folder / shard.file not in absent
         for entry in shard.entries
     )
-    more = {"order": BY_FILE, "shards": len(shards), "reading": index.reading}
+    counted = tuple(sum(counts) for counts in zip(*(shard.pixels for shard in shards), strict=True)) or None
+    more = {"order": BY_FILE, "shards": len(shards), "reading": index.reading, "counted": counted}
     return Listing(Dataset("records", split, index.label_set, pairs, **more), tuple(problems))
 
 
