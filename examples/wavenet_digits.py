@@ -2,7 +2,8 @@
 
     python examples/wavenet_digits.py free_spoken_digits.zip --folder run --steps 3000
 
-An interrupted run goes on where its last checkpoint stands. At the end the folder holds ``averaged.keras``.
+An interrupted run goes on where its last checkpoint stands. At the end the folder holds the
+average of the weights, ``wavenet_digits_fsdd.npz``, which `zoo.load("wavenet_digits", …)` takes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 from zoo.sequence.digits.recordings import SPEAKERS, read_recordings
 from zoo.sequence.digits.training import Recipe, Trainer
+from zoo.sequence.stored import write_wavenet
 from zoo.sequence.wavenet import WaveNetConfig
 
 
@@ -45,12 +47,11 @@ def main() -> None:
     )
     recipe = Recipe(steps=args.steps, batch=args.batch, learning_rate=args.learning_rate)
     trainer = Trainer(config, recipe, read_recordings(args.archive, "train"), folder=args.folder)
-    said = "goes on" if trainer.resume() else "begins"
-    print(
-        f"{trainer.model.count_params():,} parameters, field {config.receptive_field}; {said} at {trainer.done}"
-    )
+    trainer.resume()
+    size, field = trainer.model.count_params(), config.receptive_field
+    print(f"{size:,} parameters, a field of {field} samples; from step {trainer.done}")
     trainer.run(report=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True))
-    trainer.averaged().save(args.folder / "averaged.keras")
+    write_wavenet(args.folder / "wavenet_digits_fsdd.npz", trainer.averaged())
 
 
 if __name__ == "__main__":

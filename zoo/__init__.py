@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zoo.inference import segment
     from zoo.models.loading import load
     from zoo.models.registry import ModelInfo, info, list_models
+    from zoo.sequence.generation import generate
     from zoo.sequence.processing import process
     from zoo.training.recipe import Recipe
     from zoo.training.runs import train
@@ -52,6 +53,7 @@ _HOMES = {
     "list_models": "zoo.models.registry",
     "info": "zoo.models.registry",
     "ModelInfo": "zoo.models.registry",
+    "generate": "zoo.sequence.generation",
     "process": "zoo.sequence.processing",
     "Recipe": "zoo.training.recipe",
     "train": "zoo.training.runs",
@@ -79,7 +81,7 @@ _PACKAGES = (
 # What imports Keras.
 _NEED_KERAS = frozenset(
     {
-        *("load", "evaluate", "train"),
+        *("load", "evaluate", "generate", "train"),
         *("ablation", "compression", "layers", "training"),
     }
 )
@@ -96,6 +98,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "export",
+    "generate",
     "images",
     "inference",
     "info",

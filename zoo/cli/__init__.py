@@ -30,6 +30,7 @@ COMMANDS = (
     "ablate",
     "compress",
     "process",
+    "generate",
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.

@@ -8,6 +8,7 @@ import re
 
 from zoo.cli import options
 from zoo.models import registry
+from zoo.sequence.bundled import BUNDLED
 from zoo.sequence.table import SEQUENCE_MODELS, SequenceSpec
 from zoo.weights.entry import WeightsEntry
 
@@ -91,7 +92,11 @@ def run_list(args: argparse.Namespace) -> int:
     print(f"Short names: {aliases}")
     if sequences:
         rows = [("model of sequences", "task", "weights", "use")]
-        rows += [(row.name, row.task, "a file: " + " ".join(row.files), row.command) for row in sequences]
+        files = {row.name: "a file: " + " ".join(row.files) for row in sequences}
+        rows += [
+            (row.name, row.task, "bundled" if row.bundled else files[row.name], row.command)
+            for row in sequences
+        ]
         print(f"\n{_table(rows)}")
     return 0
 
@@ -124,4 +129,9 @@ def _sequence_info(args: argparse.Namespace, spec: SequenceSpec) -> int:
         print(f"{spec.name}\n  task          {spec.task}\n  paper         {spec.paper}")
         print(f"  takes         {spec.takes}\n  files         {' '.join(spec.files)}")
         print(f"  use           {spec.command}")
+        if spec.bundled:
+            entry = BUNDLED[spec.name]
+            print(f"\n  weights {entry.tag} (default)\n    score    {_score(entry)}")
+            print(f"    licence  {entry.licence}\n    source   {entry.source}\n    file     {entry.file}")
+            print(f"    sha256   {entry.sha256}")
     return 0

@@ -109,8 +109,7 @@ def load(
 
 def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool) -> keras.Model:
     """A model of sequences; see `zoo.sequence.loading`."""
-    from zoo.sequence.loading import load_sequence
-    from zoo.sequence.nam.network import network_of
+    from zoo.sequence.loading import checked, load_sequence
 
     if not is_plain:
         raise InputError(
@@ -123,9 +122,7 @@ def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool
     path = check_local(weights).expanduser()
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
-    model = read_keras(path)
-    network_of(model)
-    return model
+    return checked(name, read_keras(path))
 
 
 def _as_path(spec: ModelSpec, weights: str | Path) -> Path | None:

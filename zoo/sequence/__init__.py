@@ -10,6 +10,8 @@ from zoo.sequence.table import SEQUENCE_MODELS, SequenceSpec
 if TYPE_CHECKING:
     from zoo.sequence.block_form import in_blocks
     from zoo.sequence.convolution import DilatedConv1D
+    from zoo.sequence.digits.recordings import SPEAKERS
+    from zoo.sequence.generation import Generated
     from zoo.sequence.keras_stream import KerasStream
     from zoo.sequence.nam.network import initial_state
     from zoo.sequence.nam.reader import NamModel, read_nam
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "DilatedConv1D": "zoo.sequence.convolution",
+    "Generated": "zoo.sequence.generation",
     "KerasStream": "zoo.sequence.keras_stream",
     "NamModel": "zoo.sequence.nam.reader",
+    "SPEAKERS": "zoo.sequence.digits.recordings",
     "WaveNetConfig": "zoo.sequence.wavenet",
     "WaveNetSteps": "zoo.sequence.sampling",
     "build_wavenet": "zoo.sequence.wavenet",
@@ -33,7 +37,9 @@ _HOMES = {
 
 __all__ = [
     "SEQUENCE_MODELS",
+    "SPEAKERS",
     "DilatedConv1D",
+    "Generated",
     "KerasStream",
     "NamModel",
     "SequenceSpec",

@@ -92,9 +92,7 @@ def write_sound(path: str | Path, samples: np.ndarray, *, rate: float, subtype: 
         InputError: Another name, or a file that cannot be written.
     """
     soundfile = _library()
-    path = check_local(path)
-    if path.suffix.lower() != ".wav":
-        raise InputError(f"sound is written to a file named *.wav, not {path.name!r}")
+    path = check_wav(path)
     if rate != int(rate):
         raise InputError(f"a WAV file states a whole number of samples per second, not {rate:g}")
     cut = 0 if subtype == "FLOAT" else int((np.abs(samples) > 1).sum())
@@ -104,6 +102,15 @@ def write_sound(path: str | Path, samples: np.ndarray, *, rate: float, subtype: 
         except soundfile.LibsndfileError as error:
             raise InputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
     return cut
+
+
+def check_wav(path: str | Path) -> Path:
+    """The path, if sound can be written to a file of its name; `InputError` otherwise, or without libsndfile."""
+    _library()
+    path = check_local(path)
+    if path.suffix.lower() != ".wav":
+        raise InputError(f"sound is written to a file named *.wav, not {path.name!r}")
+    return path
 
 
 def stored_as(subtype: str) -> str:

@@ -16,6 +16,7 @@ class SequenceSpec:
         takes: What goes in and what comes out, in a few words.
         files: Suffixes of the files that hold its weights.
         command: How to use it on the command line.
+        bundled: Whether the package brings weights along, so that no file is needed.
     """
 
     name: str
@@ -24,6 +25,7 @@ class SequenceSpec:
     takes: str
     files: tuple[str, ...]
     command: str
+    bundled: bool = False
 
 
 SEQUENCE_MODELS: dict[str, SequenceSpec] = {
@@ -36,6 +38,15 @@ SEQUENCE_MODELS: dict[str, SequenceSpec] = {
             takes="sound (batch, samples, 1) in −1…1 at the file's sample rate → as much",
             files=(".nam", ".keras"),
             command="zoo process amp.nam in.wav --output out.wav",
+        ),
+        SequenceSpec(
+            name="wavenet_digits",
+            task="digit speaker",
+            paper="van den Oord et al. 2016, WaveNet: A Generative Model for Raw Audio",
+            takes="µ-law codes (batch, samples) and digit and speaker (batch, 2) → logits of the codes that follow",
+            files=(".npz", ".keras"),
+            command="zoo generate wavenet_digits --digit 7 --speaker theo --output seven.wav",
+            bundled=True,
         ),
     )
 }

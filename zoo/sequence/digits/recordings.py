@@ -22,7 +22,7 @@ CONVENTION = "rounded"
 # By that convention of µ-law.
 SILENCE = 128
 # The publisher's test set; the rest is for training, of which this project keeps a tenth aside.
-SPLITS = {"test": range(0, 5), "dev": range(5, 10), "train": range(10, 50)}
+SPLITS = {"test": range(5), "dev": range(5, 10), "train": range(10, 50)}
 _NAME = re.compile(r"(?:.*/)?([0-9])_([a-z]+)_([0-9]{1,2})\.wav")
 _MOST_FILES, _MOST_BYTES = 20_000, 1 << 20
 

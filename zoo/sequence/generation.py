@@ -1,0 +1,114 @@
+"""`zoo.generate`: a digit that nobody has spoken."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from zoo.errors import InputError
+from zoo.sequence import mu_law
+from zoo.sequence.digits.recordings import CONVENTION, RATE, SILENCE, SPEAKERS
+from zoo.sequence.loading import load_sequence
+from zoo.sequence.sampling import drawn_codes
+from zoo.sequence.wavenet import config_of
+
+NAME = "wavenet_digits"
+LONGEST = 60.0
+# Without a length: as long as the network speaks, at most so many seconds.
+USUAL_LIMIT = 1.5
+# So many codes of silence in a row end a digit: no recording has more than 26.
+PAUSE = 80
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Sound that a network drew.
+
+    Attributes:
+        samples: ``(samples,)`` float32 in −1…1.
+        rate: Samples per second.
+        ended: Whether the network came to an end of its own.
+    """
+
+    samples: np.ndarray
+    rate: int
+    ended: bool
+
+
+def generate(
+    model: str | keras.Model = NAME,
+    *,
+    digit: int,
+    speaker: str,
+    seconds: float | None = None,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> Generated:
+    """Draw a spoken digit, sample by sample.
+
+    Args:
+        model: ``"wavenet_digits"``, or what `zoo.load` gave for it.
+        digit: 0 to 9.
+        speaker: Of `zoo.sequence.SPEAKERS`.
+        seconds: Length, at most 60. By default the network decides: its recordings were followed by silence
+            in training, and 80 codes of silence in a row (10 ms) end the digit and are cut off; after 1.5
+            seconds it ends in any case.
+        temperature: Divides the logits; below 1 the likelier codes gain, 0 takes the likeliest.
+        seed: Of the draw; the same one gives the same sound.
+
+    Raises:
+        InputError: Another model, or an argument out of range.
+    """
+    ids = np.array([ids_of(digit, speaker)])
+    length = _length(seconds)
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"seed must be a whole number from 0, not {seed!r}")
+    network = _network(model)
+    codes, pause, ended = [], 0, False
+    for code in drawn_codes(network, ids=ids, first=SILENCE, temperature=temperature, seed=seed):
+        codes.append(int(code[0]))
+        pause = pause + 1 if codes[-1] == SILENCE else 0
+        ended = ended or (pause == PAUSE and len(codes) > PAUSE)
+        if len(codes) == length or (ended and seconds is None):
+            break
+    if ended and seconds is None:
+        codes = codes[:-PAUSE]
+    samples = mu_law.decode(np.asarray(codes), convention=CONVENTION)
+    return Generated(samples=samples, rate=RATE, ended=ended)
+
+
+def ids_of(digit: object, speaker: object) -> tuple[int, int]:
+    """The conditions of the network; `InputError` of what it has not heard."""
+    if not isinstance(digit, int | np.integer) or isinstance(digit, bool) or not 0 <= digit <= 9:
+        raise InputError(f"digit must be a whole number from 0 to 9, not {digit!r}")
+    if speaker not in SPEAKERS:
+        raise InputError(f"the speakers are {', '.join(SPEAKERS)}, not {speaker!r}")
+    return int(digit), SPEAKERS.index(speaker)
+
+
+def checked_name(name: str) -> str:
+    """The name of a model that speaks digits, or `InputError`."""
+    if name != NAME:
+        raise InputError(f"{NAME} is the model that is generated from, not {name!r}")
+    return name
+
+
+def _length(seconds: object) -> int:
+    if seconds is None:
+        return round(USUAL_LIMIT * RATE)
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not math.isfinite(seconds) or not 1 / RATE <= seconds <= LONGEST:
+        raise InputError(f"seconds must be a number above 0, at most {LONGEST:g}, not {seconds!r}")
+    return round(seconds * RATE)
+
+
+def _network(model: object) -> keras.Model:
+    if isinstance(model, str):
+        model = load_sequence(checked_name(model), "default")
+    config = config_of(model)
+    if config.ids != (10, len(SPEAKERS)) or config.classes != 256 or config.local:
+        raise InputError(f"{model.name} is no WaveNet of 10 digits, {len(SPEAKERS)} speakers and 256 codes")
+    return model
