@@ -105,7 +105,7 @@ def write_sound(path: str | Path, samples: np.ndarray, *, rate: float, subtype: 
 
 
 def check_wav(path: str | Path) -> Path:
-    """The path, if sound can be written to a file of its name; `InputError` otherwise, or without libsndfile."""
+    """The path, if sound can be written to a file of its name; `InputError` otherwise."""
     _library()
     path = check_local(path)
     if path.suffix.lower() != ".wav":
