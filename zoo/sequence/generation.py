@@ -17,8 +17,8 @@ from zoo.sequence.wavenet import config_of
 
 NAME = "wavenet_digits"
 LONGEST = 60.0
-# Without a length: as long as the network speaks, at most so many seconds.
-USUAL_LIMIT = 1.5
+# Without a length: as long as the network speaks, at most so many samples.
+LIMIT = 12_000
 # So many codes of silence in a row end a digit: no recording has more than 26.
 PAUSE = 80
 
@@ -67,17 +67,29 @@ def generate(
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
     network = _network(model)
-    codes, pause, ended = [], 0, False
+    codes: list[int] = []
     for code in drawn_codes(network, ids=ids, first=SILENCE, temperature=temperature, seed=seed):
         codes.append(int(code[0]))
-        pause = pause + 1 if codes[-1] == SILENCE else 0
-        ended = ended or (pause == PAUSE and len(codes) > PAUSE)
-        if len(codes) == length or (ended and seconds is None):
+        if len(codes) == length or (seconds is None and _pauses(codes)):
             break
-    if ended and seconds is None:
-        codes = codes[:-PAUSE]
-    samples = mu_law.decode(np.asarray(codes), convention=CONVENTION)
+    end, ended = spoken(np.asarray(codes))
+    samples = mu_law.decode(codes if seconds is not None else codes[:end], convention=CONVENTION)
     return Generated(samples=samples, rate=RATE, ended=ended)
+
+
+def spoken(codes: np.ndarray) -> tuple[int, bool]:
+    """How many of ``(samples,)`` codes a digit takes, and whether a pause ends it."""
+    quiet, run = np.asarray(codes) == SILENCE, 0
+    for at in range(int(quiet.argmin()), len(quiet)):  # from the first that is heard
+        run = run + 1 if quiet[at] else 0
+        if run == PAUSE:
+            return at + 1 - PAUSE, True
+    return len(quiet), False
+
+
+def _pauses(codes: list[int]) -> bool:
+    """Whether the last codes are a pause behind something."""
+    return codes[-PAUSE:].count(SILENCE) == PAUSE and codes.count(SILENCE) < len(codes)
 
 
 def ids_of(digit: object, speaker: object) -> tuple[int, int]:
@@ -98,7 +110,7 @@ def checked_name(name: str) -> str:
 
 def _length(seconds: object) -> int:
     if seconds is None:
-        return round(USUAL_LIMIT * RATE)
+        return LIMIT
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     if not is_number or not math.isfinite(seconds) or not 1 / RATE <= seconds <= LONGEST:
         raise InputError(f"seconds must be a number above 0, at most {LONGEST:g}, not {seconds!r}")

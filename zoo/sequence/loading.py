@@ -42,10 +42,8 @@ def load_sequence(
     """
     spec = SEQUENCE_MODELS[name]
     if weights is None or (weights == "default" and not spec.bundled):
-        said = (
-            "has weights of its own: leave weights out, or" if spec.bundled else "has no published weights:"
-        )
-        raise InputError(f"{name} {said} give the path of a {spec.files[0]} file as weights")
+        said = "is not built with random weights" if spec.bundled else "has no published weights"
+        raise InputError(f"{name} {said}: give the path of a {spec.files[0]} file as weights")
     return _LOADERS[name](spec, weights, dict(settings or {}))
 
 

@@ -182,11 +182,12 @@ def drawn_codes(
     steps, draw = WaveNetSteps(model, batch=batch, ids=ids), np.random.default_rng(seed)
     codes = np.full(batch, first)
     for at in itertools.count():
-        codes = _drawn(steps.step(codes, None if local is None else local[:, at]), temperature, draw)
+        codes = chosen(steps.step(codes, None if local is None else local[:, at]), temperature, draw)
         yield codes
 
 
-def _drawn(logits: np.ndarray, temperature: float, draw: np.random.Generator) -> np.ndarray:
+def chosen(logits: np.ndarray, temperature: float, draw: np.random.Generator) -> np.ndarray:
+    """Codes drawn by ``(batch, classes)`` logits: ``(batch,)`` integers."""
     if temperature == 0:
         return logits.argmax(axis=-1)
     # The greatest of logits plus Gumbel noise is distributed as the softmax is.
