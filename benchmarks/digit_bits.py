@@ -59,9 +59,8 @@ def main() -> None:
     for name, bits in rows.items():
         print(f"| {name} | {per_sample(bits, test):.3f} |")
     right, wrong = rows["WaveNet"], rows["WaveNet, told another digit"]
-    print(
-        f"\nThe recorded digit is likelier than another one in {np.mean(right < wrong):.1%} of the recordings."
-    )
+    share = np.mean(right < wrong)
+    print(f"\nThe recorded digit is likelier than another one in {share:.1%} of the recordings.")
     for index, speaker in enumerate(SPEAKERS):
         own = [i for i, recording in enumerate(test) if recording.speaker == index]
         print(f"{speaker}: {per_sample(right[own], [test[i] for i in own]):.3f}")
