@@ -52,7 +52,7 @@ def main() -> None:
         train = read_recordings(args.archive, "train")
         names = {1: "codes, free of order", 2: "codes, bigram", 3: "codes, trigram", 4: "codes, 4-gram"}
         rows |= {name: ngram_bits(train, test, order=order) for order, name in names.items()}
-        rows["linear prediction, adaptive, of order 16"] = prediction_bits(test)
+        rows["linear prediction, adaptive, of order 32"] = prediction_bits(test)
     samples = sum(len(recording.sound) for recording in test)
     print(f"{args.split}: {len(test)} recordings, {samples:,} samples\n")
     print("| predictor | bits per sample |\n|---|--:|")

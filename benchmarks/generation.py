@@ -20,7 +20,7 @@ NAIVE, CACHED, CHECKED = 40, 2000, 2500
 
 def by_the_whole(model, ids, codes: list[int], *, seed: int) -> list[int]:
     """What the whole network would have drawn behind each of the codes."""
-    from zoo.sequence.sampling import chosen
+    from zoo.sequence.drawing import chosen
 
     seen = np.array([[128, *codes[:-1]]], np.int32)
     logits, draw = model({"codes": seen, "ids": ids}).numpy(), np.random.default_rng(seed)

@@ -81,7 +81,7 @@ _PACKAGES = (
 # What imports Keras.
 _NEED_KERAS = frozenset(
     {
-        *("load", "evaluate", "generate", "train"),
+        *("load", "evaluate", "train"),
         *("ablation", "compression", "layers", "training"),
     }
 )

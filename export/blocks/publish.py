@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +13,11 @@ import keras
 import numpy as np
 
 from zoo._version import __version__
-from zoo.errors import InputError, ParityError
+from zoo.errors import ParityError
 from zoo.export.blocks.artifact import BlockArtifact, open_blocks
-from zoo.export.blocks.description import BlockDescription
-from zoo.export.core.staging import report_path
+from zoo.export.blocks.description import KEY, NEXT_STATE, OUTPUT, SAMPLES, STATE, BlockDescription
+from zoo.export.blocks.keeping import check_target, probe_sound, put
+from zoo.export.blocks.runtimes import SUFFIXES
 from zoo.files import check_local
 
 HOPS = 200
@@ -80,32 +80,19 @@ def to_blocks(model: keras.Model, path: str | os.PathLike, *, block: int = 64) -
         InputError: Another model, suffix or block, or a file that cannot be written.
         ParityError: The file does not compute what the model computes.
     """
-    from zoo.export.blocks.writer import to_onnx, to_tflite
+    from zoo.export.blocks.writer import End, Ends, Told, to_onnx, to_tflite
     from zoo.sequence.nam.network import in_blocks
     from zoo.sequence.processing import checked_block
 
     path, block = check_local(path), checked_block(block)
-    writers = {".tflite": to_tflite, ".onnx": to_onnx}
-    _check(path, tuple(writers))
-    description = _described(model, block)
-    content = writers[path.suffix](in_blocks(model, block=block), description)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".blocks-") as folder:
-        work = Path(folder, path.name)
-        work.write_bytes(content)
-        artifact = open_blocks(work)
-        report = _measured(artifact, model, path, content)
-        _require(report)
-        report_path(work).write_text(report.to_json(), encoding="utf-8")
-        os.replace(report_path(work), report_path(path))
-        os.replace(work, path)
-    return report
-
-
-def _check(path: Path, suffixes: tuple[str, ...]) -> None:
-    if path.suffix not in suffixes:
-        raise InputError(f"blocks are written to files named {' or '.join(suffixes)}, not {path.name!r}")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: it is a folder, or its folder is missing or read-only")
+    check_target(path, SUFFIXES)
+    said = _described(model, block)
+    sound, state = End((1, block, 1)), End((1, said.state))
+    ends = Ends(taken={SAMPLES: sound, STATE: state}, given={OUTPUT: sound, NEXT_STATE: state})
+    told = Told(key=KEY, text=said.to_json(), title=f"{said.model}: blocks of {block} samples")
+    write = {".tflite": to_tflite, ".onnx": to_onnx}[path.suffix]
+    content = write(in_blocks(model, block=block), ends, told)
+    return put(path, content, lambda work: _measured(open_blocks(work), model, path, content))
 
 
 def _described(model: keras.Model, block: int) -> BlockDescription:
@@ -123,17 +110,6 @@ def _described(model: keras.Model, block: int) -> BlockDescription:
     )
 
 
-def probe_sound(samples: int) -> np.ndarray:
-    """A rising tone under noise, with loud and silent stretches, ``(samples,)`` float32 in −1…1."""
-    time = np.arange(samples) / max(samples, 1)
-    noise = np.random.default_rng(0).uniform(-0.1, 0.1, samples)
-    found = (
-        0.8 * np.sin(2 * np.pi * samples * (0.001 + 0.03 * time) * time) * np.abs(np.sin(9 * time)) + noise
-    )
-    found[samples // 2 : samples // 2 + samples // 10] = 0
-    return found.astype(np.float32)
-
-
 def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: bytes) -> BlockReport:
     from zoo.sequence.processing import process
 
@@ -141,7 +117,7 @@ def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: 
     expected, found = process(model, sound), process(artifact, sound)
     difference = found.astype(np.float64) - expected
     signal = float(np.square(expected, dtype=np.float64).sum()) or 1.0
-    return BlockReport(
+    report = BlockReport(
         path=str(path),
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -152,11 +128,8 @@ def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: 
         esr=float(np.square(difference).sum() / signal),
         version=__version__,
     )
-
-
-def _require(report: BlockReport) -> None:
-    name = Path(report.path).name
     if not report.max_error <= MAX_ERROR:
         raise ParityError(
-            f"{name} is off by {report.max_error:.2g} of the loudest sample; at most {MAX_ERROR:g}"
+            f"{path.name} is off by {report.max_error:.2g} of the loudest sample; at most {MAX_ERROR:g}"
         )
+    return report

@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.heads",
     ),
     # Networks in one dimension; some have files of weights of their own, others the zoo's.
-    "sequence": (*_GROUND, "layers", "weights"),
+    "sequence": (*_GROUND, "_backend", "layers", "weights"),
     # The registry, loading and surgery.
     "models": (
         *_GROUND,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import keras
 import numpy as np
 
+from zoo._backend import check_backend
 from zoo.errors import InputError
 from zoo.sequence import mu_law
 from zoo.sequence.digits.recordings import CONVENTION, RATE, SILENCE, SPEAKERS
-from zoo.sequence.loading import load_sequence
-from zoo.sequence.sampling import drawn_codes
-from zoo.sequence.wavenet import config_of
+from zoo.sequence.drawing import check_temperature, chosen
+
+if TYPE_CHECKING:
+    import keras
 
 NAME = "wavenet_digits"
 LONGEST = 60.0
@@ -21,6 +24,26 @@ LONGEST = 60.0
 LIMIT = 12_000
 # So many codes of silence in a row end a digit: no recording has more than 26.
 PAUSE = 80
+
+
+class Blocks(Protocol):
+    """What a file says of its blocks."""
+
+    @property
+    def block(self) -> int: ...
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """An exported file that gives the logits of the next code."""
+
+    @property
+    def description(self) -> Blocks: ...
+
+    def initial_state(self) -> np.ndarray: ...
+
+    def step(self, codes: np.ndarray, ids: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``(1, 1)`` codes, ``(1, 2)`` digit and speaker and the state → ``(1, 1, classes)``, new state."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +62,7 @@ class Generated:
 
 
 def generate(
-    model: str | keras.Model = NAME,
+    model: str | keras.Model | Speaker = NAME,
     *,
     digit: int,
     speaker: str,
@@ -50,7 +73,7 @@ def generate(
     """Draw a spoken digit, sample by sample.
 
     Args:
-        model: ``"wavenet_digits"``, or what `zoo.load` gave for it.
+        model: ``"wavenet_digits"``, what `zoo.load` gave for it, or a file of `zoo.export.open_speaker`.
         digit: 0 to 9.
         speaker: Of `zoo.sequence.SPEAKERS`.
         seconds: Length, at most 60. By default the network decides: its recordings were followed by silence
@@ -66,10 +89,10 @@ def generate(
     length = _length(seconds)
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-    network = _network(model)
+    check_temperature(temperature)
     codes: list[int] = []
-    for code in drawn_codes(network, ids=ids, first=SILENCE, temperature=temperature, seed=seed):
-        codes.append(int(code[0]))
+    for code in _drawn(model, ids, temperature, seed):
+        codes.append(code)
         if len(codes) == length or (seconds is None and _pauses(codes)):
             break
     end, ended = spoken(np.asarray(codes))
@@ -117,7 +140,35 @@ def _length(seconds: object) -> int:
     return round(seconds * RATE)
 
 
+def _drawn(model: object, ids: np.ndarray, temperature: float, seed: int) -> Iterator[int]:
+    """Codes without end."""
+    if isinstance(model, Speaker):
+        yield from _from_file(model, ids, temperature, seed)
+        return
+    # Behind the files, which need no TensorFlow.
+    check_backend()
+    from zoo.sequence.sampling import drawn_codes
+
+    words = {"ids": ids, "first": SILENCE, "temperature": temperature, "seed": seed}
+    for code in drawn_codes(_network(model), **words):
+        yield int(code[0])
+
+
+def _from_file(file: Speaker, ids: np.ndarray, temperature: float, seed: int) -> Iterator[int]:
+    block = file.description.block
+    if block != 1:
+        raise InputError(f"what is generated from takes single codes, not {block} in a block")
+    draw, state, codes = np.random.default_rng(seed), file.initial_state(), np.array([SILENCE])
+    while True:
+        logits, state = file.step(codes[None], ids, state)
+        codes = chosen(logits[0], temperature, draw)
+        yield int(codes[0])
+
+
 def _network(model: object) -> keras.Model:
+    from zoo.sequence.loading import load_sequence
+    from zoo.sequence.wavenet import config_of
+
     if isinstance(model, str):
         model = load_sequence(checked_name(model), "default")
     config = config_of(model)

@@ -7,7 +7,6 @@ Wavenet Generation Algorithm").
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import keras
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.sequence.drawing import check_temperature, chosen
 from zoo.sequence.wavenet import CONVENTIONS, OUTPUT, config_of
 
 
@@ -168,8 +168,7 @@ def drawn_codes(
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
     """The codes of `generate_codes` one after another, ``(batch,)`` each, as long as they are asked for."""
-    if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
-        raise InputError(f"temperature must be a number from 0, not {temperature!r}")
+    check_temperature(temperature)
     config = config_of(model)
     if bool(config.local) != (local is not None):
         raise InputError(
@@ -184,11 +183,3 @@ def drawn_codes(
     for at in itertools.count():
         codes = chosen(steps.step(codes, None if local is None else local[:, at]), temperature, draw)
         yield codes
-
-
-def chosen(logits: np.ndarray, temperature: float, draw: np.random.Generator) -> np.ndarray:
-    """Codes drawn by ``(batch, classes)`` logits: ``(batch,)`` integers."""
-    if temperature == 0:
-        return logits.argmax(axis=-1)
-    # The greatest of logits plus Gumbel noise is distributed as the softmax is.
-    return (logits / temperature + draw.gumbel(size=logits.shape)).argmax(axis=-1)

@@ -76,7 +76,7 @@ def _grams(codes: np.ndarray, order: int, n: int) -> np.ndarray:
 
 
 def prediction_bits(
-    test: Sequence[Recording], *, order: int = 16, memory: float = 0.998, spread: float = 0.94
+    test: Sequence[Recording], *, order: int = 32, memory: float = 0.998, spread: float = 0.9
 ) -> np.ndarray:
     """Bits of each recording by linear prediction: recursive least squares over the sound heard so far.
 
