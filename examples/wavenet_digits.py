@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("archive", type=Path, help="DIGIT_SPEAKER_INDEX.wav files in a zip file")
     parser.add_argument("--folder", type=Path, required=True, help="of the checkpoint and the result")
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--until", type=int, help="stop behind this one of the steps")
     parser.add_argument("--batch", type=int, default=4, help="recordings in a step (4)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="at its highest (0.002)")
     parser.add_argument("--residual", type=int, default=48, help="channels between layers (48)")
@@ -50,7 +51,7 @@ def main() -> None:
     trainer.resume()
     size, field = trainer.model.count_params(), config.receptive_field
     print(f"{size:,} parameters, a field of {field} samples; from step {trainer.done}")
-    trainer.run(report=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True))
+    trainer.run(report=lambda line: print(time.strftime("%H:%M:%S"), line, flush=True), until=args.until)
     write_wavenet(args.folder / "wavenet_digits_fsdd.npz", trainer.averaged())
 
 

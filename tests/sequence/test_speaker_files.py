@@ -6,22 +6,17 @@ import sys
 
 import numpy as np
 import pytest
+from support.digits import small_speaker
 
 import zoo
 from zoo import export
 from zoo.errors import FormatError, InputError, ParityError
 from zoo.sequence.wavenet import WaveNetConfig, build_wavenet
 
-SMALL = {"layers": 6, "stacks": 1, "residual": 6, "gate": 12, "skip": 8, "ids": (10, 6), "embedding": 4}
-
 
 @pytest.fixture(scope="module")
 def model():
-    found = build_wavenet(WaveNetConfig(**SMALL), name="wavenet_digits")
-    draw = np.random.default_rng(0)
-    for variable in found.weights:
-        variable.assign(draw.normal(0, 0.4, variable.shape))
-    return found
+    return small_speaker()
 
 
 @pytest.fixture(scope="module")

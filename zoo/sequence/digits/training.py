@@ -88,20 +88,21 @@ class Trainer:
         self._step = tf.function(self._trained, reduce_retracing=True)
         self.done = 0
 
-    def run(self, *, report: Callable[[str], None], save_every: int = 200) -> None:
-        """Train until the recipe's last step."""
+    def run(self, *, report: Callable[[str], None], save_every: int = 200, until: int | None = None) -> None:
+        """Train until the recipe's last step, or to put it down for a while behind an earlier one."""
+        last = self.recipe.steps if until is None else min(until, self.recipe.steps)
         field = config_of(self.model).receptive_field
         start, samples, total, weight = time.perf_counter(), 0, 0.0, 0.0
-        for batch in itertools.islice(self._batches(field), self.recipe.steps - self.done):
+        for batch in itertools.islice(self._batches(field), max(0, last - self.done)):
             counted = float(batch.weights.sum())
             total += float(self._step(batch.codes, batch.targets, batch.weights, batch.ids)) * counted
             weight, samples = weight + counted, samples + batch.codes.size
             self.done += 1
-            if self.done % 20 == 0 or self.done == self.recipe.steps:
+            if self.done % 20 == 0 or self.done == last:
                 speed = samples / (time.perf_counter() - start)
                 report(f"step {self.done} bits {total / weight / math.log(2):.4f} samples/s {speed:.0f}")
                 total = weight = 0.0
-            if self.done % save_every == 0 or self.done == self.recipe.steps:
+            if self.done % save_every == 0 or self.done == last:
                 self.save()
 
     def averaged(self) -> keras.Model:
