@@ -128,22 +128,30 @@ def to_onnx(blocks: keras.Model, ends: Ends, told: Told) -> bytes:
 
 
 def _name_ends(model: schema.ModelT, ends: Ends) -> None:
-    """Names in the order of the function's ends, and a signature: the converter numbers them."""
+    """Names and a signature: the converter numbers the ends of a frozen graph, in an order of its own."""
     graph = model.subgraphs[0]
     maps = []
-    for known, names, indices in (
-        (ends.taken, list(ends.taken), graph.inputs),
-        (ends.given, sorted(ends.given), graph.outputs),
-    ):
+    for known, indices in ((ends.taken, graph.inputs), (ends.given, graph.outputs)):
         entries = []
-        for name, index in zip(names, map(int, indices), strict=True):
-            assert tuple(map(int, graph.tensors[index].shape)) == known[name].shape
-            graph.tensors[index].name = name
+        for index in map(int, indices):
+            tensor = graph.tensors[index]
+            name = _name_of(tensor, known)
+            tensor.name = name
             entries.append(schema.TensorMapT(name=name, tensorIndex=index))
+        assert {entry.name for entry in entries} == set(known)
         maps.append(entries)
     model.signatureDefs = [
         schema.SignatureDefT(inputs=maps[0], outputs=maps[1], signatureKey="serving_default")
     ]
+
+
+def _name_of(tensor: schema.TensorT, known: Mapping[str, End]) -> str:
+    """That of an input is its placeholder's; of an output, only the shape tells."""
+    said = tensor.name.decode().partition(":")[0]
+    if said in known:
+        return said
+    (name,) = (name for name, end in known.items() if end.shape == tuple(map(int, tensor.shape)))
+    return name
 
 
 def _describe(model: schema.ModelT, told: Told) -> None:

@@ -9,7 +9,8 @@ from zoo.errors import InputError
 from zoo.sequence.table import SEQUENCE_MODELS
 
 FORMATS = ("tflite", "onnx")
-USUAL_BLOCK = 64
+# Samples of a block where none are asked for; a speaker draws each from the one before.
+USUAL_BLOCKS = {"wavenet_nam": 64, "wavenet_digits": 1}
 # Options of images, and what they are when none is given.
 _OF_IMAGES = {
     "input_size": None,
@@ -28,7 +29,7 @@ def add_option(parser: argparse.ArgumentParser) -> None:
         "--block-samples",
         type=int,
         metavar="N",
-        help=f"models of sequences only: samples of a block ({USUAL_BLOCK}), tflite and onnx",
+        help="models of sequences only: samples of a block (64; wavenet_digits 1), tflite and onnx",
     )
 
 
@@ -56,19 +57,23 @@ def export(args: argparse.Namespace) -> int:
     options.check_target(args.output)
     opening.quiet_tensorflow()
     from zoo.export.blocks.publish import to_blocks
+    from zoo.export.blocks.to_speaker import to_speaker
     from zoo.models.loading import load
 
     model = load(args.model, args.weights or "default")
-    block = USUAL_BLOCK if args.block_samples is None else args.block_samples
-    report = to_blocks(model, args.output, block=block)
+    block = USUAL_BLOCKS[args.model] if args.block_samples is None else args.block_samples
+    if args.model == "wavenet_digits":
+        report = to_speaker(model, args.output, block=block)
+        begins, unit = "zeros first", "largest logit"
+    else:
+        report = to_blocks(model, args.output, block=block)
+        begins = f"{report.description.receptive_field} samples of silence first"
+        unit = "loudest sample"
     if options.prints_text(args):
         operations = ", ".join(f"{name} {count}" for name, count in report.operations.items())
         print(f"{report.path}  {args.format}, {report.bytes / 1e3:.0f} kB, blocks of {block} samples")
-        said = report.description
-        print(f"  state       {said.state} floats; {said.receptive_field} samples of silence first")
-        print(
-            f"  parity      {report.hops} blocks in a row: error {report.max_error:.2g} of the loudest sample"
-        )
+        print(f"  state       {report.description.state} floats; {begins}")
+        print(f"  parity      {report.hops} blocks in a row: error {report.max_error:.2g} of the {unit}")
         print(f"  operations  {operations}\n  sha256      {report.sha256}")
     options.write_json(args, report.to_dict())
     return 0
