@@ -128,30 +128,22 @@ def to_onnx(blocks: keras.Model, ends: Ends, told: Told) -> bytes:
 
 
 def _name_ends(model: schema.ModelT, ends: Ends) -> None:
-    """Names and a signature: the converter numbers the ends of a frozen graph, in an order of its own."""
+    """Names and a signature: the converter numbers the ends of a frozen graph, outputs in its own order."""
     graph = model.subgraphs[0]
     maps = []
     for known, indices in ((ends.taken, graph.inputs), (ends.given, graph.outputs)):
-        entries = []
+        left, entries = dict(known), []
         for index in map(int, indices):
             tensor = graph.tensors[index]
-            name = _name_of(tensor, known)
+            shape = tuple(map(int, tensor.shape))
+            name = next(name for name, end in left.items() if end.shape == shape)
+            del left[name]
             tensor.name = name
             entries.append(schema.TensorMapT(name=name, tensorIndex=index))
-        assert {entry.name for entry in entries} == set(known)
         maps.append(entries)
     model.signatureDefs = [
         schema.SignatureDefT(inputs=maps[0], outputs=maps[1], signatureKey="serving_default")
     ]
-
-
-def _name_of(tensor: schema.TensorT, known: Mapping[str, End]) -> str:
-    """That of an input is its placeholder's; of an output, only the shape tells."""
-    said = tensor.name.decode().partition(":")[0]
-    if said in known:
-        return said
-    (name,) = (name for name, end in known.items() if end.shape == tuple(map(int, tensor.shape)))
-    return name
 
 
 def _describe(model: schema.ModelT, told: Told) -> None:

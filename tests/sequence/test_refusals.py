@@ -13,7 +13,6 @@ COMMANDS = {
     "segment": ["a.png", "--output", "out"],
     "evaluate": ["--dataset", "folder", "--data", "."],
     "train": ["--dataset", "folder", "--data", ".", "--output", "run"],
-    "bench": ["--input-size", "64x64"],
 }
 
 

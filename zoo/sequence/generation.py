@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -85,11 +84,9 @@ def generate(
     Raises:
         InputError: Another model, or an argument out of range.
     """
+    check(digit=digit, speaker=speaker, seconds=seconds, temperature=temperature, seed=seed)
     ids = np.array([ids_of(digit, speaker)])
-    length = _length(seconds)
-    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
-        raise InputError(f"seed must be a whole number from 0, not {seed!r}")
-    check_temperature(temperature)
+    length = LIMIT if seconds is None else round(seconds * RATE)
     codes: list[int] = []
     for code in _drawn(model, ids, temperature, seed):
         codes.append(code)
@@ -100,9 +97,22 @@ def generate(
     return Generated(samples=samples, rate=RATE, ended=ended)
 
 
+def check(*, digit: object, speaker: object, seconds: object, temperature: object, seed: object) -> None:
+    """Raise the `InputError` of `generate` for arguments out of range."""
+    ids_of(digit, speaker)
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 1 / RATE <= seconds <= LONGEST):
+        raise InputError(f"seconds must be a number above 0, at most {LONGEST:g}, not {seconds!r}")
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"seed must be a whole number from 0, not {seed!r}")
+    check_temperature(temperature)
+
+
 def spoken(codes: np.ndarray) -> tuple[int, bool]:
     """How many of ``(samples,)`` codes a digit takes, and whether a pause ends it."""
     quiet, run = np.asarray(codes) == SILENCE, 0
+    if quiet.all():
+        return len(quiet), False
     for at in range(int(quiet.argmin()), len(quiet)):  # from the first that is heard
         run = run + 1 if quiet[at] else 0
         if run == PAUSE:
@@ -129,15 +139,6 @@ def checked_name(name: str) -> str:
     if name != NAME:
         raise InputError(f"{NAME} is the model that is generated from, not {name!r}")
     return name
-
-
-def _length(seconds: object) -> int:
-    if seconds is None:
-        return LIMIT
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not math.isfinite(seconds) or not 1 / RATE <= seconds <= LONGEST:
-        raise InputError(f"seconds must be a number above 0, at most {LONGEST:g}, not {seconds!r}")
-    return round(seconds * RATE)
 
 
 def _drawn(model: object, ids: np.ndarray, temperature: float, seed: int) -> Iterator[int]:
