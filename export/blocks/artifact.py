@@ -54,6 +54,10 @@ class BlockArtifact:
         """How many operations of each kind the file holds."""
         return self._file.operations()
 
+    def weights(self) -> dict[str, int]:
+        """How many numbers of each type the file holds as constants."""
+        return self._file.weights()
+
 
 def open_blocks(path: str | Path, *, threads: int = 1) -> BlockArtifact:
     """Open a file that `to_blocks` wrote; `zoo.process` takes it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import numpy as np
 
 from zoo._version import __version__
 from zoo.errors import ParityError
+from zoo.export.blocks import quantizing
 from zoo.export.blocks.artifact import BlockArtifact, open_blocks
 from zoo.export.blocks.description import KEY, NEXT_STATE, OUTPUT, SAMPLES, STATE, BlockDescription
 from zoo.export.blocks.keeping import check_target, probe_sound, put
@@ -39,6 +41,7 @@ class BlockReport:
         max_error: Largest difference between samples, relative to the loudest one.
         esr: Error-to-signal ratio, the squared error over the squared signal.
         version: Of the package that wrote it.
+        quantize: Kind of quantization, or `None`.
     """
 
     path: str
@@ -50,6 +53,7 @@ class BlockReport:
     max_error: float
     esr: float
     version: str
+    quantize: str | None = None
 
     def to_dict(self) -> dict:
         """As plain values, with the path's name alone."""
@@ -60,7 +64,14 @@ class BlockReport:
         return json.dumps(self.to_dict(), indent=1, sort_keys=True)
 
 
-def to_blocks(model: keras.Model, path: str | os.PathLike, *, block: int = 64) -> BlockReport:
+def to_blocks(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    block: int = 64,
+    quantize: str | None = None,
+    calibration: np.ndarray | None = None,
+) -> BlockReport:
     """Write a causal model for a host that hands it sound block by block.
 
     The file takes ``samples (1, block, 1)`` and ``state (1, floats)``, and gives ``output`` and
@@ -72,27 +83,39 @@ def to_blocks(model: keras.Model, path: str | os.PathLike, *, block: int = 64) -
         model: An amplifier model of ``zoo.load("wavenet_nam", …)``.
         path: File named ``*.tflite`` or ``*.onnx``; the report stands beside it as ``<path>.json``.
         block: Samples of a block, which add to the delay: 64 are 1.3 ms at 48 kHz.
+        quantize: `None`, or of a ``.tflite`` file ``"float16"`` (weights of 16 bits) or ``"int16x8"``
+            (weights of 8 bits, activations and state of 16).
+        calibration: ``(samples,)`` floats of playing, as the amplifier will get them: for ``"int16x8"``,
+            whose ranges come from it; what is louder later is cut off.
 
     Returns:
         The report.
 
     Raises:
-        InputError: Another model, suffix or block, or a file that cannot be written.
-        ParityError: The file does not compute what the model computes.
+        InputError: Another model, suffix, block or quantization, or a file that cannot be written.
+        ParityError: The file does not compute what the model computes; a quantized one may differ by an
+            error-to-signal ratio of 0.01, on the calibration where there is one.
     """
     from zoo.export.blocks.writer import End, Ends, Told, to_onnx, to_tflite
     from zoo.sequence.nam.network import in_blocks
-    from zoo.sequence.processing import checked_block
+    from zoo.sequence.processing import checked_block, checked_sound
 
     path, block = check_local(path), checked_block(block)
     check_target(path, SUFFIXES)
     said = _described(model, block)
+    sound_given = None if calibration is None else checked_sound(calibration)
+    quantizing.check(quantize, path.suffix, sound_given, said.sample_rate)
     sound, state = End((1, block, 1)), End((1, said.state))
     ends = Ends(taken={SAMPLES: sound, STATE: state}, given={OUTPUT: sound, NEXT_STATE: state})
     told = Told(key=KEY, text=said.to_json(), title=f"{said.model}: blocks of {block} samples")
-    write = {".tflite": to_tflite, ".onnx": to_onnx}[path.suffix]
-    content = write(in_blocks(model, block=block), ends, told)
-    return put(path, content, lambda work: _measured(open_blocks(work), model, path, content))
+    blocks = in_blocks(model, block=block)
+    if path.suffix == ".onnx":
+        content = to_onnx(blocks, ends, told)
+    else:
+        given = None if sound_given is None else quantizing.blocks_of(model, sound_given, block)
+        content = to_tflite(blocks, ends, told, quantize=quantize, calibration=given)
+    measure = functools.partial(_measured, model=model, path=path, content=content, sound=sound_given)
+    return put(path, content, lambda work: measure(open_blocks(work), quantize=quantize))
 
 
 def _described(model: keras.Model, block: int) -> BlockDescription:
@@ -110,11 +133,21 @@ def _described(model: keras.Model, block: int) -> BlockDescription:
     )
 
 
-def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: bytes) -> BlockReport:
+def _measured(
+    artifact: BlockArtifact,
+    *,
+    model: keras.Model,
+    path: Path,
+    content: bytes,
+    sound: np.ndarray | None,
+    quantize: str | None,
+) -> BlockReport:
     from zoo.sequence.processing import process
 
-    sound = probe_sound(HOPS * artifact.block)
-    expected, found = process(model, sound), process(artifact, sound)
+    probe = sound
+    if probe is None or len(probe) < HOPS * artifact.block:
+        probe = probe_sound(HOPS * artifact.block)
+    expected, found = process(model, probe), process(artifact, probe)
     difference = found.astype(np.float64) - expected
     signal = float(np.square(expected, dtype=np.float64).sum()) or 1.0
     report = BlockReport(
@@ -123,12 +156,15 @@ def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: 
         sha256=hashlib.sha256(content).hexdigest(),
         description=artifact.description,
         operations=artifact.operations(),
-        hops=HOPS,
+        hops=-(-len(probe) // artifact.block),
         max_error=float(np.abs(difference).max() / (np.abs(expected).max() or 1.0)),
         esr=float(np.square(difference).sum() / signal),
         version=__version__,
+        quantize=quantize,
     )
-    if not report.max_error <= MAX_ERROR:
+    if quantize is not None:
+        quantizing.require(quantize, artifact.weights(), report.esr, path.name)
+    elif not report.max_error <= MAX_ERROR:
         raise ParityError(
             f"{path.name} is off by {report.max_error:.2g} of the loudest sample; at most {MAX_ERROR:g}"
         )

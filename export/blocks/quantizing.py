@@ -49,15 +49,15 @@ def check(kind: str | None, suffix: str, calibration: np.ndarray | None, rate: f
             raise InputError(f"calibration is for a quantized file: choose one of {', '.join(KINDS)}")
         return
     if kind not in KINDS:
-        raise InputError(
-            f"{REFUSED.get(kind, f'{kind!r} is no kind')}: quantize is one of {', '.join(KINDS)}"
-        )
+        reason = REFUSED.get(kind, f"{kind!r} is not among them")
+        raise InputError(f"blocks are quantized to {' or '.join(KINDS)}: {reason}")
     if suffix != ".tflite":
         raise InputError(f"blocks are quantized in .tflite files, not in {suffix}: {NO_ONNX}")
-    if KINDS[kind].calibrated and calibration is None:
-        raise InputError(
-            f"{kind} needs calibration: sound as the amplifier will get it, some seconds of playing"
+    if KINDS[kind].calibrated != (calibration is not None):
+        need = (
+            "needs calibration: some seconds of playing" if KINDS[kind].calibrated else "takes no calibration"
         )
+        raise InputError(f"{kind} {need}")
     if calibration is not None and len(calibration) < _LEAST_SECONDS * rate:
         raise InputError(f"calibration needs {_LEAST_SECONDS} s of sound, not {len(calibration) / rate:.2f}")
 

@@ -37,6 +37,10 @@ class RunnableFile(ABC):
     def operations(self) -> dict[str, int]:
         """How many operations of each kind the file holds."""
 
+    @abstractmethod
+    def weights(self) -> dict[str, int]:
+        """How many numbers of each type the file holds as constants."""
+
     def check_ends(self, taken: Mapping[str, tuple], given: Mapping[str, tuple]) -> None:
         """Raise a `FormatError` for a file whose ends are others than its description says."""
         if (dict(self.taken), dict(self.given)) != (dict(taken), dict(given)):
@@ -89,6 +93,17 @@ class TFLiteFile(RunnableFile):
         used = [names[graph.Operators(i).OpcodeIndex()] for i in range(graph.OperatorsLength())]
         return dict(Counter(used).most_common())
 
+    def weights(self) -> dict[str, int]:
+        from ai_edge_litert import schema_py_generated as schema
+
+        names = {value: name.lower() for name, value in vars(schema.TensorType).items() if name.isupper()}
+        graph, found = self._reader.Subgraphs(0), Counter()
+        for index in range(graph.TensorsLength()):
+            tensor = graph.Tensors(index)
+            if self._reader.Buffers(tensor.Buffer()).DataLength():
+                found[names[tensor.Type()]] += int(np.prod(tensor.ShapeAsNumpy()))
+        return dict(found)
+
 
 class OnnxFile(RunnableFile):
     """An ``.onnx`` file."""
@@ -121,6 +136,15 @@ class OnnxFile(RunnableFile):
 
     def operations(self) -> dict[str, int]:
         return dict(Counter(node.op_type for node in self._graph.node).most_common())
+
+    def weights(self) -> dict[str, int]:
+        import onnx
+
+        found = Counter()
+        for tensor in self._graph.initializer:
+            name = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).name
+            found[name] += int(np.prod(tensor.dims))
+        return dict(found)
 
 
 _TYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}

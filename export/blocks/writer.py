@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import flatbuffers
@@ -77,17 +77,31 @@ def frozen(blocks: keras.Model, ends: Ends):
     return convert_variables_to_constants_v2(tf.function(run, autograph=False).get_concrete_function(*specs))
 
 
-def to_tflite(blocks: keras.Model, ends: Ends, told: Told) -> bytes:
-    """A ``.tflite`` file of builtin operations, with named ends and its description inside."""
-    return finished(tflite_converter(blocks, ends).convert(), ends, told)
+def to_tflite(
+    blocks: keras.Model,
+    ends: Ends,
+    told: Told,
+    *,
+    quantize: str | None = None,
+    calibration: Callable[[], Iterator[list[np.ndarray]]] | None = None,
+) -> bytes:
+    """A ``.tflite`` file of builtin operations, with named ends and its description inside.
 
-
-def tflite_converter(blocks: keras.Model, ends: Ends) -> tf.lite.TFLiteConverter:
-    """For float, and for quantizers to set more."""
+    `quantize` is a key of `zoo.export.blocks.quantizing.KINDS`, and `calibration` gives inputs for it.
+    """
     graph = frozen(blocks, ends)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], trackable_obj=tf.Module())
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    return converter
+    sets = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS]
+    if quantize is not None:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantize == "int16x8":
+        wide = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        converter.target_spec.supported_ops = [wide]
+        converter.representative_dataset = calibration
+    return finished(converter.convert(), ends, told)
 
 
 def finished(content: bytes, ends: Ends, told: Told) -> bytes:

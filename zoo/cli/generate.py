@@ -31,9 +31,7 @@ def add_parser(subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "model", metavar="MODEL", help="wavenet_digits, or a .tflite or .onnx file that zoo export made of it"
-    )
+    add("model", metavar="MODEL", help="wavenet_digits, or a .tflite or .onnx file of zoo export")
     add("--weights", metavar="PATH", help=".npz or .keras file of the same kind (the bundled one)")
     add("--digit", required=True, type=int, metavar="N", help="0 to 9")
     add("--speaker", required=True, metavar="NAME", help="george, jackson, lucas, nicolas, theo or yweweler")
