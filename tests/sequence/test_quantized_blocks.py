@@ -37,10 +37,8 @@ def test_a_file_sounds_as_its_model(kind, type, words, model, playing, tmp_path)
     expected = process(model, playing)
     # More than 600 blocks: the state has been rounded often enough for a drift to show.
     error = process(artifact, playing) - expected
-    halves = [
-        np.square(e).sum() / np.square(x).sum() for e, x in zip(np.split(error, 2), np.split(expected, 2))
-    ]
-    assert 0 < max(halves) < 0.01
+    halves = zip(np.split(error, 2), np.split(expected, 2), strict=True)
+    assert 0 < max(np.square(e).sum() / np.square(x).sum() for e, x in halves) < 0.01
     assert report.quantize == kind
     assert 0 < report.esr < 0.01
     assert json.loads((tmp_path / "a.tflite.json").read_text())["quantize"] == kind
