@@ -83,10 +83,12 @@ def to_blocks(
         model: An amplifier model of ``zoo.load("wavenet_nam", …)``.
         path: File named ``*.tflite`` or ``*.onnx``; the report stands beside it as ``<path>.json``.
         block: Samples of a block, which add to the delay: 64 are 1.3 ms at 48 kHz.
-        quantize: `None`, or of a ``.tflite`` file ``"float16"`` (weights of 16 bits) or ``"int16x8"``
-            (weights of 8 bits, activations and state of 16).
-        calibration: ``(samples,)`` floats of playing, as the amplifier will get them: for ``"int16x8"``,
-            whose ranges come from it; what is louder later is cut off.
+        quantize: `None`, or for a ``.tflite`` file ``"float16"`` (weights of 16 bits), ``"dynamic"`` (weights
+            of 8), ``"int16x8"`` (weights of 8 bits, activations and state of 16) or ``"int8"``. Each is tried
+            and measured: most amplifiers have kernels too small for the second, and 8-bit activations
+            change the sound too much.
+        calibration: ``(samples,)`` floats of playing, as the amplifier will get them: for ``"int16x8"`` and
+            ``"int8"``, whose ranges come from it; what is louder later is cut off.
 
     Returns:
         The report.

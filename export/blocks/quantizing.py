@@ -36,8 +36,10 @@ class BlockKind:
 
 KINDS: Mapping[str, BlockKind] = {
     "float16": BlockKind(help="16-bit weights", calibrated=False, types=("float16",)),
+    "dynamic": BlockKind(help="8-bit weights", calibrated=False, types=("int8",)),
+    "int8": BlockKind(help="8-bit activations, state and weights", calibrated=True, types=("int8",)),
     "int16x8": BlockKind(
-        help="16-bit activations and state, 8-bit weights, float32 ends", calibrated=True, types=("int8",)
+        help="16-bit activations and state, 8-bit weights", calibrated=True, types=("int8",)
     ),
 }
 
@@ -49,25 +51,15 @@ def check(kind: str | None, suffix: str, calibration: np.ndarray | None, rate: f
             raise InputError(f"calibration is for a quantized file: choose one of {', '.join(KINDS)}")
         return
     if kind not in KINDS:
-        reason = REFUSED.get(kind, f"{kind!r} is not among them")
-        raise InputError(f"blocks are quantized to {' or '.join(KINDS)}: {reason}")
+        raise InputError(f"blocks are quantized to {', '.join(KINDS)}, not {kind!r}")
     if suffix != ".tflite":
-        raise InputError(f"blocks are quantized in .tflite files, not in {suffix}: {NO_ONNX}")
-    if KINDS[kind].calibrated != (calibration is not None):
-        need = (
-            "needs calibration: some seconds of playing" if KINDS[kind].calibrated else "takes no calibration"
-        )
-        raise InputError(f"{kind} {need}")
+        raise InputError(f"blocks are quantized in .tflite files, not in {suffix}")
+    if KINDS[kind].calibrated and calibration is None:
+        raise InputError(f"{kind} needs calibration: some seconds of playing, as the amplifier will get it")
+    if calibration is not None and not KINDS[kind].calibrated:
+        raise InputError(f"{kind} takes no calibration")
     if calibration is not None and len(calibration) < _LEAST_SECONDS * rate:
         raise InputError(f"calibration needs {_LEAST_SECONDS} s of sound, not {len(calibration) / rate:.2f}")
-
-
-# What was measured, and why it is not offered.
-REFUSED = {
-    "int8": "8-bit activations ruin the sound",
-    "dynamic": "TensorFlow Lite quantizes no kernel that is as small as an amplifier's",
-}
-NO_ONNX = "ONNX Runtime computes them slower than float, or with 8-bit activations, which ruin the sound"
 
 
 def blocks_of(model: keras.Model, sound: np.ndarray, block: int) -> Callable[[], Iterator[list[np.ndarray]]]:

@@ -97,9 +97,9 @@ def to_tflite(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantize == "int16x8":
+    if calibration is not None:
         wide = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        converter.target_spec.supported_ops = [wide]
+        converter.target_spec.supported_ops = [wide if quantize == "int16x8" else sets.TFLITE_BUILTINS_INT8]
         converter.representative_dataset = calibration
     return finished(converter.convert(), ends, told)
 

@@ -126,7 +126,7 @@ def test_command_line(tmp_path, capsys):
     assert "200 blocks in a row" in capsys.readouterr().out
     for more, message in (
         (["onnx", "--input-size", "8x8", "--output", "a.onnx"], "--input-size is for models of images"),
-        (["onnx", "--quantize", "int8", "--output", "a.onnx"], "quantized to float16 or int16x8: 8-bit act"),
+        (["onnx", "--quantize", "int8", "--output", "a.onnx"], "blocks are quantized in .tflite files"),
         (["saved_model", "--output", "a"], "written as tflite or onnx, not saved_model"),
         (["onnx", "--output", "a.tflite"], "files named *.onnx, not 'a.tflite'"),
     ):
