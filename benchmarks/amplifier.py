@@ -119,9 +119,8 @@ def main() -> None:
                 name = "neural-amp-modeler, whole" if block > 512 else "neural-amp-modeler, block"
                 rows.setdefault((name, block), []).extend(peer.seconds(block, 2 if block > 512 else 20))
     print(f"{args.nam.name}, one thread, {ROUNDS} rounds in turns\n")
-    print(
-        "| runtime | samples at a time | ms (median) | times real time | file | ESR |\n|---|--:|--:|--:|--:|--:|"
-    )
+    print("| runtime | samples at a time | ms (median) | times real time | file | ESR |")
+    print("|---|--:|--:|--:|--:|--:|")
     for (name, block), times in rows.items():
         median = float(np.median(times))
         note = notes.get((name, block), "– | –")

@@ -146,9 +146,7 @@ def _measured(
 ) -> BlockReport:
     from zoo.sequence.processing import process
 
-    probe = sound
-    if probe is None or len(probe) < HOPS * artifact.block:
-        probe = probe_sound(HOPS * artifact.block)
+    probe = probe_sound(HOPS * artifact.block) if sound is None else sound
     expected, found = process(model, probe), process(artifact, probe)
     difference = found.astype(np.float64) - expected
     signal = float(np.square(expected, dtype=np.float64).sum()) or 1.0
