@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoo.export.blocks.artifact import BlockArtifact, open_blocks
     from zoo.export.blocks.publish import BlockReport, to_blocks
+    from zoo.export.blocks.speaker import SpeakerArtifact, open_speaker
+    from zoo.export.blocks.to_speaker import SpeakerReport, to_speaker
     from zoo.export.core.artifact import Artifact, Port
     from zoo.export.core.operation_times import OperationTable, OperationTime
     from zoo.export.core.quantization import FloatOperation, Quantization
@@ -54,7 +56,11 @@ _HOMES = {
     "find_difference": "zoo.export.verification",
     "open_artifact": "zoo.export.opening",
     "open_blocks": "zoo.export.blocks.artifact",
+    "open_speaker": "zoo.export.blocks.speaker",
     "open_transcriber": "zoo.export.transcriber.artifact",
+    "SpeakerArtifact": "zoo.export.blocks.speaker",
+    "SpeakerReport": "zoo.export.blocks.to_speaker",
+    "to_speaker": "zoo.export.blocks.to_speaker",
     "to_blocks": "zoo.export.blocks.publish",
     "to_coreml": "zoo.export.exports",
     "to_format": "zoo.export.general",
@@ -82,6 +88,8 @@ __all__ = [
     "Quantization",
     "QuantizedParity",
     "Rewrite",
+    "SpeakerArtifact",
+    "SpeakerReport",
     "Timing",
     "Transcriber",
     "TranscriberReport",
@@ -89,12 +97,14 @@ __all__ = [
     "find_difference",
     "open_artifact",
     "open_blocks",
+    "open_speaker",
     "open_transcriber",
     "to_blocks",
     "to_coreml",
     "to_format",
     "to_onnx",
     "to_saved_model",
+    "to_speaker",
     "to_tflite",
     "to_transcriber",
     "verify",

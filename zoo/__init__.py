@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from zoo.inference import segment
     from zoo.models.loading import load
     from zoo.models.registry import ModelInfo, info, list_models
+    from zoo.sequence.generation import generate
     from zoo.sequence.processing import process
     from zoo.sequence.transcription import transcribe
     from zoo.training.recipe import Recipe
@@ -53,6 +54,7 @@ _HOMES = {
     "list_models": "zoo.models.registry",
     "info": "zoo.models.registry",
     "ModelInfo": "zoo.models.registry",
+    "generate": "zoo.sequence.generation",
     "process": "zoo.sequence.processing",
     "transcribe": "zoo.sequence.transcription",
     "Recipe": "zoo.training.recipe",
@@ -98,6 +100,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "export",
+    "generate",
     "images",
     "inference",
     "info",

@@ -33,6 +33,7 @@ from support.tf_tables import constant, entries_block, entry, header, table_arou
 from support.tflite_files import quantized_graph  # noqa: E402
 from support.tiff_files import tiff  # noqa: E402
 from support.torch_files import Call, Name, Storage, pickled, simple, tensor, write_legacy  # noqa: E402
+from support.wav_files import EXTENSIBLE, FLOATS, PCM, WIDE, chunk, extensible, fmt, rf64, riff  # noqa: E402
 
 from zoo.training.recipe import Recipe  # noqa: E402
 
@@ -287,6 +288,17 @@ def records() -> dict[str, bytes]:
     return {"record/plain": record, "records_index/plain": json.dumps(index.to_dict()).encode()}
 
 
+def sounds() -> dict[str, bytes]:
+    """WAV files of the forms that hosts write."""
+    wide = extensible(1, 24)
+    return {
+        "sound/plain.wav": riff(fmt(), chunk(b"LIST", b"abc"), chunk(b"data", PCM)),
+        "sound/extensible.wav": riff(fmt(EXTENSIBLE, bits=24, extra=wide), chunk(b"data", WIDE)),
+        "sound/floats.wav": riff(fmt(3, channels=2, bits=32), chunk(b"data", FLOATS)),
+        "sound/rf64.wav": rf64((80, 8, 4)),
+    }
+
+
 def main() -> None:
     """Write every seed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -295,7 +307,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
-        seeds |= {**tensorflow_files(), **core_ml_files(), **labels(folder), **records()}
+        seeds |= {**tensorflow_files(), **core_ml_files(), **labels(folder), **records(), **sounds()}
         seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
         path = output / name

@@ -185,6 +185,7 @@ TARGETS: dict[str, Target] = {
     "keras_shards": Target(file="m.weights.json", reader="fuzz.targets:read_shards"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
     "nam": Target(file="m.nam", reader="zoo.sequence.nam.reader:read_nam"),
+    "sound": Target(file="m.wav", reader="zoo.sequence.sound:read_sound", imports=("soundfile",)),
     "image": Target(file="m.png", reader="fuzz.targets:read_pixels", imports=("zoo.images",)),
     "mask": Target(file="m.png", reader="zoo.images:read_mask"),
     "recipe_json": Target(

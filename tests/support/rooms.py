@@ -49,8 +49,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.backbones",
         "models.heads",
     ),
-    # Networks in one dimension, with their own files of weights.
-    "sequence": (*_GROUND, "layers", "weights"),
+    # Networks in one dimension; some have files of weights of their own, others the zoo's.
+    "sequence": (*_GROUND, "_backend", "layers", "weights"),
     # The registry, loading and surgery.
     "models": (
         *_GROUND,

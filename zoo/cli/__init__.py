@@ -33,6 +33,7 @@ COMMANDS = (
     "compress",
     "process",
     "transcribe",
+    "generate",
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.

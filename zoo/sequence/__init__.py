@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from zoo.sequence.bytenet_tokens import TokenNetConfig, build_token_net
     from zoo.sequence.carp.loading import Protein, embed_proteins
     from zoo.sequence.convolution import DilatedConv1D
+    from zoo.sequence.digits.recordings import SPEAKERS
+    from zoo.sequence.generation import Generated
     from zoo.sequence.keras_stream import KerasStream
     from zoo.sequence.nam.network import initial_state
     from zoo.sequence.nam.reader import NamModel, read_nam
@@ -28,9 +30,11 @@ _HOMES = {
     "ByteNetConfig": "zoo.sequence.bytenet",
     "ByteNetSteps": "zoo.sequence.bytenet_steps",
     "DilatedConv1D": "zoo.sequence.convolution",
+    "Generated": "zoo.sequence.generation",
     "KerasStream": "zoo.sequence.keras_stream",
     "Protein": "zoo.sequence.carp.loading",
     "NamModel": "zoo.sequence.nam.reader",
+    "SPEAKERS": "zoo.sequence.digits.recordings",
     "TokenNetConfig": "zoo.sequence.bytenet_tokens",
     "WaveNetConfig": "zoo.sequence.wavenet",
     "WaveNetSteps": "zoo.sequence.sampling",
@@ -48,10 +52,12 @@ _HOMES = {
 
 __all__ = [
     "SEQUENCE_MODELS",
+    "SPEAKERS",
     "BlockConfig",
     "ByteNetConfig",
     "ByteNetSteps",
     "DilatedConv1D",
+    "Generated",
     "KerasStream",
     "NamModel",
     "Protein",

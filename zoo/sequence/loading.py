@@ -10,11 +10,12 @@ import keras
 
 from zoo.errors import InputError
 from zoo.files import check_local
-from zoo.sequence import bytenet, bytenet_tokens
+from zoo.sequence import bytenet, bytenet_tokens, wavenet
 from zoo.sequence.bytenet_files import read_bytenet
 from zoo.sequence.carp.loading import read_carp
 from zoo.sequence.nam.network import amplifier, network_of
 from zoo.sequence.nam.reader import read_nam
+from zoo.sequence.stored import read_wavenet
 from zoo.sequence.table import SEQUENCE_MODELS
 from zoo.weights import catalog
 from zoo.weights.fetch import fetch
@@ -26,7 +27,9 @@ _CHECKS: Mapping[str, Callable[[keras.Model], object]] = {
     "wavenet_nam": network_of,
     "bytenet_g2p": bytenet.config_of,
     "bytenet_carp": bytenet_tokens.token_net_of,
+    "wavenet_digits": wavenet.config_of,
 }
+_READERS = {"bytenet_g2p": read_bytenet, "bytenet_carp": read_carp, "wavenet_digits": read_wavenet}
 
 
 def load_sequence(
@@ -42,8 +45,8 @@ def load_sequence(
             smallest first. The others have none.
 
     Returns:
-        A Keras model; see `zoo.sequence.nam.amplifier`, `zoo.sequence.build_bytenet` and
-        `zoo.sequence.build_token_net`.
+        A Keras model; see `zoo.sequence.nam.amplifier`, `zoo.sequence.build_bytenet`,
+        `zoo.sequence.build_token_net` and `zoo.sequence.build_wavenet`.
 
     Raises:
         InputError: No such weights, or an unknown setting.
@@ -67,7 +70,7 @@ def load_sequence(
         raise InputError(f"{name} has no settings, and no {', '.join(settings)}")
     is_tag = weights in spec.weights
     path = fetch(catalog.find(name, str(weights))) if is_tag else _existing(name, weights)
-    return {"bytenet_g2p": read_bytenet, "bytenet_carp": read_carp}[name](path, name=name)
+    return _READERS[name](path, name=name)
 
 
 def check_sequence(name: str, model: keras.Model) -> None:

@@ -60,6 +60,16 @@ SEQUENCE_MODELS: dict[str, SequenceSpec] = {
             command="zoo.sequence.embed_proteins(model, sequences)",
             weights=("carp_600k", "carp_38M", "carp_76M", "carp_640M"),
         ),
+        SequenceSpec(
+            name="wavenet_digits",
+            task="digit speaker",
+            paper="van den Oord et al. 2016, WaveNet: A Generative Model for Raw Audio",
+            takes="codes (batch, samples), digit and speaker (batch, 2) → logits of the codes that follow",
+            files=(".npz", ".keras"),
+            command="zoo generate wavenet_digits --digit 7 --speaker theo --output seven.wav",
+            weights=("fsdd",),
+            default="fsdd",
+        ),
     )
 }
 
