@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         errors,
         evaluation,
         export,
+        hub,
         images,
         inference,
         labels,
@@ -65,6 +66,7 @@ _PACKAGES = (
     "errors",
     "evaluation",
     "export",
+    "hub",
     "images",
     "inference",
     "labels",
@@ -80,7 +82,7 @@ _PACKAGES = (
 _NEED_KERAS = frozenset(
     {
         *("load", "evaluate", "train"),
-        *("ablation", "compression", "layers", "training"),
+        *("ablation", "compression", "hub", "layers", "training"),
     }
 )
 
@@ -96,6 +98,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "export",
+    "hub",
     "images",
     "inference",
     "info",

@@ -30,6 +30,7 @@ COMMANDS = (
     "ablate",
     "compress",
     "process",
+    "push",
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.

@@ -9,6 +9,16 @@ import numpy as np
 from zoo.labels import LabelSet
 
 
+def index_type(classes: int) -> type[np.unsignedinteger]:
+    """Of a mask of so many classes."""
+    return np.uint8 if classes <= 256 else np.uint16
+
+
+def index_array(mask: np.ndarray, classes: int) -> np.ndarray:
+    """A mask as `index_type`."""
+    return mask.astype(index_type(classes), copy=False)
+
+
 class Viewer(Protocol):
     """A model or an exported file.
 
@@ -39,4 +49,12 @@ class Viewer(Protocol):
 
     def winners(self, pixels: np.ndarray) -> np.ndarray | None:
         """``(height, width)`` classes of the same at its own size; `None` where probabilities must tell."""
+        ...
+
+    def winners_of(self, images: np.ndarray) -> np.ndarray:
+        """``(batch, height, width)`` classes of ``(batch, height, width, 3)``: uint8, or uint16 beyond 256.
+
+        Raises:
+            InputError: Too little memory.
+        """
         ...
