@@ -130,7 +130,9 @@ def by_ray(work: Path, model: str, count: int, actors: int) -> None:
     with open(output / "failures.csv", newline="") as file:
         reasons = sum(1 for _ in csv.reader(file)) - 1
     print(f"killed after {killed.done} images, {rest.done} in the second run")
-    print(f"{len(masks)} masks, {reasons} reasons, {again} done twice, {len(keys) - len(set(keys))} lines twice")
+    print(
+        f"{len(masks)} masks, {reasons} reasons, {again} done twice, {len(keys) - len(set(keys))} lines twice"
+    )
     equal = (output / "shares.csv").read_bytes() == (work / "one" / "shares.csv").read_bytes()
     print(f"tables of Ray and of one process are {'equal' if equal else 'DIFFERENT'}")
     print(f"{'':<24} {'images/s':>9} {'seconds':>8} {'starting':>9}")

@@ -18,7 +18,7 @@ def model_identity(model: keras.Model | Artifact) -> dict[str, object]:
     """Name, classes, input size and SHA-256 of a model, as plain data that is equal for equal models."""
     if isinstance(model, Artifact):
         name, labels, size = model.metadata.model, model.label_set, model.input_size
-        return {**_common(name, labels.names, size), "digest": _digest_of_files(model.path)}
+        return {**_common(name, labels.names, size), "digest": _digest_of_files(Path(str(model.path)))}
     from zoo.layers.resize import label_set_of, logits_layer_of
     from zoo.models.loading import arrays_of
 
@@ -26,7 +26,7 @@ def model_identity(model: keras.Model | Artifact) -> dict[str, object]:
     for path, array in sorted(arrays_of(model).items()):
         array = np.ascontiguousarray(array)
         digest.update(f"{path} {array.dtype} {array.shape}\n".encode())
-        digest.update(array)
+        digest.update(array.data)
     found = _common(model.name, label_set_of(model).names, model.input_shape[1:3])
     settings = sorted((logits_layer_of(model).settings or {}).items())
     return {**found, "settings": repr(settings), "digest": digest.hexdigest()}

@@ -112,9 +112,11 @@ def _parsed(line: bytes) -> dict | None:
         row = json.loads(line) if line.endswith(b"\n") else None
     except ValueError:
         return None
-    whole = isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("name"), str)
+    if not isinstance(row, dict) or not isinstance(row.get("key"), str):
+        return None
     # A name becomes that of a file, in the folder and nowhere else.
-    return row if whole and Path(row["name"]).name == row["name"] else None
+    name = row.get("name")
+    return row if isinstance(name, str) and Path(name).name == name else None
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -79,6 +79,7 @@ def rows_by_ray(
                 "source": source,
                 "folder": str(folder.resolve()),
                 "settings": settings,
+                "start": os.getcwd(),
             },
         )
         for row in data.iter_rows():
@@ -107,7 +108,9 @@ def _running(ray: Any, actors: int | None) -> Iterator[None]:
 class _Actor:
     """What runs in each process."""
 
-    def __init__(self, *, source: ModelSource, folder: str, settings: JobSettings):
+    def __init__(self, *, source: ModelSource, folder: str, settings: JobSettings, start: str):
+        with contextlib.suppress(OSError):  # paths are as they were given where the job was begun
+            os.chdir(start)
         self._folder, self._settings = Path(folder), settings
         self._model = source.opened(threads=1)
         self._reader = Reader(reading=settings.reading())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from zoo.export.core.artifact import Artifact
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +51,15 @@ class JobSettings:
     bits: int | None = None
     max_pixels: int | None = None
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """What the results depend on; how large an image may be changes none of them."""
         return {name: value for name, value in asdict(self).items() if name != "max_pixels"}
 
-    def reading(self) -> dict[str, object]:
+    def reading(self) -> dict[str, Any]:
         """Options of `zoo.images.read_image`."""
         return {name: getattr(self, name) for name in ("exif", "alpha", "bits", "max_pixels")}
 
-    def seeing(self) -> dict[str, object]:
+    def seeing(self) -> dict[str, Any]:
         """Options of `zoo.segment`."""
         return {name: getattr(self, name) for name in ("scales", "flip", "tile")}
 
