@@ -3,8 +3,8 @@
     python benchmarks/many_images.py memory --count 5000
     python benchmarks/many_images.py ray --count 2000 --broken 20 --actors 2
 
-``memory`` runs `zoo segment` and prints its resident set after each tenth of the images; the last lines are
-what was added between the second tenth and the last, and the same of a Keras model where ``--keras`` is given.
+``memory`` runs `zoo segment` and prints its resident set after each tenth of the images, and what was added
+between the second tenth and the last; with ``--keras`` the same of a Keras model.
 ``ray`` kills a job of ``--engine ray`` once a third is done, goes on with it, and counts what was done twice;
 then it does the same images by one process with one thread, and with as many threads as there are actors. The
 seconds of a job are those from its first image to its last; starting is printed beside.
