@@ -153,6 +153,8 @@ def test_what_ray_does_not_do(model, tmp_path, monkeypatch, capsys):
     words = ["segment", str(model), "photos", "--output", "out", "--engine", "ray"]
     assert main([*words, "--actors", "0"]) == 2
     assert "--actors must be a positive integer, not 0" in capsys.readouterr().err
+    assert main([*words, "--threads", "2"]) == 2
+    assert "--threads are of this process" in capsys.readouterr().err
     assert main([*words, "--output", "photos"]) == 2
     assert "holds the images themselves" in capsys.readouterr().err
     with pytest.raises(InputError, match="random weights would differ"):

@@ -94,6 +94,8 @@ def _check_engine(args: argparse.Namespace) -> None:
     if args.engine is None and args.actors is not None:
         raise InputError("--actors are processes of --engine ray")
     if args.engine == "ray":
+        if args.threads is not None:
+            raise InputError("--threads are of this process; the processes of --engine ray have one each")
         from zoo.inference.jobs.ray_job import check_ray
 
         check_ray(args.actors)

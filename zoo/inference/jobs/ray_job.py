@@ -82,8 +82,26 @@ def rows_by_ray(
                 "start": os.getcwd(),
             },
         )
-        for row in data.iter_rows():
-            yield json.loads(row["row"]), float(row["seconds"])
+        with _told(ray):
+            for row in data.iter_rows():
+                yield json.loads(row["row"]), float(row["seconds"])
+
+
+@contextlib.contextmanager
+def _told(ray: Any) -> Iterator[None]:
+    """What ends a job in one of its processes, as one line."""
+    try:
+        yield
+    except ray.exceptions.RayError as error:
+        chain, cause = [], error
+        while cause is not None and cause not in chain:
+            chain.append(cause)
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        # The text of an error ends with the traceback of the process, and that with its last line.
+        lines = [line.strip() for line in str(chain[-1]).splitlines() if line.strip()]
+        raise InputError(
+            f"a process of Ray failed: {lines[-1] if lines else type(error).__name__}"
+        ) from error
 
 
 @contextlib.contextmanager
