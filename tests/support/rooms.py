@@ -241,7 +241,7 @@ ROOMS |= {
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
     "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression", "hub"),
-    "cli": ("", *ROOMS, "ablation", "compression", "demo"),
+    "cli": ("", *ROOMS, "ablation", "compression", "demo", "hub"),
     "__main__": ("cli",),
 }
 
