@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SIZES = ((96, 128), (128, 96), (112, 112), (80, 128))
+SIZES = ((64, 96), (96, 64), (80, 80), (64, 80))
 MODEL = "deeplabv3_aspp"
 
 

@@ -14,6 +14,7 @@ SLOW = {
     "cli": {
         "test_from_labelme_to_a_model",
         "test_killed_and_gone_on_with",
+        "test_a_step_of_a_pipeline",
     },
     "demo": {
         "test_the_default_page_is_small_and_quick",
@@ -45,7 +46,6 @@ SLOW = {
 # Tests whose cases together take more than two or three seconds.
 MODERATE = {
     "cli": {
-        "test_a_step_of_a_pipeline",
         "test_killed_at_random",
         "test_trains_without_each_drive_and_scores_both_sides",
         "test_prune_writes_files_and_a_table",
