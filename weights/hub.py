@@ -35,6 +35,7 @@ _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _ADDRESS = re.compile(rf"hf://({_WORD}/{_WORD})(?:@([A-Za-z0-9][A-Za-z0-9._%-]*))?(?:/({_WORD}))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DEFAULT = "main"
+_STATUS = re.compile(r"\d{3} (Client|Server) Error\.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,9 @@ def told(address: HubAddress) -> Iterator[None]:
     except (DownloadError, InputError):
         raise
     except Exception as error:  # its own errors and those of its HTTP library have no common base
-        text = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        telling = [line for line in lines if not _STATUS.match(line)]  # "404 Client Error." says little
+        text = next(iter(telling or lines), type(error).__name__)
         raise DownloadError(f"{address}: {text[:300]}") from error
 
 

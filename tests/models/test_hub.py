@@ -25,7 +25,7 @@ from zoo.models.loading import arrays_of
 from zoo.models.registry import resolve
 from zoo.weights.hub import parse_address
 
-hub_client = pytest.importorskip("huggingface_hub")
+pytest.importorskip("huggingface_hub")
 LABELS = named(("road", "sky | <b>", "naïve ☂"))
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
 
@@ -42,7 +42,7 @@ def hub(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("ZOO_OFFLINE", raising=False)
     # Of the client, which reads its settings once: HTTP alone, and no second try for half a minute.
-    monkeypatch.setattr(hub_client.constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     yield server
     server.shutdown()
     server.server_close()
