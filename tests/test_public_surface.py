@@ -18,6 +18,7 @@ PACKAGES = (
     "zoo.dilation",
     "zoo.evaluation",
     "zoo.export",
+    "zoo.hub",
     "zoo.images",
     "zoo.inference",
     "zoo.layers",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         errors,
         evaluation,
         export,
+        hub,
         images,
         inference,
         labels,
@@ -69,6 +70,7 @@ _PACKAGES = (
     "errors",
     "evaluation",
     "export",
+    "hub",
     "images",
     "inference",
     "labels",
@@ -84,7 +86,7 @@ _PACKAGES = (
 _NEED_KERAS = frozenset(
     {
         *("load", "evaluate", "train"),
-        *("ablation", "compression", "layers", "training"),
+        *("ablation", "compression", "hub", "layers", "training"),
     }
 )
 
@@ -101,6 +103,7 @@ __all__ = [
     "evaluation",
     "export",
     "generate",
+    "hub",
     "images",
     "inference",
     "info",

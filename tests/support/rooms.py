@@ -107,7 +107,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "export.lint": (*_GROUND, "export.core", "export.coreml"),
     "export.opening": (*_GROUND, "export.core", "export.formats", "export.openvino"),
     # An exported file is one more thing that sees images.
-    "inference": (*_GROUND, "_backend", "images", "layers", "graph", "dilation", "models", "export.core"),
+    "inference": (
+        *_GROUND,
+        "_backend",
+        "images",
+        "layers",
+        "graph",
+        "dilation",
+        "models",
+        "export.core",
+        "export.opening",
+    ),
     "export.proof": (
         *_GROUND,
         "layers",
@@ -239,10 +249,12 @@ ROOMS |= {
     "compression": (*_LIBRARY, "export"),
     # The page of ``zoo demo``.
     "demo": (*_GROUND, "_version", "weights", "models", "export"),
+    # Models to a hub.
+    "hub": (*_GROUND, "layers", "images", "weights", "models", "inference"),
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
-    "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression"),
-    "cli": ("", *ROOMS, "ablation", "compression", "demo"),
+    "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression", "hub"),
+    "cli": ("", *ROOMS, "ablation", "compression", "demo", "hub"),
     "__main__": ("cli",),
 }
 

@@ -13,6 +13,8 @@ LIMIT = 5.0  # seconds that a quick test may take
 SLOW = {
     "cli": {
         "test_from_labelme_to_a_model",
+        "test_killed_and_gone_on_with",
+        "test_a_step_of_a_pipeline",
     },
     "demo": {
         "test_the_default_page_is_small_and_quick",
@@ -45,6 +47,7 @@ SLOW = {
 # Tests whose cases together take more than two or three seconds.
 MODERATE = {
     "cli": {
+        "test_killed_at_random",
         "test_trains_without_each_drive_and_scores_both_sides",
         "test_prune_writes_files_and_a_table",
     },

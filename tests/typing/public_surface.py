@@ -20,6 +20,7 @@ from zoo import (
     evaluation,
     export,
     files,
+    hub,
     images,
     inference,
     labels,
@@ -32,6 +33,7 @@ from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, 
 from zoo.datasets.convert import FORMATS, Conversion, convert
 from zoo.datasets.records import Packed, pack, verify
 from zoo.evaluation import Evaluation, ImageScore
+from zoo.hub import Score
 from zoo.inference import ImageLike, RasterSegmentation, Segmentation
 from zoo.labels import LabelSet
 
@@ -51,6 +53,14 @@ def models() -> keras.Model:
     return model
 
 
+def pushed(model: keras.Model) -> str:
+    score = Score(metric="mIoU", value=75.1, protocol="camvid11 val 360x480 single-scale")
+    address = hub.push(model, "hf://me/mine", licence="MIT", scores=[score], sample=PHOTO)
+    assert_type(address, str)
+    assert_type(zoo.load(address), keras.Model)
+    return address
+
+
 def segmented(model: keras.Model) -> Path:
     found = zoo.segment(model, PHOTO, scales=(0.75, 1.0), flip=True, tile=(512, 512))
     assert_type(found, Segmentation)
@@ -61,6 +71,8 @@ def segmented(model: keras.Model) -> Path:
         RasterSegmentation,
     )
     inference.forget_models()
+    by_ray = inference.RaySegmenter("m.tflite", column="path", scales=(1.0,), masks=False, threads=2)
+    by_ray({"path": np.array(["street.jpg"], object)})
     raster = inference.segment_raster(model, "town.tif", "mask.tif", tile=1024, overlay="overlay.tif")
     assert_type(raster, inference.RasterSegmentation)
     assert_type(found.mask, np.ndarray)

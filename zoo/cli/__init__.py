@@ -34,6 +34,7 @@ COMMANDS = (
     "process",
     "transcribe",
     "generate",
+    "push",
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.

@@ -35,7 +35,8 @@ option                     in Python             meaning
 ``--max-pixels N``         ``max_pixels``        how large an image may be that is decoded
 ``--folds BY``             ``by``                how a data set is divided into parts that are held out
 ``--threads N``            ``threads``           of each runtime
-``--engine openvino``      ``engine``            runs .tflite and .onnx files in place of their own runtime
+``--engine NAME``          ``engine``            openvino runs .tflite and .onnx files in place of their own
+                                                 runtime; in ``zoo segment`` ray, on many images
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
 =========================  ====================  =============================================================

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ import tensorflow as tf
 from zoo import graph
 from zoo.dilation.model import analyse
 from zoo.errors import InputError
+from zoo.inference.viewer import index_array
 from zoo.layers import Enlarge
 from zoo.layers.resize import label_set_of
 
@@ -31,16 +33,27 @@ class KerasViewer:
         return reach_of(self._model)
 
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
-        try:
+        with _memory_told(pixels.shape[:2]):
             return averaged(self._model, pixels, scales=scales, flip=flip)
-        except tf.errors.ResourceExhaustedError:
-            height, width = pixels.shape[:2]
-            raise InputError(
-                f"not enough memory to see {height}x{width} pixels at once; use a smaller tile"
-            ) from None
 
     def winners(self, pixels: np.ndarray) -> None:
         """None: the probabilities are computed with them."""
+
+    def winners_of(self, images: np.ndarray) -> np.ndarray:
+        with _memory_told(images.shape[1:3]):
+            found = probabilities_of(self._model)(tf.convert_to_tensor(images, tf.float32))
+            return index_array(tf.argmax(found, axis=-1).numpy(), len(self.labels))
+
+
+@contextlib.contextmanager
+def _memory_told(size: tuple[int, ...]) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        height, width = size
+        raise InputError(
+            f"not enough memory to see {height}x{width} pixels at once; use a smaller tile"
+        ) from None
 
 
 def averaged(model: keras.Model, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:

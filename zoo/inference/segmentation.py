@@ -12,6 +12,7 @@ from zoo.errors import InputError
 from zoo.images import class_shares, overlay
 from zoo.inference import windows
 from zoo.inference.arguments import ImageLike, as_pixels, checked_scales, window_size
+from zoo.inference.viewer import index_array
 from zoo.inference.viewing import viewer_of
 from zoo.labels import LabelSet, index_type
 
@@ -150,9 +151,7 @@ def segment(
     if mask is None:
         mask, probabilities = _found(pieces(), pixels.shape[:2], len(labels))
     shown = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
-    return Segmentation(
-        shown, mask.astype(index_type(len(labels)), copy=False), labels, pieces, probabilities
-    )
+    return Segmentation(shown, index_array(mask, len(labels)), labels, pieces, probabilities)
 
 
 def _found(
