@@ -11,7 +11,7 @@ from zoo.errors import FormatError, InputError
 
 ALPHA = ("white", "ignore")
 EXIF = ("apply", "raw")
-_BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT = 258, 262, 277, 339
+_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANES, _SAMPLE_FORMAT = 258, 259, 262, 277, 284, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 _KINDS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "untyped", 5: "complex integer", 6: "complex"}
 # Transparency is mostly all or nothing; a fourth measured band, such as infrared, hardly ever.
@@ -191,6 +191,22 @@ def kind_of(bands: int, depth: int, sample_format: int) -> str:
     """``5 bands of 16-bit unsigned numbers``."""
     kind = _KINDS.get(sample_format, "unknown")
     return f"{bands} band{'s' if bands != 1 else ''} of {depth}-bit {kind} numbers"
+
+
+def check_planes(image: Image.Image) -> None:
+    """`FormatError` for a TIFF that Pillow decodes wrongly: uncompressed planes of more than 8 bits.
+
+    It takes their bytes for numbers.
+    """
+    tags = getattr(image, "tag_v2", None)
+    if tags is None or tags.get(_PLANES, 1) != 2 or tags.get(_COMPRESSION, 1) != 1:
+        return
+    bits = tags.get(_BITS, (1,))
+    if max(bits if isinstance(bits, tuple) else (bits,)) > 8 and tags.get(_SAMPLES, 1) > 1:
+        raise FormatError(
+            "a TIFF of uncompressed planes of 16 bits is not read here; save it with interleaved bands "
+            "(gdal_translate -co INTERLEAVE=PIXEL)"
+        )
 
 
 def tiff_kind(path: Path) -> str | None:

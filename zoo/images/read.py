@@ -20,6 +20,7 @@ from zoo.images.pixels import (
     check_bits,
     check_exif,
     check_mask_kind,
+    check_planes,
     depth_of,
     grey_of,
     is_signed,
@@ -185,6 +186,7 @@ def _opened(
     try:
         with _HUSH.limited(max_pixels), Image.open(path, formats=formats) as image:
             check_size(image.size, max_pixels)
+            check_planes(image)
             yield image
     except Image.UnidentifiedImageError:
         known = ", ".join(formats)
