@@ -97,7 +97,10 @@ KINDS = {
     "sixteen bits": (pixels(1, "uint16"), {}),
     "colour of sixteen bits": (pixels(3, "uint16"), {"photometric": "RGB"}),
     "one bit": (pixels(1) // 128, {"nbits": 1}),
-    "big, planar": (pixels(3, "uint16"), {"photometric": "RGB", "bigtiff": "YES", "interleave": "band"}),
+    "big, planar": (
+        pixels(3, "uint16"),
+        {"photometric": "RGB", "bigtiff": "YES", "interleave": "band", "compress": "deflate"},
+    ),
     "transparent, planar": (SEEN, {"alpha": "YES", "interleave": "band", "compress": "lzw"}),
 }  # fmt: skip
 
@@ -108,6 +111,22 @@ def test_rows_are_those_of_the_decoded_image(tmp_path, values, options):
     with rasters.opened(path, alpha="white") as source:
         parts = [source.rows(0, 40), source.rows(30, 100)[10:], source.rows(100, HEIGHT)]
     np.testing.assert_array_equal(np.concatenate(parts), read_image(path, alpha="white"))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}, {"bigtiff": "YES"}]
+)
+@pytest.mark.parametrize("bands", [3, 4])
+def test_planes_of_sixteen_bits(tmp_path, options, bands):
+    """Pillow by itself takes the bytes of uncompressed ones for numbers."""
+    values = pixels(bands, "uint16")
+    options = {"photometric": "RGB", "interleave": "band", "alpha": "YES" if bands == 4 else "NO", **options}
+    path = store(tmp_path / "a.tif", values, **options)
+    with rasters.opened(path, alpha="ignore") as source:
+        np.testing.assert_array_equal(source.rows(0, HEIGHT), np.moveaxis(values[:3] >> 8, 0, -1))
+    np.testing.assert_array_equal(read_image(path, alpha="ignore"), np.moveaxis(values[:3] >> 8, 0, -1))
+    packed = store(tmp_path / "b.tif", values, compress="lzw", **options)
+    np.testing.assert_array_equal(read_image(packed, alpha="ignore"), np.moveaxis(values[:3] >> 8, 0, -1))
 
 
 def test_a_palette(tmp_path):

@@ -21,7 +21,8 @@ from zoo.images.raster_source import cache_bytes, check_blocks, georeference_of,
 from zoo.images.tiff_tags import read_tags
 from zoo.labels import Color
 
-BLOCK = 512  # side of the tiles that are written
+BLOCK = 512  # side of the tiles of a mask; those of colours take more memory while they are filled
+COLOR_BLOCK = 256
 # What is decoded at once: so many rows of strips; of tiles some columns, and all rows that are asked for.
 _CHUNK_ROWS, _CHUNK_COLUMNS = 128, 2048
 
@@ -176,16 +177,18 @@ class RasterWriter:
 
     def __init__(self, target: Any, width: int, bands: int):
         self._target, self._bands, self._top, self._count = target, bands, 0, 0
-        self._held = np.empty((BLOCK, width) if bands == 1 else (BLOCK, width, bands), target.dtypes[0])
+        self._block = target.block_shapes[0][0]
+        shape = (self._block, width) if bands == 1 else (self._block, width, bands)
+        self._held = np.empty(shape, target.dtypes[0])
 
     def add(self, rows: np.ndarray) -> None:
         """Take ``(rows, width)`` or ``(rows, width, bands)``."""
         while len(rows):
-            part = rows[: BLOCK - self._count]
+            part = rows[: self._block - self._count]
             self._held[self._count : self._count + len(part)] = part
             self._count += len(part)
             rows = rows[len(part) :]
-            if self._count == BLOCK:
+            if self._count == self._block:
                 self.finish()
 
     def finish(self) -> None:
@@ -196,8 +199,8 @@ class RasterWriter:
 
     def _write(self, rows: np.ndarray) -> None:
         bands = rows[np.newaxis] if self._bands == 1 else np.moveaxis(rows, -1, 0)
-        for left in range(0, rows.shape[1], BLOCK):  # each is copied to be written
-            block = bands[..., left : left + BLOCK]
+        for left in range(0, rows.shape[1], self._block):  # each is copied to be written
+            block = bands[..., left : left + self._block]
             self._target.write(block, window=_window(self._top, block.shape[2], len(rows), left=left))
         self._top += len(rows)
 
@@ -231,7 +234,8 @@ def written(
     place = dict(georeference or {})
     points, rpcs = place.pop("gcps", None), place.pop("rpcs", None)
     options = {"driver": "GTiff", "height": size[0], "width": size[1], "count": bands, "dtype": dtype}
-    options |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 6}
+    block = BLOCK if bands == 1 else COLOR_BLOCK
+    options |= {"tiled": True, "blockxsize": block, "blockysize": block, "compress": "deflate", "zlevel": 6}
     options |= {"bigtiff": "IF_SAFER", "photometric": "RGB" if bands == 3 else "MINISBLACK"}
     options |= {"predictor": 2, "interleave": "pixel"} if bands == 3 else {}
     options |= {"photometric": "PALETTE"} if palette else {}

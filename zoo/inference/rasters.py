@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zoo.export.core.artifact import Artifact
 
 # Of an overlay that are blended at once, which takes ten times their memory.
-_OVERLAY_ROWS, _OVERLAY_COLUMNS = 128, 2048
+_OVERLAY_ROWS, _OVERLAY_COLUMNS = 64, 2048
 
 
 @dataclass(frozen=True, eq=False)
