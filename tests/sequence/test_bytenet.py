@@ -91,7 +91,7 @@ def drawn_network(name):
 
 
 def drawn_tensors(names, config):
-    """Drawn from the original's names, under those of a published file: a causal layer has one `conv` more."""
+    """Drawn from the original's names, under those of published files: causal layers have a `conv` more."""
     sizes = {"width": config.blocks.width, "hidden": config.blocks.hidden}
     found, used = {}, set()
     for name, shape in shapes(**sizes, layers=LAYERS, kernel=KERNEL).items():
