@@ -9,6 +9,7 @@ Begun again with the same RUN it goes on where it was; the learning rate is cons
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 
@@ -59,10 +60,12 @@ class Trainer:
     Args:
         smoothing: Of the labels.
         decay: Of the weights, towards zero.
+        dropout: Of what each block adds.
     """
 
-    def __init__(self, *, smoothing: float, decay: float):
-        self.model = build_bytenet(G2P, name="bytenet_g2p")
+    def __init__(self, *, smoothing: float, decay: float, dropout: float):
+        blocks = dataclasses.replace(G2P.blocks, dropout=dropout)
+        self.model = build_bytenet(dataclasses.replace(G2P, blocks=blocks), name="bytenet_g2p")
         self.optimizer = keras.optimizers.AdamW(1e-3, weight_decay=decay, beta_2=0.98, clipnorm=1.0)
         self.optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self.optimizer.build(self.model.trainable_variables)
@@ -116,6 +119,7 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--smoothing", type=float, default=0.1)
     parser.add_argument("--weight-decay", type=float, default=0.01)
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--threads", type=int, default=2)
     run(parser.parse_args())
 
@@ -126,7 +130,8 @@ def run(options: argparse.Namespace) -> None:
     keras.utils.set_random_seed(0)
     words = read_cmudict(options.dictionary)
     train, dev = (examples_of(in_part(words, part), G2P) for part in ("train", "dev"))
-    trainer = Trainer(smoothing=options.smoothing, decay=options.weight_decay)
+    wanted = {"decay": options.weight_decay, "dropout": options.dropout}
+    trainer = Trainer(smoothing=options.smoothing, **wanted)
     kept = tf.train.CheckpointManager(trainer.checkpoint, str(options.out), max_to_keep=2)
     if kept.latest_checkpoint:
         trainer.checkpoint.restore(kept.latest_checkpoint)

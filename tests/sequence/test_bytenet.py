@@ -19,6 +19,7 @@ from goldens.bytenet_inputs import (
     tokens,
 )
 from goldens.seeding import draw
+from support.carp_files import shapes
 from support.nam_files import GOLDENS
 
 from zoo.errors import InputError
@@ -90,27 +91,15 @@ def drawn_network(name):
 
 
 def drawn_tensors(names, config):
+    """Drawn from the original's names, under those of published files: causal layers have a `conv` more."""
     sizes = {"width": config.blocks.width, "hidden": config.blocks.hidden}
-    found = {}
-    for key in map(str, names):
-        part = key.replace(".conv.conv.", ".conv.") if ".layers." in key and "sequence" not in key else key
-        shape = {
-            "embedder.embedder.weight": (TOKENS, EMBEDDING),
-            "embedder.up_embedder.conv.weight": (sizes["width"], EMBEDDING, 1),
-            "decoder.conv.weight": (TOKENS, sizes["width"], 1),
-            "decoder.conv.bias": (TOKENS,),
-        }.get(part)
-        if shape is None and part.endswith(".weight") and ".layers." in part and "conv" in part:
-            shape = {
-                "2.conv": (sizes["hidden"], sizes["width"], 1)
-                if "sequence1" in part
-                else (sizes["width"], sizes["hidden"], 1),
-            }.get(".".join(part.split(".")[-3:-1]), (sizes["hidden"], sizes["hidden"], KERNEL))
-        if shape is None:
-            wide = part.startswith(("last_norm", "embedder.up")) or "sequence1.0" in part
-            wide = wide or "sequence2.2" in part
-            shape = (sizes["width" if wide else "hidden"],)
-        found[part] = draw(key, shape)
+    found, used = {}, set()
+    for name, shape in shapes(**sizes, layers=LAYERS, kernel=KERNEL).items():
+        is_dilated = config.causal and ".layers." in name and "sequence" not in name
+        theirs = name.replace(".conv.", ".conv.conv.") if is_dilated else name
+        found[name] = draw(theirs, shape)
+        used.add(theirs)
+    assert used == set(names)
     return found
 
 

@@ -31,6 +31,10 @@ SLOW = {
         "test_the_score_is_what_the_file_reaches",
         "test_twenty_images_are_enough_for_two_classes",
     },
+    "sequence": {
+        "test_a_run_goes_on_and_learns",
+        "test_a_thousand_words",
+    },
     "training": {
         "test_a_saved_recipe_makes_the_same_weights_to_the_bit",
         "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
@@ -131,6 +135,16 @@ MODERATE = {
         "test_the_papers_network",
         "test_the_same_classes_keep_the_classifier",
         "test_traced_graph_holds_no_space_to_batch",
+    },
+    "sequence": {
+        "test_a_file_that_differs_is_not_kept",
+        "test_any_word_ends",
+        "test_equal_models_make_equal_files",
+        "test_greedy_takes_the_likeliest_symbol_and_ends_at_the_bound",
+        "test_held_out_words",
+        "test_own_files",
+        "test_the_command_exports",
+        "test_the_report",
     },
     "training": {
         "test_it_trains_as_keras_does",
