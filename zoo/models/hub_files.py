@@ -73,9 +73,11 @@ def _chosen(address: HubAddress, sizes: Mapping[str, int]) -> Sequence[str]:
 
 
 def _only(address: HubAddress, names: Sequence[str]) -> str:
-    if len(names) != 1:
-        problem = f"several files may be meant: {_listed(names)}" if names else "there is no file of weights"
-        raise InputError(f"{address}: {problem}; hf://{address.repository}/FILE names one")
+    if not names:
+        raise InputError(f"{address}: there is no file of weights")
+    if len(names) > 1:
+        named = f"hf://{address.repository}/FILE names one"
+        raise InputError(f"{address}: several files may be meant: {_listed(names)}; {named}")
     return names[0]
 
 
@@ -101,7 +103,7 @@ def _name_in_keras(path: Path, address: HubAddress) -> str:
             config = json.loads(file.read(CONFIG))
             origin, name = f"{config.get('module')}.{config.get('class_name')}", config["config"]["name"]
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise FormatError(f"{address}: {path.name} describes no Keras model") from error
+            raise FormatError(f"{address} describes no Keras model") from error
     if not isinstance(name, str) or origin.startswith(("keras_hub.", "keras_cv.", "keras_nlp.")):
         raise InputError(f"{address}: holds {origin}, a preset of another library and no model of the zoo")
     return name
