@@ -35,9 +35,9 @@ def test_it_speaks_and_ends(model):
     assert len(found["theo"].samples) != len(found["jackson"].samples)
 
 
-def test_it_foresees_recordings_that_it_has_not_heard(model, test_data):
+def test_it_foresees_recordings_that_it_has_not_heard(model, data_dir):
     """Ten of the test set: fewer bits than linear prediction, and more where it is told another digit."""
-    path = test_data / "sequence" / "free_spoken_digits.zip"
+    path = data_dir / "sequence" / "free_spoken_digits.zip"
     if not path.is_file():
         pytest.skip(f"recordings are absent: {path}")
     test = read_recordings(path, [0])[::6]
