@@ -71,6 +71,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every image that can be read; the exit status is as ``--help`` says."""
+    refuse_sequences(args.model)
     paths, failed = _found(args.images)
     if not paths:
         raise InputError("; ".join(failure["error"] for failure in failed))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zoo.cli import folds, import_tensorflow, notes, opening, options, recipe
 from zoo.errors import InputError
+from zoo.sequence.table import refuse as refuse_sequences
 
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
@@ -62,6 +63,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
+    refuse_sequences(args.model)
     if args.examples < 0:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
     chosen = recipe.recipe_of(args)
