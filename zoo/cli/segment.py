@@ -15,6 +15,7 @@ from zoo.cli.in_order import in_order
 from zoo.cli.reading import add_photo_reading, photo_reading_of
 from zoo.errors import InputError, ZooError
 from zoo.export import formats
+from zoo.sequence.table import refuse as refuse_sequences
 
 _THREADS = 2
 _LARGE = 50_000_000  # pixels of a TIFF from which --tile reads it by windows
