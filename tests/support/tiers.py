@@ -128,6 +128,15 @@ MODERATE = {
         "test_the_same_classes_keep_the_classifier",
         "test_traced_graph_holds_no_space_to_batch",
     },
+    "sequence": {
+        "test_a_file_sounds_as_its_model",
+        "test_a_training_that_was_put_down_goes_on_the_same",
+        "test_bits_are_those_of_each_recording",
+        "test_it_draws_what_naive_generation_draws",
+        "test_it_foresees_recordings_that_it_has_not_heard",
+        "test_it_learns",
+        "test_it_speaks_and_ends",
+    },
     "training": {
         "test_it_trains_as_keras_does",
         "test_the_run_has_it",
