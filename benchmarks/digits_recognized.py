@@ -2,7 +2,7 @@
 
     python benchmarks/digits_recognized.py free_spoken_digits.zip [--temperature 1] [--weights FILE]
 
-The classifier is a small network over log-mel frames, trained here on the training recordings (two minutes
+The classifier is a small network over log-mel frames, trained here on the training recordings (a minute
 on a core) to tell digit and speaker. It hears one digit of each kind and speaker from the digit speaker, and
 all recordings of the test set. A generated digit that is recognized is no proof that it sounds good; noise
 would be recognized in one case of ten.
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--weights", default="default", help="file of another network")
     parser.add_argument("--temperature", type=float, nargs="+", default=[1.0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=10)
     args = parser.parse_args()
     model = trained(read_recordings(args.archive, "train"), epochs=args.epochs)
     test = read_recordings(args.archive, "test")

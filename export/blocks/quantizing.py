@@ -14,7 +14,7 @@ from zoo.errors import InputError, ParityError
 # than 0.01 great, so that a file may add no more than that to its model's own.
 MAX_ESR = 0.01
 # Blocks that ranges are taken from, evenly chosen.
-_BLOCKS = 400
+_BLOCKS = 200
 # Less sound than this would not show what the layers' ranges are.
 _LEAST_SECONDS = 0.5
 

@@ -18,6 +18,8 @@ from zoo.export.onnx import names as onnx_names
 from zoo.export.onnx import passes as onnx_passes
 from zoo.layers.operations import forward_only
 
+# Inputs of a model in its own order, one after another.
+Calibration = Callable[[], Iterator[list[np.ndarray]]]
 OPSET = 18
 _HELPERS = {"Reshape", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Concat"}
 
@@ -83,25 +85,43 @@ def to_tflite(
     told: Told,
     *,
     quantize: str | None = None,
-    calibration: Callable[[], Iterator[list[np.ndarray]]] | None = None,
+    calibration: Calibration | None = None,
 ) -> bytes:
     """A ``.tflite`` file of builtin operations, with named ends and its description inside.
 
     `quantize` is a key of `zoo.export.blocks.quantizing.KINDS`, and `calibration` gives inputs for it.
     """
     graph = frozen(blocks, ends)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([graph], trackable_obj=tf.Module())
-    sets = tf.lite.OpsSet
-    converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS]
+
+    def converter() -> tf.lite.TFLiteConverter:
+        found = tf.lite.TFLiteConverter.from_concrete_functions([graph], trackable_obj=tf.Module())
+        found.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        return found
+
+    chosen = converter()
     if quantize is not None:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        chosen.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantize == "float16":
-        converter.target_spec.supported_types = [tf.float16]
+        chosen.target_spec.supported_types = [tf.float16]
     if calibration is not None:
+        sets = tf.lite.OpsSet
         wide = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        converter.target_spec.supported_ops = [wide if quantize == "int16x8" else sets.TFLITE_BUILTINS_INT8]
-        converter.representative_dataset = calibration
-    return finished(converter.convert(), ends, told)
+        chosen.target_spec.supported_ops = [wide if quantize == "int16x8" else sets.TFLITE_BUILTINS_INT8]
+        chosen.representative_dataset = _arranged(calibration, converter().convert(), ends)
+    return finished(chosen.convert(), ends, told)
+
+
+def _arranged(calibration: Calibration, content: bytes, ends: Ends) -> Calibration:
+    """Inputs in the order of the file, which the converter chooses and the calibration has to follow."""
+    model = schema.ModelT.InitFromPackedBuf(bytes(content))
+    names = [name for name, _ in _named(model.subgraphs[0], ends.taken, model.subgraphs[0].inputs)]
+    order = [list(ends.taken).index(name) for name in names]
+
+    def give() -> Iterator[list[np.ndarray]]:
+        for values in calibration():
+            yield [values[index] for index in order]
+
+    return give
 
 
 def finished(content: bytes, ends: Ends, told: Told) -> bytes:
@@ -146,18 +166,24 @@ def _name_ends(model: schema.ModelT, ends: Ends) -> None:
     graph = model.subgraphs[0]
     maps = []
     for known, indices in ((ends.taken, graph.inputs), (ends.given, graph.outputs)):
-        left, entries = dict(known), []
-        for index in map(int, indices):
-            tensor = graph.tensors[index]
-            shape = tuple(map(int, tensor.shape))
-            name = next(name for name, end in left.items() if end.shape == shape)
-            del left[name]
-            tensor.name = name
+        entries = []
+        for name, index in list(_named(graph, known, indices)):
+            graph.tensors[index].name = name
             entries.append(schema.TensorMapT(name=name, tensorIndex=index))
         maps.append(entries)
     model.signatureDefs = [
         schema.SignatureDefT(inputs=maps[0], outputs=maps[1], signatureKey="serving_default")
     ]
+
+
+def _named(graph: schema.SubGraphT, known: Mapping[str, End], indices) -> Iterator[tuple[str, int]]:
+    """Names of tensors by their shapes."""
+    left = dict(known)
+    for index in map(int, indices):
+        shape = tuple(map(int, graph.tensors[index].shape))
+        name = next(name for name, end in left.items() if end.shape == shape)
+        del left[name]
+        yield name, index
 
 
 def _describe(model: schema.ModelT, told: Told) -> None:

@@ -44,7 +44,7 @@ def test_a_file_sounds_as_its_model(kind, type, words, model, playing, tmp_path)
     assert json.loads((tmp_path / "a.tflite.json").read_text())["quantize"] == kind
 
 
-def test_the_same_model_gives_the_same_bytes(model, playing, tmp_path):
+def test_the_same_model_gives_the_same_bytes_in_integers(model, playing, tmp_path):
     for name in ("a", "b"):
         export.to_blocks(
             model, tmp_path / f"{name}.tflite", block=48, quantize="int16x8", calibration=playing
@@ -88,7 +88,7 @@ def test_refusals(suffix, words, message, model, playing, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_command_line(playing, tmp_path, capsys):
+def test_command_line_in_integers(playing, tmp_path, capsys):
     path = write_nam(tmp_path / "a.nam", documents()["two_arrays"])
     soundfile.write(tmp_path / "di.wav", playing, 48000, subtype="FLOAT")
     soundfile.write(tmp_path / "cd.wav", playing, 44100, subtype="FLOAT")

@@ -21,6 +21,7 @@ from zoo.inference.jobs.record import Record, has_record, recorded
 from zoo.inference.jobs.sources import Reader, found_items
 from zoo.inference.jobs.tables import write_tables
 from zoo.inference.jobs.work import JobSettings, Row, done
+from zoo.sequence.table import refuse as refuse_sequences
 
 _THREADS = 2
 _MANY = 25  # images from which on a record is kept
@@ -62,6 +63,7 @@ class _Job:
 
 def run(args: argparse.Namespace) -> int:
     """Segment every image that can be read; the exit status is as ``--help`` says."""
+    refuse_sequences(args.model)
     items, missing = found_items(args.images, column=args.column, addresses=args.engine == "ray")
     if not items:
         raise InputError("; ".join(failure["error"] for failure in missing))

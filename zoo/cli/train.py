@@ -11,6 +11,7 @@ from zoo.cli import folds, import_tensorflow, notes, opening, options, plan, rea
 from zoo.errors import InputError
 from zoo.files import address_of
 from zoo.remote import is_remote
+from zoo.sequence.table import refuse as refuse_sequences
 
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
@@ -65,6 +66,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
+    refuse_sequences(args.model)
     if args.examples < 0:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
     args.split = args.split or "train"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zoo.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceSpec:
@@ -74,9 +76,16 @@ SEQUENCE_MODELS: dict[str, SequenceSpec] = {
 }
 
 
-def refusal(name: str) -> str | None:
+def refusal(name: str | None) -> str | None:
     """Why a name is none of a segmentation model, if it is one of a model of sequences."""
     spec = SEQUENCE_MODELS.get(name) if isinstance(name, str) else None
     if spec is None:
         return None
     return f"{name} is a model of sequences ({spec.task}), not of images: {spec.command}"
+
+
+def refuse(name: str | None) -> None:
+    """Raise an `InputError` for a model of sequences where one of images is meant."""
+    reason = refusal(name)
+    if reason is not None:
+        raise InputError(reason)
