@@ -70,4 +70,4 @@ def open_blocks(path: str | Path, *, threads: int = 1) -> BlockArtifact:
         InputError: No such file, or another suffix.
         FormatError: A file that cannot be loaded, or is no block form.
     """
-    return BlockArtifact(open_file(path, key=KEY, what="blocks", threads=threads))
+    return BlockArtifact(open_file(path, key=KEY, what="blocks are", threads=threads))

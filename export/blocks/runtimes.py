@@ -77,13 +77,24 @@ class TFLiteFile(RunnableFile):
             {e["name"]: (tuple(map(int, e["shape"])), np.dtype(e["dtype"]).name) for e in ends}
             for ends in (inputs, outputs)
         )
+        self._shapes = {name: shape for name, (shape, _) in self.taken.items()}
 
     def run(self, values):
         with self._lock:
+            self._fit({name: value.shape for name, value in values.items()})
             for name, value in values.items():
                 self._interpreter.set_tensor(self._places[name], value)
             self._interpreter.invoke()
             return {name: self._interpreter.get_tensor(self._places[name]) for name in self.given}
+
+    def _fit(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Inputs of other lengths than those of the last call."""
+        if shapes == self._shapes:
+            return
+        for name, shape in shapes.items():
+            self._interpreter.resize_tensor_input(self._places[name], shape)
+        self._interpreter.allocate_tensors()
+        self._shapes = shapes
 
     def operations(self) -> dict[str, int]:
         from zoo.export.tflite.artifact import operator_name
@@ -158,7 +169,7 @@ def open_file(path: str | Path, *, key: str, what: str, threads: int) -> Runnabl
     Args:
         path: A ``.tflite`` or ``.onnx`` file.
         key: Of the entry that holds its description.
-        what: It should hold, in the plural, for messages.
+        what: It should hold and ``are`` or ``is``, for messages.
         threads: Of the runtime.
 
     Raises:
@@ -167,7 +178,7 @@ def open_file(path: str | Path, *, key: str, what: str, threads: int) -> Runnabl
     """
     path = check_local(path)
     if path.suffix not in _KINDS:
-        raise InputError(f"{what} are in files named {' or '.join(_KINDS)}, not {path.name!r}")
+        raise InputError(f"{what} in files named {' or '.join(_KINDS)}, not {path.name!r}")
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     return _KINDS[path.suffix](path, key=key, threads=threads)

@@ -114,7 +114,7 @@ def open_speaker(path: str | Path, *, threads: int = 1) -> SpeakerArtifact:
         InputError: No such file, or another suffix.
         FormatError: A file that cannot be loaded, or is no speaker.
     """
-    return SpeakerArtifact(open_file(path, key=KEY, what="speakers", threads=threads))
+    return SpeakerArtifact(open_file(path, key=KEY, what="speakers are", threads=threads))
 
 
 def _is_sound(found: dict) -> bool:

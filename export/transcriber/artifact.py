@@ -6,18 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.errors import FormatError, InputError
+from zoo.errors import FormatError
+from zoo.export.blocks.runtimes import RunnableFile, open_file
 from zoo.export.transcriber.description import KEY, LOGITS, SOURCE, TARGET, TranscriberDescription
-from zoo.export.transcriber.runtimes import RUNTIMES, FileRuntime
-from zoo.files import check_local
 
 
 class Transcriber:
     """A file from letters and the phones so far to the next phone; `zoo.transcribe` takes it.
 
     Args:
-        path: Of the file, for messages.
-        runtime: What runs it.
+        file: What runs it.
 
     Attributes:
         path: The file.
@@ -27,12 +25,13 @@ class Transcriber:
         FormatError: A file of something else.
     """
 
-    def __init__(self, path: Path, runtime: FileRuntime):
-        self.path, self._runtime = path, runtime
-        self.config = TranscriberDescription.from_json(runtime.text, path=path)
-        if runtime.ends != {SOURCE, TARGET, LOGITS}:
-            found = ", ".join(sorted(runtime.ends))
-            raise FormatError(f"{path} takes and gives {found}, not {SOURCE}, {TARGET} and {LOGITS}")
+    def __init__(self, file: RunnableFile):
+        self.path, self._file = file.path, file
+        self.config = TranscriberDescription.from_json(file.text, path=file.path)
+        ends = {*file.taken, *file.given}
+        if ends != {SOURCE, TARGET, LOGITS}:
+            found = ", ".join(sorted(ends))
+            raise FormatError(f"{self.path} takes and gives {found}, not {SOURCE}, {TARGET} and {LOGITS}")
 
     def begin(self, source: np.ndarray) -> Unfolding:
         """Hypotheses over each row of ``(batch, n)`` integers, padded behind with 0."""
@@ -40,11 +39,11 @@ class Transcriber:
 
     def logits(self, source: np.ndarray, target: np.ndarray) -> np.ndarray:
         """``(batch, n)`` and ``(batch, m)`` int32 → ``(batch, m, symbols)`` float32."""
-        return self._runtime.run({SOURCE: source, TARGET: target}, LOGITS)
+        return self._file.run({SOURCE: source, TARGET: target})[LOGITS]
 
     def operations(self) -> dict[str, int]:
         """How many operations of each kind the file holds."""
-        return self._runtime.operations()
+        return self._file.operations()
 
 
 class Unfolding:
@@ -78,9 +77,4 @@ def open_transcriber(path: str | Path, *, threads: int = 1) -> Transcriber:
         InputError: No such file, or another suffix.
         FormatError: A file that cannot be loaded, or is none of spelling to sound.
     """
-    path = check_local(path)
-    if path.suffix not in RUNTIMES:
-        raise InputError(f"spelling to sound is in files named {' or '.join(RUNTIMES)}, not {path.name!r}")
-    if not path.is_file():
-        raise InputError(f"no such file: {path}")
-    return Transcriber(path, RUNTIMES[path.suffix](path, key=KEY, threads=threads))
+    return Transcriber(open_file(path, key=KEY, what="spelling to sound is", threads=threads))
