@@ -7,6 +7,7 @@ from PIL import Image
 
 from zoo.errors import InputError
 from zoo.export.core.artifact import Artifact
+from zoo.inference.viewer import check_finite
 
 _SMALL = "small_logits"
 
@@ -36,8 +37,14 @@ class FileViewer:
         return total / np.float32(len(scales)) if len(scales) > 1 else total
 
     def winners(self, pixels: np.ndarray) -> np.ndarray:
-        output = self._artifact.predict(pixels)[0]
+        output = self._predicted(pixels)
         return output if self._artifact.metadata.gives_mask else output.argmax(axis=-1)
+
+    def _predicted(self, pixels: np.ndarray) -> np.ndarray:
+        output = self._artifact.predict(pixels)[0]
+        if not self._artifact.metadata.gives_mask:
+            check_finite(output, str(self._artifact.path))
+        return output
 
     def _at_scale(self, pixels: np.ndarray, scale: float, *, flip: bool) -> np.ndarray:
         size = pixels.shape[:2]
@@ -49,7 +56,7 @@ class FileViewer:
         return _resized(found, size)
 
     def _once(self, pixels: np.ndarray) -> np.ndarray:
-        output = self._artifact.predict(pixels)[0]
+        output = self._predicted(pixels)
         if self._artifact.metadata.gives_mask:
             # The class that a mask names has all of the probability.
             return (output[..., None] == np.arange(len(self.labels))).astype(np.float32)

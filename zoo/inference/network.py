@@ -12,6 +12,7 @@ import tensorflow as tf
 from zoo import graph
 from zoo.dilation.model import analyse
 from zoo.errors import InputError
+from zoo.inference.viewer import check_finite
 from zoo.layers.resize import label_set_of
 
 _CACHE = "_zoo_probabilities"
@@ -30,12 +31,14 @@ class KerasViewer:
 
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
         try:
-            return averaged(self._model, pixels, scales=scales, flip=flip)
+            found = averaged(self._model, pixels, scales=scales, flip=flip)
         except tf.errors.ResourceExhaustedError:
             height, width = pixels.shape[:2]
             raise InputError(
                 f"not enough memory to see {height}x{width} pixels at once; use a smaller tile"
             ) from None
+        check_finite(found, self.name)
+        return found
 
     def winners(self, pixels: np.ndarray) -> None:
         """None: the probabilities are computed with them."""
