@@ -7,7 +7,7 @@ from PIL import Image
 
 from zoo.errors import InputError
 from zoo.export.core.artifact import Artifact
-from zoo.inference.viewer import index_array
+from zoo.inference.viewer import check_finite, index_array
 
 _SMALL = "small_logits"
 
@@ -40,10 +40,16 @@ class FileViewer:
         return self.winners_of(pixels[None])[0]
 
     def winners_of(self, images: np.ndarray) -> np.ndarray:
-        output = self._artifact.predict(images)
+        output = self._predicted(images)
         return index_array(
             output if self._artifact.metadata.gives_mask else output.argmax(axis=-1), len(self.labels)
         )
+
+    def _predicted(self, images: np.ndarray) -> np.ndarray:
+        output = self._artifact.predict(images)
+        if not self._artifact.metadata.gives_mask:
+            check_finite(output, str(self._artifact.path))
+        return output
 
     def _at_scale(self, pixels: np.ndarray, scale: float, *, flip: bool) -> np.ndarray:
         size = pixels.shape[:2]
@@ -55,7 +61,7 @@ class FileViewer:
         return _resized(found, size)
 
     def _once(self, pixels: np.ndarray) -> np.ndarray:
-        output = self._artifact.predict(pixels)[0]
+        output = self._predicted(pixels[None])[0]
         if self._artifact.metadata.gives_mask:
             # The class that a mask names has all of the probability.
             return (output[..., None] == np.arange(len(self.labels))).astype(np.float32)

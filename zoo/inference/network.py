@@ -14,7 +14,7 @@ import tensorflow as tf
 from zoo import graph
 from zoo.dilation.model import analyse
 from zoo.errors import InputError
-from zoo.inference.viewer import index_array
+from zoo.inference.viewer import check_finite, index_array
 from zoo.layers import Enlarge
 from zoo.layers.resize import label_set_of
 
@@ -34,15 +34,18 @@ class KerasViewer:
 
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
         with _memory_told(pixels.shape[:2]):
-            return averaged(self._model, pixels, scales=scales, flip=flip)
+            found = averaged(self._model, pixels, scales=scales, flip=flip)
+        check_finite(found, self.name)
+        return found
 
     def winners(self, pixels: np.ndarray) -> None:
         """None: the probabilities are computed with them."""
 
     def winners_of(self, images: np.ndarray) -> np.ndarray:
         with _memory_told(images.shape[1:3]):
-            found = probabilities_of(self._model)(tf.convert_to_tensor(images, tf.float32))
-            return index_array(tf.argmax(found, axis=-1).numpy(), len(self.labels))
+            found = probabilities_of(self._model)(tf.convert_to_tensor(images, tf.float32)).numpy()
+        check_finite(found, self.name)
+        return index_array(found.argmax(axis=-1), len(self.labels))
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from zoo.errors import InputError
 from zoo.labels import LabelSet, index_type
 
 
@@ -55,3 +56,19 @@ class Viewer(Protocol):
             InputError: Too little memory.
         """
         ...
+
+
+def check_finite(values: np.ndarray, name: str) -> None:
+    """Refuse what a network gave that is no number: of such, the first class would win at every pixel.
+
+    Args:
+        values: Logits or probabilities.
+        name: Of the network.
+
+    Raises:
+        InputError: Any of them is not finite.
+    """
+    if not np.isfinite(values.sum()):
+        raise InputError(
+            f"{name} gives values that are not finite: its weights are damaged, or its training diverged"
+        )
