@@ -117,6 +117,17 @@ def test_entities_are_not_expanded(tmp_path):
         convert("cvat", tmp_path / "source", tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    "encoding", ["ulf-8", "gb2312", "hex", "utf-7", "idna", "punycode", "base64", "rot13", "undefined"]
+)
+def test_encodings_that_are_none(tmp_path, encoding):
+    source = label_tools.cvat(tmp_path / "source")
+    path = source / "annotations.xml"
+    path.write_text(path.read_text().replace("utf-8", encoding).replace("road", "r\u00f6ad"), "latin-1")
+    with pytest.raises(FormatError, match="no XML document"):
+        convert("cvat", source, tmp_path / "out")
+
+
 def test_references_of_yaml_are_not_followed(tmp_path):
     source = label_tools.yolo(tmp_path / "source")
     (source / "data.yaml").write_text("a: &a [x, x]\nnames: [*a, *a]\n")

@@ -89,7 +89,9 @@ def read_xml(path: Path) -> Element:
     try:
         parser.Parse(_content(path, MOST_XML), True)
         return builder.close()
-    except expat.ExpatError as error:
+    except FormatError:
+        raise
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the latter two of an encoding
         raise FormatError(f"{path}: no XML document: {_line(error)}") from None
 
 
