@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import time
 from pathlib import Path
 
 from zoo.export import open_transcriber
@@ -24,36 +23,40 @@ from zoo.sequence.transcription import NAME, transcribe
 
 # Without NLTK's data, which the package asks for and its network does not need.
 _PEER = """
-import json, sys, time, types
+import json, sys, types
 import nltk, nltk.corpus
 nltk.download = lambda *_, **__: False
 nltk.corpus.cmudict = types.SimpleNamespace(dict=dict)
 from g2p_en import G2p
 network, words = G2p(), json.load(sys.stdin)
-start = time.perf_counter()
-phones = [network.predict(word) for word in words]
-print(json.dumps({"phones": phones, "seconds": time.perf_counter() - start}))
+print(json.dumps([network.predict(word) for word in words]))
 """
 
 
-def peer_says(python: str, words: list[str]) -> tuple[list[list[str]], float]:
-    """Phones of each word by g2p_en's network, and the seconds that it took."""
-    done = subprocess.run(
-        [python, "-c", _PEER], input=json.dumps(words), stdout=subprocess.PIPE, text=True, check=True
-    )
-    found = json.loads(done.stdout.splitlines()[-1])
-    return found["phones"], found["seconds"]
+class Peer:
+    """g2p_en's network in a process of its own, which works while this one does."""
+
+    def __init__(self, python: str, words: list[str]):
+        ends = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._process = subprocess.Popen([python, "-c", _PEER], start_new_session=True, **ends)
+        self._process.stdin.write(json.dumps(words))
+        self._process.stdin.close()
+
+    def phones(self) -> list[list[str]]:
+        """Of each word."""
+        found = self._process.stdout.read()
+        if self._process.wait():
+            raise SystemExit("g2p_en did not run")
+        return json.loads(found.splitlines()[-1])
 
 
-def tell(title: str, said: dict[str, list[str]], words: Pronunciations, seconds: float) -> None:
+def tell(title: str, said: dict[str, list[str]], words: Pronunciations) -> None:
     """Print a row: of all words, and of those without an apostrophe."""
     for part, chosen in (("all", said), ("a…z", {w: p for w, p in said.items() if "'" not in w})):
         plain, stressed = (error_rates(chosen, words, stress=flag) for flag in (False, True))
         rates = (plain.word_error, plain.phone_error, stressed.word_error, stressed.phone_error)
         cells = "  ".join(f"{rate:6.2f}" for rate in rates)
-        print(
-            f"{title:<32} {part:<4} {len(chosen):6}  {cells}  {1000 * seconds / len(said):7.2f}", flush=True
-        )
+        print(f"{title:<32} {part:<4} {len(chosen):6}  {cells}", flush=True)
 
 
 def main() -> None:
@@ -66,20 +69,17 @@ def main() -> None:
     parser.add_argument("--peer", metavar="PYTHON", help="one that has g2p_en installed")
     args = parser.parse_args()
     words = in_part(read_cmudict(args.dictionary), args.part)
-    print(f"{'':<32} {'':<4} {'words':>6}  {'without stress':<14}  {'with stress':<14}  ms/word")
+    peer = Peer(args.peer, list(words)) if args.peer else None
+    print(f"{'':<32} {'':<4} {'words':>6}  {'without stress':<14}  {'with stress':<14}")
     print(f"{'':<32} {'':<4} {'':>6}  {'WER':>6}  {'PER':>6}  {'WER':>6}  {'PER':>6}")
     for name in args.model:
         is_file = name.endswith((".tflite", ".onnx"))
         model = open_transcriber(name) if is_file else load(NAME, "default" if name == NAME else name)
-        transcribe("a", model=model)
         for beam in args.beam:
-            start = time.perf_counter()
             found = transcribe(list(words), model=model, beam=beam)
-            seconds = time.perf_counter() - start
-            tell(f"{Path(name).name}, beam {beam}", dict(zip(words, found, strict=True)), words, seconds)
-    if args.peer:
-        phones, seconds = peer_says(args.peer, list(words))
-        tell("g2p_en, greedy", dict(zip(words, phones, strict=True)), words, seconds)
+            tell(f"{Path(name).name}, beam {beam}", dict(zip(words, found, strict=True)), words)
+    if peer is not None:
+        tell("g2p_en, greedy", dict(zip(words, peer.phones(), strict=True)), words)
 
 
 if __name__ == "__main__":
