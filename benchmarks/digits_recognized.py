@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from zoo.sequence import mu_law
 from zoo.sequence.digits.recordings import CONVENTION, RATE, SILENCE, SPEAKERS, read_recordings
-from zoo.sequence.generation import LIMIT, spoken
-from zoo.sequence.sampling import generate_codes
+from zoo.sequence.generation import LIMIT, PAUSE, spoken
+from zoo.sequence.sampling import drawn_codes
 
 BANDS, WINDOW, HOP, FRAMES = 40, 256, 80, 100
 LONGEST = FRAMES * HOP + WINDOW - HOP
@@ -82,7 +82,16 @@ def generated(weights: str, *, temperature: float, seed: int) -> tuple[list[np.n
 
     ids = np.array([(digit, speaker) for digit in range(10) for speaker in range(len(SPEAKERS))])
     model = zoo.load("wavenet_digits", weights)
-    codes = generate_codes(model, LIMIT, ids=ids, first=SILENCE, temperature=temperature, seed=seed)
+    codes = np.full((len(ids), LIMIT), SILENCE)
+    pauses = np.zeros(len(ids), int)
+    for at, drawn in enumerate(
+        drawn_codes(model, ids=ids, first=SILENCE, temperature=temperature, seed=seed)
+    ):
+        codes[:, at] = drawn
+        # What follows a pause does not count.
+        pauses = np.where((drawn == SILENCE) | (pauses >= 2 * PAUSE), pauses + 1, 0)
+        if at + 1 == LIMIT or (pauses >= 2 * PAUSE).all():
+            break
     sounds, ends = [], 0
     for row in codes:
         length, ended = spoken(row)
