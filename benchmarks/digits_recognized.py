@@ -76,9 +76,7 @@ def told(model: keras.Model, sounds: list[np.ndarray]) -> np.ndarray:
     return np.stack([score.argmax(axis=-1) for score in scores], axis=1)
 
 
-def generated(
-    weights: str, *, temperature: float, seed: int, longest: int
-) -> tuple[list[np.ndarray], np.ndarray, int]:
+def generated(weights: str, *, temperature: float, seed: int, longest: int) -> tuple:
     """A digit of each kind and speaker, their conditions, and how many of them came to an end."""
     import zoo
 
