@@ -17,6 +17,7 @@ import json
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def streamed(artifact, runs: int) -> list[float]:
     return times
 
 
-def kinds(folder: Path, calibration: Path | None):
+def kinds(folder: Path, calibration: Path | None, blocks: Sequence[int]):
     """Name, path, block and settings of each file."""
     rows = {"TFLite": (".tflite", {}), "ONNX Runtime": (".onnx", {})}
     if calibration is not None:
@@ -89,7 +90,7 @@ def kinds(folder: Path, calibration: Path | None):
                 given = {"calibration": sound} if row.calibrated else {}
                 rows[f"TFLite {kind}"] = (".tflite", {"quantize": kind, **given})
     for name, (suffix, words) in rows.items():
-        for block in BLOCKS:
+        for block in blocks:
             yield name, folder / f"{name.replace(' ', '_')}_{block}{suffix}", block, words
 
 
@@ -97,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("nam", type=Path)
     parser.add_argument("--peer", help="a Python with neural-amp-modeler")
+    parser.add_argument("--blocks", type=int, nargs="+", default=BLOCKS, help="samples of a block")
     parser.add_argument("--quantized", type=Path, help="sound file to calibrate on")
     args = parser.parse_args()
     import zoo
@@ -108,14 +110,14 @@ def main() -> None:
     rows: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         artifacts, notes = {}, {}
-        for name, path, block, words in kinds(Path(folder), args.quantized):
+        for name, path, block, words in kinds(Path(folder), args.quantized, args.blocks):
             report = export.to_blocks(model, path, block=block, **words)
             notes[name, block] = f"{report.bytes / 1000:.0f} kB | {report.esr:.1e}"
             artifacts[name, block] = export.open_blocks(path)
         for _ in range(ROUNDS):
             for key, artifact in artifacts.items():
                 rows.setdefault(key, []).extend(streamed(artifact, 100))
-            for block in (*BLOCKS, 2 * rate) if peer else ():
+            for block in (*args.blocks, 2 * rate) if peer else ():
                 name = "neural-amp-modeler, whole" if block > 512 else "neural-amp-modeler, block"
                 rows.setdefault((name, block), []).extend(peer.seconds(block, 2 if block > 512 else 20))
     print(f"{args.nam.name}, one thread, {ROUNDS} rounds in turns\n")

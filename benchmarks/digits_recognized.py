@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from zoo.sequence import mu_law
 from zoo.sequence.digits.recordings import CONVENTION, RATE, SILENCE, SPEAKERS, read_recordings
-from zoo.sequence.generation import LIMIT, spoken
-from zoo.sequence.sampling import generate_codes
+from zoo.sequence.generation import LIMIT, PAUSE, spoken
+from zoo.sequence.sampling import drawn_codes
 
 BANDS, WINDOW, HOP, FRAMES = 40, 256, 80, 100
 LONGEST = FRAMES * HOP + WINDOW - HOP
@@ -76,13 +76,22 @@ def told(model: keras.Model, sounds: list[np.ndarray]) -> np.ndarray:
     return np.stack([score.argmax(axis=-1) for score in scores], axis=1)
 
 
-def generated(weights: str, *, temperature: float, seed: int) -> tuple[list[np.ndarray], np.ndarray, int]:
+def generated(weights: str, *, temperature: float, seed: int, longest: int) -> tuple:
     """A digit of each kind and speaker, their conditions, and how many of them came to an end."""
     import zoo
 
     ids = np.array([(digit, speaker) for digit in range(10) for speaker in range(len(SPEAKERS))])
     model = zoo.load("wavenet_digits", weights)
-    codes = generate_codes(model, LIMIT, ids=ids, first=SILENCE, temperature=temperature, seed=seed)
+    codes = np.full((len(ids), longest), SILENCE)
+    pauses = np.zeros(len(ids), int)
+    for at, drawn in enumerate(
+        drawn_codes(model, ids=ids, first=SILENCE, temperature=temperature, seed=seed)
+    ):
+        codes[:, at] = drawn
+        # What follows a pause does not count.
+        pauses = np.where((drawn == SILENCE) | (pauses >= 2 * PAUSE), pauses + 1, 0)
+        if at + 1 == longest or (pauses >= 2 * PAUSE).all():
+            break
     sounds, ends = [], 0
     for row in codes:
         length, ended = spoken(row)
@@ -102,6 +111,7 @@ def main() -> None:
     parser.add_argument("archive")
     parser.add_argument("--weights", default="default", help="file of another network")
     parser.add_argument("--temperature", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--longest", type=int, default=LIMIT, help="samples behind which a digit is cut")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=10)
     args = parser.parse_args()
@@ -112,7 +122,9 @@ def main() -> None:
     print("|---|--:|--:|--:|--:|")
     print(row(f"{len(test)} held-out recordings", right, "–", [recording.sound for recording in test]))
     for temperature in args.temperature:
-        sounds, ids, ended = generated(args.weights, temperature=temperature, seed=args.seed)
+        sounds, ids, ended = generated(
+            args.weights, temperature=temperature, seed=args.seed, longest=args.longest
+        )
         right = told(model, sounds) == ids
         name = f"{len(ids)} generated, temperature {temperature:g}"
         print(row(name, right, f"{ended} of {len(ids)}", sounds))
