@@ -43,8 +43,10 @@ def main() -> None:
 
 def compare(folder: Path, args: argparse.Namespace) -> None:
     data, n = packed(folder, args.workers), args.workers
+    print(f"{STEPS} steps of {BATCH} images, a checkpoint every {IMAGES // BATCH} steps; against one device:")
+    form = "{:<32}  {:<18}  {:<8}  {:<10}  {}"
+    print(form.format("run", "largest difference", "restarts", "steps lost", "seconds"), flush=True)
     one = weights(data, folder / "one", counts=[1])
-    rows = [("run", "largest difference", "restarts", "steps lost", "seconds")]
     for name, counts, kills in (
         (f"{n} workers", [n], 0),
         (f"{n} workers, {args.kills} kills", [n], args.kills),
@@ -55,11 +57,8 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
         found = weights(data, folder / name, counts=counts, killer=killer)
         largest = max(float(np.abs(found[key] - one[key]).max()) for key in one)
         lost = ", ".join(map(str, killer.lost)) or "-"
-        rows.append((name, f"{largest:.1e}", str(killer.done), lost, f"{time.monotonic() - start:.0f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    print(f"{STEPS} steps of {BATCH} images, a checkpoint every {IMAGES // BATCH} steps; against one device:")
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+        row = name, f"{largest:.1e}", killer.done, lost, round(time.monotonic() - start)
+        print(form.format(*row), flush=True)
 
 
 class Killer:
@@ -131,7 +130,9 @@ def weights(data: Path, run: Path, *, counts: Sequence[int], killer: Killer | No
     for number, workers in enumerate(counts, start=1):
         until = EPOCHS * number // len(counts)
         command = [sys.executable, __file__, "--work", str(data), str(run), str(until)]
-        done = launch(command, workers=workers, started=killer, note=lambda line: print(f"  {line}"))
+        done = launch(
+            command, workers=workers, started=killer, note=lambda line: print(line, file=sys.stderr)
+        )
         if done.status:
             sys.exit(done.status)
     return dict(np.load(run / "weights.npz"))
