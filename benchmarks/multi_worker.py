@@ -123,6 +123,10 @@ def packed(folder: Path, workers: int) -> Path:
     return pack(data, folder / "records", shards=workers).folder
 
 
+def tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 def weights(data: Path, run: Path, *, counts: Sequence[int], killer: Killer | None = None) -> dict:
     """Final weights of a run whose epochs are shared out over starts with these numbers of workers."""
     from zoo.training.launching import launch
@@ -130,9 +134,7 @@ def weights(data: Path, run: Path, *, counts: Sequence[int], killer: Killer | No
     for number, workers in enumerate(counts, start=1):
         until = EPOCHS * number // len(counts)
         command = [sys.executable, __file__, "--work", str(data), str(run), str(until)]
-        done = launch(
-            command, workers=workers, started=killer, note=lambda line: print(line, file=sys.stderr)
-        )
+        done = launch(command, workers=workers, started=killer, note=tell)
         if done.status:
             sys.exit(done.status)
     return dict(np.load(run / "weights.npz"))
@@ -192,7 +194,7 @@ def network():
     x = DilatedConv2D(8, kernel_size=3, strides=2, use_bias=False, name="backbone.stem.conv")(x)
     x = keras.layers.BatchNormalization(name="backbone.stem.bn")(x)
     x = keras.layers.ReLU(name="backbone.stem.relu")(x)
-    x = DilatedConv2D(8, kernel_size=3, dilation_rate=2, use_bias=False, name="backbone.stem.wide")(x)
+    x = DilatedConv2D(8, kernel_size=3, rate=2, use_bias=False, name="backbone.stem.wide")(x)
     x = keras.layers.BatchNormalization(name="backbone.stem.bn2")(x)
     labels = numbered(CLASSES)
     return keras.Model(image, classify(x, image, label_set=labels, convention="half_pixel"), name="tiny")
