@@ -145,7 +145,7 @@ def work(data: Path, run: Path, until: int) -> None:
     import keras
 
     from zoo.datasets import Augmentation, open_dataset
-    from zoo.training import Recipe, fit, make_strategy
+    from zoo.training import OptimizerConfig, Poly, Recipe, fit, make_strategy
     from zoo.training.engine import KerasStepper
     from zoo.training.runs import batches_of, loss_of, settings_of
     from zoo.training.strategy import is_chief
@@ -154,15 +154,17 @@ def work(data: Path, run: Path, until: int) -> None:
     strategy = make_strategy("one" if alone else "multi-worker")
     records = open_dataset("records", data, split="all")
     wide = Augmentation(scale=(0.8, 1.2))
-    rates = {"learning_rate": 0.01, "seed": 1}
-    recipe = Recipe(epochs=EPOCHS, batch_size=BATCH, crop=(16, 16), augmentation=wide, **rates)
+    recipe = Recipe(epochs=EPOCHS, batch_size=BATCH, crop=(16, 16), augmentation=wide, seed=1)
     if is_chief(strategy):
         run.mkdir(exist_ok=True)
         KerasStepper.step = told(KerasStepper.step, run)
     keras.utils.set_random_seed(1)
     with strategy.scope():
         model, loss = network(), loss_of(recipe, records)
-    settings = replace(settings_of(recipe, records), steps=until * IMAGES // BATCH, progress=False)
+    # Adam divides by the size of the gradient: where that is nothing but rounding, it makes steps of it.
+    optimizer = OptimizerConfig(kind="sgd", learning_rate=Poly(learning_rate=0.05, steps=STEPS, warmup=2))
+    steps = until * IMAGES // BATCH
+    settings = replace(settings_of(recipe, records), steps=steps, optimizer=optimizer, progress=False)
     fit(model, batches_of(recipe, records), loss=loss, settings=settings, strategy=strategy, output=run)
     if is_chief(strategy):
         np.savez(run / "weights.npz", **{v.path: np.asarray(v) for v in model.variables})
