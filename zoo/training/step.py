@@ -1,9 +1,9 @@
 """One optimizer step on any number of replicas: gradients, their sum, loss scaling, clipping, update.
 
-Every replica's loss is a mean over its pixels that count, or, of a Keras loss, its share of the batch's loss.
-The step weighs each mean by the number of those pixels, and adds the shares up, so that the result is the mean
-over all of them, however the global batch was cut among replicas and among the micro-batches of an accumulated
-step.
+Every replica's loss is a mean over its pixels that count, or, of a Keras loss, its share of the batch's
+loss. The step weighs each mean by the number of those pixels, and adds the shares up, so that the result is
+the mean over all of them, however the global batch was cut among replicas and among the micro-batches of an
+accumulated step.
 """
 
 from __future__ import annotations
