@@ -43,8 +43,10 @@ def main() -> None:
 
 def compare(folder: Path, args: argparse.Namespace) -> None:
     data, n = packed(folder, args.workers), args.workers
+    print(f"{STEPS} steps of {BATCH} images, a checkpoint every {IMAGES // BATCH} steps; against one device:")
+    form = "{:<32}  {:<18}  {:<8}  {:<10}  {}"
+    print(form.format("run", "largest difference", "restarts", "steps lost", "seconds"), flush=True)
     one = weights(data, folder / "one", counts=[1])
-    rows = [("run", "largest difference", "restarts", "steps lost", "seconds")]
     for name, counts, kills in (
         (f"{n} workers", [n], 0),
         (f"{n} workers, {args.kills} kills", [n], args.kills),
@@ -55,11 +57,8 @@ def compare(folder: Path, args: argparse.Namespace) -> None:
         found = weights(data, folder / name, counts=counts, killer=killer)
         largest = max(float(np.abs(found[key] - one[key]).max()) for key in one)
         lost = ", ".join(map(str, killer.lost)) or "-"
-        rows.append((name, f"{largest:.1e}", str(killer.done), lost, f"{time.monotonic() - start:.0f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    print(f"{STEPS} steps of {BATCH} images, a checkpoint every {IMAGES // BATCH} steps; against one device:")
-    for row in rows:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+        row = name, f"{largest:.1e}", killer.done, lost, round(time.monotonic() - start)
+        print(form.format(*row), flush=True)
 
 
 class Killer:
@@ -124,6 +123,10 @@ def packed(folder: Path, workers: int) -> Path:
     return pack(data, folder / "records", shards=workers).folder
 
 
+def tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 def weights(data: Path, run: Path, *, counts: Sequence[int], killer: Killer | None = None) -> dict:
     """Final weights of a run whose epochs are shared out over starts with these numbers of workers."""
     from zoo.training.launching import launch
@@ -131,7 +134,7 @@ def weights(data: Path, run: Path, *, counts: Sequence[int], killer: Killer | No
     for number, workers in enumerate(counts, start=1):
         until = EPOCHS * number // len(counts)
         command = [sys.executable, __file__, "--work", str(data), str(run), str(until)]
-        done = launch(command, workers=workers, started=killer, note=lambda line: print(f"  {line}"))
+        done = launch(command, workers=workers, started=killer, note=tell)
         if done.status:
             sys.exit(done.status)
     return dict(np.load(run / "weights.npz"))
@@ -142,7 +145,7 @@ def work(data: Path, run: Path, until: int) -> None:
     import keras
 
     from zoo.datasets import Augmentation, open_dataset
-    from zoo.training import Recipe, fit, make_strategy
+    from zoo.training import OptimizerConfig, Poly, Recipe, fit, make_strategy
     from zoo.training.engine import KerasStepper
     from zoo.training.runs import batches_of, loss_of, settings_of
     from zoo.training.strategy import is_chief
@@ -151,15 +154,17 @@ def work(data: Path, run: Path, until: int) -> None:
     strategy = make_strategy("one" if alone else "multi-worker")
     records = open_dataset("records", data, split="all")
     wide = Augmentation(scale=(0.8, 1.2))
-    rates = {"learning_rate": 0.01, "seed": 1}
-    recipe = Recipe(epochs=EPOCHS, batch_size=BATCH, crop=(16, 16), augmentation=wide, **rates)
+    recipe = Recipe(epochs=EPOCHS, batch_size=BATCH, crop=(16, 16), augmentation=wide, seed=1)
     if is_chief(strategy):
         run.mkdir(exist_ok=True)
         KerasStepper.step = told(KerasStepper.step, run)
     keras.utils.set_random_seed(1)
     with strategy.scope():
         model, loss = network(), loss_of(recipe, records)
-    settings = replace(settings_of(recipe, records), steps=until * IMAGES // BATCH, progress=False)
+    # Adam divides by the size of the gradient: where that is nothing but rounding, it makes steps of it.
+    optimizer = OptimizerConfig(kind="sgd", learning_rate=Poly(learning_rate=0.05, steps=STEPS, warmup=2))
+    steps = until * IMAGES // BATCH
+    settings = replace(settings_of(recipe, records), steps=steps, optimizer=optimizer, progress=False)
     fit(model, batches_of(recipe, records), loss=loss, settings=settings, strategy=strategy, output=run)
     if is_chief(strategy):
         np.savez(run / "weights.npz", **{v.path: np.asarray(v) for v in model.variables})
@@ -191,7 +196,7 @@ def network():
     x = DilatedConv2D(8, kernel_size=3, strides=2, use_bias=False, name="backbone.stem.conv")(x)
     x = keras.layers.BatchNormalization(name="backbone.stem.bn")(x)
     x = keras.layers.ReLU(name="backbone.stem.relu")(x)
-    x = DilatedConv2D(8, kernel_size=3, dilation_rate=2, use_bias=False, name="backbone.stem.wide")(x)
+    x = DilatedConv2D(8, kernel_size=3, rate=2, use_bias=False, name="backbone.stem.wide")(x)
     x = keras.layers.BatchNormalization(name="backbone.stem.bn2")(x)
     labels = numbered(CLASSES)
     return keras.Model(image, classify(x, image, label_set=labels, convention="half_pixel"), name="tiny")

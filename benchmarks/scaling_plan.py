@@ -70,7 +70,7 @@ def compare(args: argparse.Namespace) -> None:
         core_overhead=max(0.0, busy[0]),
     )
     print(f"{args.model}, {args.crop}x{args.crop}, batch {size}:")
-    size_of_step = f"{demand.exchanged / 1e6:.2f} MB in {demand.tensors} tensors a step"
+    size_of_step = f"{demand.exchanged / 1e6:.2f} MB in {demand.messages} all-reduces a step"
     print(f"{demand.multiply_adds / 1e9:.2f} G multiply-adds an image, {size_of_step}")
     print(f"measured: {device.rate / 1e9:.1f} G multiply-adds/s and {1e3 * device.overhead:.0f} ms a step;")
     print(f"alpha {1e3 * alpha:.2f} ms, beta {beta / 1e6:.0f} MB/s, {device.cores} cores shared")

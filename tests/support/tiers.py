@@ -159,6 +159,9 @@ MODERATE = {
     },
     "training": {
         "test_it_trains_as_keras_does",
+        "test_a_run_goes_on_from_its_copy",
+        "test_equals_the_folder_and_goes_on_exactly",
+        "test_the_command_prints_and_does_not_train",
         "test_the_run_has_it",
         "test_an_interrupted_comparison_goes_on",
         "test_bad_arguments_are_one_line_and_leave_nothing",

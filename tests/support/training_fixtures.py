@@ -2,7 +2,7 @@
 
 ``python training_fixtures.py resumable FOLDER STEPS`` writes a run and its final weights to FOLDER;
 ``python training_fixtures.py cluster FOLDER STEPS`` does so as one of the workers that ``TF_CONFIG`` names;
-``python training_fixtures.py STRATEGY FILE tiny|real`` writes losses and weights to FILE.
+``python training_fixtures.py STRATEGY FILE tiny|real|own`` writes losses and weights to FILE.
 """
 
 import os
@@ -17,7 +17,7 @@ from zoo.labels import numbered
 from zoo.layers import DilatedConv2D
 from zoo.models.architectures.deeplabv3_aspp import deeplabv3_aspp
 from zoo.models.heads.classifier import classify
-from zoo.training import OptimizerConfig, Poly, Settings, fit, make_strategy
+from zoo.training import OptimizerConfig, Poly, Settings, fit, losses, make_strategy
 
 CLASSES, IGNORE = 3, 255
 
@@ -90,7 +90,7 @@ def real_model() -> keras.Model:
     return deeplabv3_aspp(backbone="mobilenet_v2", label_set=labels, width=0.25, dropout=0.0, **head)
 
 
-def distributed_run(strategy_name: str, build):
+def distributed_run(strategy_name: str, build, *, own_loss: bool = False):
     """Losses of a few steps on that strategy, and the model after them."""
     devices = ["CPU:0", "CPU:1"] if strategy_name == "mirrored" else None
     if devices:
@@ -100,10 +100,11 @@ def distributed_run(strategy_name: str, build):
     keras.utils.set_random_seed(3)
     with strategy.scope():
         model = build()
+        loss = losses.SparseCrossEntropy(ignore_label=IGNORE) if own_loss else pixel_loss
     config = OptimizerConfig(kind="sgd", learning_rate=0.001, weight_decay=1e-3)
     settings = tiny_settings(steps=3, optimizer=config, clip_norm=1.0, average=0.9)
     batches = make_batches(size=65)
-    history = fit(model, batches, loss=pixel_loss, settings=settings, strategy=strategy)
+    history = fit(model, batches, loss=loss, settings=settings, strategy=strategy)
     return history, model
 
 
@@ -139,7 +140,7 @@ def main() -> None:
         resumable(output, int(what))
         return
     build = real_model if what == "real" else lambda: tiny_model(dropout=0.0)
-    history, model = distributed_run(mode, build)
+    history, model = distributed_run(mode, build, own_loss=what == "own")
     np.savez(output, losses=history.losses, **weights_of(model))
 
 

@@ -1,6 +1,7 @@
 """The plan's numbers against counts by hand, and its formula against values worked out on paper."""
 
 import json
+from dataclasses import replace
 
 import keras
 import pytest
@@ -15,7 +16,7 @@ from zoo.training.plan import Demand, demand_of, scaling
 DEMAND = Demand(
     parameters=1000,
     variables=1100,
-    tensors=10,
+    messages=10,
     exchanged=4000,
     multiply_adds=10**6,
     activations=500,
@@ -53,6 +54,12 @@ def test_a_step_by_the_formula(workers, compute, exchange):
     assert found.efficiency == pytest.approx(compute / (compute + exchange))
 
 
+def test_trees_take_fewer_hops():
+    tree = replace(DEVICE, tree=True)
+    found = scaling(DEMAND, tree, batch_size=8, workers=8)
+    assert found.exchange == pytest.approx(10 * 6 * 2e-3 + 2 * 7 / 8 * 4000 / 1e5)
+
+
 def test_workers_that_share_cores_are_bound_by_them():
     shared = Device(
         name="x", rate=1e8, near=NEAR, far=FAR, overhead=0.0, cores=2, core_rate=6e7, core_overhead=0.01
@@ -70,7 +77,7 @@ def test_a_model_is_counted():
     assert found.parameters == kernel + 2 * norm + head + 3
     assert found.variables >= found.parameters + 2 * norm
     assert found.multiply_adds == 8 * 8 * (kernel + head)
-    assert found.tensors == 5 + 3 + 6
+    assert found.messages == 1 + 2
     assert found.exchanged == 4 * (found.parameters + 3 + 2 * (2 * norm + 1))
     half = demand_of(tiny_model_of(16), Recipe(crop=(16, 16), precision="bfloat16", average=0.9))
     assert half.average

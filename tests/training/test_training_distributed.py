@@ -14,7 +14,7 @@ def start_workers(folder, what):
         yield start("auto", folder / f"worker{index}.npz", what, TF_CONFIG=json.dumps(config))
 
 
-@pytest.mark.parametrize("what", ["tiny", pytest.param("real", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("what", ["tiny", "own", pytest.param("real", marks=pytest.mark.slow)])
 def test_all_strategies_agree(tmp_path, what):
     finish(start("one", tmp_path / "one.npz", what))
     finish(start("mirrored", tmp_path / "mirrored.npz", what))

@@ -84,7 +84,7 @@ def _document(args, recipe, demand, device, steps, *, images: int | None) -> dic
         "precision": recipe.precision,
         "parameters": demand.parameters,
         "exchanged_bytes": demand.exchanged,
-        "messages": demand.tensors,
+        "messages": demand.messages,
         "rate": device.rate,
         "links": {"near": vars(device.near), "far": vars(device.far)},
         "scaling": rows,
@@ -96,7 +96,7 @@ def _print(plan: dict) -> None:
     print(
         f"{plan['model']}, {crop}, batch {plan['batch_size']}, {plan['precision']}: a plan, not a measurement"
     )
-    size = f"{plan['exchanged_bytes'] / 1e6:.1f} MB in {plan['messages']} tensors"
+    size = f"{plan['exchanged_bytes'] / 1e6:.1f} MB in {plan['messages']} all-reduces"
     print(f"  {plan['parameters'] / 1e6:.1f} M parameters; {size} are summed over the devices in each step")
     near, far = (plan["links"][name] for name in ("near", "far"))
     links = f"{near['beta'] / 1e9:g} GB/s within 8 devices, {far['beta'] / 1e9:g} GB/s beyond"

@@ -137,7 +137,8 @@ class _Plan:
             records = tf.data.experimental.from_variant(variant, tf.TensorSpec((), tf.string))
             found = tf.io.parse_single_example(records.take(1).get_single_element(), features)
             mask = tf.gather(labels, tf.cast(tf.io.decode_png(found[MASK], channels=1)[..., 0], tf.int32))
-            key = changes_of(self.seed, epoch, index)
+            # Of 64 bits, as in a stream: the key of a number depends on its type.
+            key = changes_of(self.seed, tf.constant(epoch, tf.int64), index)
             image, mask = transform(
                 _pixels(found[IMAGE]),
                 mask,

@@ -139,7 +139,7 @@ def order_of(dataset: Dataset, batch_size: int, *, seed: int, epoch: int) -> np.
     return epoch_order(len(dataset), seed=seed, epoch=epoch)
 
 
-def changes_of(seed: int, epoch: tf.Tensor | int, index: tf.Tensor) -> tf.Tensor:
+def changes_of(seed: int, epoch: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """The key of a sample's changes in an epoch, as `zoo.datasets.transform.drawn` takes it."""
     key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
     return _fold(_fold(key, epoch), index)

@@ -39,6 +39,7 @@ class Device:
         memory: Bytes, or `None` where it is not known.
         overhead: Seconds of a step that no image causes.
         per_machine: Devices of one machine.
+        tree: Whether a message takes ``2 * log2(n)`` hops rather than ``2 * (n - 1)``.
         cores: Where the devices are processes that share them: how many there are. `core_rate` and
             `core_overhead` are then multiply-adds per second of computing time, and seconds of it.
         core_rate: See `cores`.
@@ -52,6 +53,7 @@ class Device:
     memory: int | None = None
     overhead: float = _OVERHEAD
     per_machine: int = _PER_MACHINE
+    tree: bool = False
     cores: int | None = None
     core_rate: float = 1.0
     core_overhead: float = 0.0
@@ -94,4 +96,4 @@ def known_device(name: str, *, precision: str) -> Device:
     sheet = _SHEETS[name]
     peak = sheet.peak if precision == "float32" else sheet.peak_16
     links = Link(_NEAR, sheet.near), Link(_FAR, sheet.far)
-    return Device(sheet.name, _SHARE * peak, *links, memory=sheet.memory)
+    return Device(sheet.name, _SHARE * peak, *links, memory=sheet.memory, tree=True)

@@ -1,8 +1,9 @@
 """One optimizer step on any number of replicas: gradients, their sum, loss scaling, clipping, update.
 
-Every replica's loss is a mean over its pixels that count. The step weighs each by the number of those pixels,
-so that the result is the mean over all of them, however the global batch was cut among replicas and among the
-micro-batches of an accumulated step.
+Every replica's loss is a mean over its pixels that count, or, of a Keras loss, its share of the batch's
+loss. The step weighs each mean by the number of those pixels, and adds the shares up, so that the result is
+the mean over all of them, however the global batch was cut among replicas and among the micro-batches of an
+accumulated step.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ class TrainStep:
         self.clip_norm, self.accumulate, self.ignore_label = clip_norm, accumulate, ignore_label
         self.scale, self.scaled, self.average = scale or LossScale(), scaled, average
         self._variables = list(model.trainable_variables)
+        # On several replicas a Keras loss is that replica's share of the batch's: their sum is the whole.
+        self._adds_up = isinstance(loss, keras.losses.Loss)
         # An overflow is known only after the gradient: those steps are two calls, as accumulated ones are.
         self._split = scaled or accumulate > 1
         self._sums = self._accumulators() if self._split else []
@@ -157,16 +160,19 @@ class TrainStep:
         replicas' gradients to this one's, each of which must have its own weight by then.
         """
         image, mask = batch
-        weight = self._counted(mask)
+        weight = own = self._counted(mask)
+        if self._adds_up:
+            (weight,) = replica_sums([own])
         with tf.GradientTape() as tape:
             outputs = self.model(image, training=True)
             loss = tf.cast(self.loss(mask, outputs), tf.float32)
             if self.model.losses:
-                loss += tf.add_n([tf.cast(extra, tf.float32) for extra in self.model.losses])
+                extras = tf.add_n([tf.cast(extra, tf.float32) for extra in self.model.losses])
+                loss += extras / self.strategy.num_replicas_in_sync if self._adds_up else extras
             scaled = loss * weight * scale
         sources = [v.value for v in self._variables]
         gradients = tape.gradient(scaled, sources, unconnected_gradients="zero")
-        return loss * weight, [tf.cast(g, tf.float32) / scale for g in gradients], weight
+        return loss * weight, [tf.cast(g, tf.float32) / scale for g in gradients], own
 
     def _counted(self, mask) -> tf.Tensor:
         """Share of the pixels that count, which is their number but for a factor that all replicas have."""
