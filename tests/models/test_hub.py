@@ -20,9 +20,7 @@ from zoo.files import cache_dir
 from zoo.hub import Score, push
 from zoo.labels import named
 from zoo.layers.resize import label_set_of, source_of
-from zoo.models.assemble import build, wishes_for
 from zoo.models.loading import arrays_of
-from zoo.models.registry import resolve
 from zoo.weights.hub import parse_address
 
 pytest.importorskip("huggingface_hub")
@@ -41,7 +39,7 @@ def hub(tmp_path, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("ZOO_OFFLINE", raising=False)
-    # Of the client, which reads its settings once: HTTP alone, and no second try for half a minute.
+    # Of the client, which reads its settings once: plain HTTP.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
     yield server
     server.shutdown()
@@ -51,9 +49,8 @@ def hub(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     """A narrow model with settings, classes and weights that are not the usual ones."""
-    spec = resolve("deeplabv3_aspp")
     settings = {"width": 0.35, "aspp_channels": 16, "rates": (2, 4)}
-    return seeded(build(spec, wishes_for(spec, classes=LABELS, settings=settings)))
+    return seeded(zoo.load("deeplabv3_aspp", None, classes=LABELS, settings=settings))
 
 
 @pytest.fixture(scope="module")

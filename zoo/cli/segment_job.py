@@ -73,15 +73,14 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     job = _Job(args=args, items=items, settings=settings, windowed=by_windows(items, args))
     models = _models(args, len(items))
-    identity = model_identity(models[0])
     made = _make_folder(args.output)
     with contextlib.ExitStack() as stack:
         if _wants_record(args, items):
-            whole = {"model": identity, "settings": settings.identity()}
-            job.record = stack.enter_context(recorded(args.output, whole, redo=args.redo))
+            identity = {"model": model_identity(models[0]), "settings": settings.identity()}
+            job.record = stack.enter_context(recorded(args.output, identity, redo=args.redo))
         _work(job, models)
         if job.record is not None and job.counts["done"]:
-            write_tables(args.output, job.all_rows(), classes=identity["classes"])
+            write_tables(args.output, job.all_rows(), classes=opening.labels_of(models[0]).names)
         elif job.record is not None:
             job.record.discard()
         if args.json is not None:
