@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.browser import PATIENCE
 from support.tiny_export import tiny
 
 import zoo
@@ -21,42 +21,8 @@ from zoo import export
 from zoo.demo import runtimes
 from zoo.images import read_image
 
-PAGE = Path(__file__).parent / "page"
 CITY = Path(__file__).parents[2] / "examples" / "city.jpg"
 SIZE, TINY = (96, 144), (33, 47)
-# A registry that cannot be reached must not hold up the tests.
-INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0")
-PATIENCE = 240
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="session")
-def node_folder(tmp_path_factory):
-    """A folder with the scripts and the packages: the repository's after ``npm ci`` there, else a new one."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    if (PAGE / "node_modules").is_dir():
-        return PAGE
-    folder = tmp_path_factory.mktemp("page")
-    for path in PAGE.iterdir():
-        shutil.copy(path, folder)
-    try:
-        done = subprocess.run(INSTALL, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install its packages within {PATIENCE} s")
-    if done.returncode:
-        pytest.skip(f"npm cannot install its packages: {done.stderr.strip().splitlines()[-1]}")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Path of Chromium."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    return found
 
 
 @pytest.fixture(scope="session")
