@@ -1,11 +1,13 @@
 """How many times real time an amplifier model runs on one core, beside the package that it comes from.
 
-    python benchmarks/amplifier.py wavenet_a1_standard.nam [--peer PYTHON]
+    python benchmarks/amplifier.py wavenet_a1_standard.nam [--peer PYTHON] [--quantized input.wav]
 
 Files of the block form run as a host would run them, block after block with the state handed on. PYTHON is
 one that has neural-amp-modeler installed: it has no streaming form, so that it computes each block with as
 many samples before it as its receptive field needs ("block"), and the whole sound at once ("whole"). All of
-them run in turns, on one thread; the ratio is that of the medians.
+them run in turns, on one thread; the ratio is that of the medians. With --quantized, each kind of smaller
+numbers is calibrated on a sound file and stands with its error-to-signal ratio against float on that file,
+kept or not.
 """
 
 from __future__ import annotations
@@ -73,10 +75,29 @@ def streamed(artifact, runs: int) -> list[float]:
     return times
 
 
+def kinds(folder: Path, calibration: Path | None):
+    """Name, path, block and settings of each file."""
+    rows = {"TFLite": (".tflite", {}), "ONNX Runtime": (".onnx", {})}
+    if calibration is not None:
+        from zoo.export.blocks import quantizing
+        from zoo.sequence.sound import read_sound
+
+        quantizing.MAX_ESR = float("inf")  # each is measured, whatever it costs
+        sound = read_sound(calibration).channel(None, name=calibration.name)
+        for kind, row in quantizing.KINDS.items():
+            if kind != "dynamic":  # of which nothing is left to measure
+                given = {"calibration": sound} if row.calibrated else {}
+                rows[f"TFLite {kind}"] = (".tflite", {"quantize": kind, **given})
+    for name, (suffix, words) in rows.items():
+        for block in BLOCKS:
+            yield name, folder / f"{name.replace(' ', '_')}_{block}{suffix}", block, words
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("nam", type=Path)
     parser.add_argument("--peer", help="a Python with neural-amp-modeler")
+    parser.add_argument("--quantized", type=Path, help="sound file to calibrate on")
     args = parser.parse_args()
     import zoo
     from zoo import export
@@ -86,14 +107,11 @@ def main() -> None:
     peer = Peer(args.peer, args.nam) if args.peer else None
     rows: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        files = {
-            (suffix, block): Path(folder, f"{block}{suffix}")
-            for suffix in (".tflite", ".onnx")
-            for block in BLOCKS
-        }
-        for (_, block), path in files.items():
-            export.to_blocks(model, path, block=block)
-        artifacts = {key: export.open_blocks(path) for key, path in files.items()}
+        artifacts, notes = {}, {}
+        for name, path, block, words in kinds(Path(folder), args.quantized):
+            report = export.to_blocks(model, path, block=block, **words)
+            notes[name, block] = f"{report.bytes / 1000:.0f} kB | {report.esr:.1e}"
+            artifacts[name, block] = export.open_blocks(path)
         for _ in range(ROUNDS):
             for key, artifact in artifacts.items():
                 rows.setdefault(key, []).extend(streamed(artifact, 100))
@@ -101,10 +119,12 @@ def main() -> None:
                 name = "neural-amp-modeler, whole" if block > 512 else "neural-amp-modeler, block"
                 rows.setdefault((name, block), []).extend(peer.seconds(block, 2 if block > 512 else 20))
     print(f"{args.nam.name}, one thread, {ROUNDS} rounds in turns\n")
-    print("| runtime | samples at a time | ms (median) | times real time |\n|---|--:|--:|--:|")
+    print("| runtime | samples at a time | ms (median) | times real time | file | ESR |")
+    print("|---|--:|--:|--:|--:|--:|")
     for (name, block), times in rows.items():
         median = float(np.median(times))
-        print(f"| {name} | {block:,} | {1000 * median:.3f} | {block / rate / median:.1f} |")
+        note = notes.get((name, block), "– | –")
+        print(f"| {name} | {block:,} | {1000 * median:.3f} | {block / rate / median:.1f} | {note} |")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
 """What public converters make of our SavedModels and Keras models: the largest error of a logit, per model.
 
-TFLiteConverter and tf2onnx run here. Core ML Tools and TensorFlow.js cannot stand beside each other, so that
-each gets an environment of its own below ``--environments``, made once (some 3 GB; TensorFlow.js also takes
-Node.js). Core ML programs run on a Mac only: of them, the number of operations is printed.
+TFLiteConverter, tf2onnx and Core ML Tools (extra ``coreml``) run here; the program of the last is
+interpreted, since Core ML runs on Apple's systems only. TensorFlow.js stands beside none of them: it gets an
+environment of its own below ``--environments``, made once (some 3 GB, and Node.js).
 
     python benchmarks/converters.py
-    python benchmarks/converters.py --environments ~/converters
+    python benchmarks/converters.py duc_hdc pspnet --environments ~/converters
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -46,14 +49,6 @@ def environment(folder: Path, *packages: str) -> Path:
     return python
 
 
-def core_ml(folder: Path, environments: Path) -> str:
-    """How many operations the Core ML program of a SavedModel has."""
-    python = environment(environments / "core_ml", "coremltools", "tensorflow")
-    command = [python, _SCRIPTS / "core_ml.py", folder, *SIZE]
-    done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
-    return f"{done.stdout.split()[-1]} operations"
-
-
 def tensorflow_js(folder: Path, image: np.ndarray, environments: Path) -> np.ndarray:
     """Logits of a SavedModel in TensorFlow.js."""
     home = environments / "tensorflow_js"
@@ -82,25 +77,27 @@ def measure(name: str, environments: Path | None, folder: Path) -> bool:
     model = zoo.load(name)
     image = synthetic_image(*SIZE)[None].astype("float32")
     want = model(image, training=False).numpy()
-    errors = []
+    errors, has_core_ml = [], importlib.util.find_spec("coremltools") is not None
 
-    def tell(kind: str, what: str, got: np.ndarray) -> None:
-        errors.append(float(np.abs(got - want).max()))
+    def tell(kind: str, what: str, convert: Callable[[], np.ndarray]) -> None:
+        errors.append(float(np.abs(convert() - want).max()))
         print(f"{name:24}{kind:8}{what:20}{errors[-1]:.1e}", flush=True)
 
     for kind, size in (("any", None), ("static", SIZE)):
         path = folder / f"{name}_{kind}"
         export.to_saved_model(model, path, input_size=size, serving_bytes=False)
         for what, convert in public_converters.SAVED_MODEL.items():
-            tell(kind, what, convert(path, image))
+            if what != "core_ml" or has_core_ml:
+                tell(kind, what, functools.partial(convert, path, image))
         if environments:
-            tell(kind, "tensorflow_js", tensorflow_js(path, image, environments))
-            print(f"{name:24}{kind:8}{'core_ml':20}{core_ml(path, environments)}", flush=True)
+            tell(kind, "tensorflow_js", functools.partial(tensorflow_js, path, image, environments))
     for kind, size in (("any", (None, None)), ("static", SIZE)):
         built = zoo.load(name, input_shape=(*size, 3))
-        for what, convert in public_converters.KERAS.items():
-            if (kind, what) != ("any", "onnx_keras"):  # ONNX Runtime refuses what tf2onnx writes of SAME
-                tell(kind, what, convert(built, image))
+        keras = dict(public_converters.KERAS)
+        if kind == "any":
+            keras["onnx_keras"] = public_converters.onnx_keras_any
+        for what, convert in keras.items():
+            tell(kind, what, functools.partial(convert, built, image))
     return max(errors) < LIMIT
 
 
@@ -110,7 +107,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("models", nargs="*", default=MODELS, help="names of models")
-    parser.add_argument("--environments", type=Path, help="folder for Core ML Tools and TensorFlow.js")
+    parser.add_argument("--environments", type=Path, help="folder for TensorFlow.js")
     args = parser.parse_args()
     if args.environments:
         args.environments.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,13 @@
 """Every model of the registry, whole, in every format: size of the files and how exactly they compute.
 
 Weights are random, of the size that keeps activations alive through the depth. Each file is held against the
-Keras model at three sizes (a file of one size is written for each); printed are megabytes and the largest
-error of a logit as a share of the largest logit. The export itself refuses a file whose classes differ.
+Keras model at three sizes (a file of one size is written for each); printed are megabytes, the largest error
+of a logit as a share of the largest logit, and the share of the pixels with the same class where that is not
+all of them. The export itself refuses a file that misses its limits.
 
     python benchmarks/formats.py
     python benchmarks/formats.py --models pspnet_resnet50 --sizes 96x96 65x129
+    python benchmarks/formats.py --formats coreml --quantize float16 --sizes 65x65
 """
 
 from __future__ import annotations
@@ -55,27 +57,30 @@ def randomize(model: keras.Model, seed: int = 0) -> None:
         variable.assign(value)
 
 
-def reports(model: keras.Model, format: Format, sizes, folder: Path) -> list:
+def reports(model: keras.Model, format: Format, sizes, folder: Path, *, quantize: str | None) -> list:
     """The reports of a format's exports: of one file for all sizes, or of one for each."""
     images = [synthetic_image(*size) for size in sizes]
-    suffix = format.shape.suffix or ""
+    suffix, kind = format.shape.suffix or "", {"quantize": quantize}
     if not format.static_size:
-        return [export.to_format(format.name, model, folder / f"m{suffix}", images=images)]
+        return [export.to_format(format.name, model, folder / f"m{suffix}", images=images, **kind)]
     return [
-        export.to_format(format.name, model, folder / f"{h}x{w}{suffix}", input_size=(h, w)) for h, w in sizes
+        export.to_format(format.name, model, folder / f"{h}x{w}{suffix}", input_size=(h, w), **kind)
+        for h, w in sizes
     ]
 
 
-def cell(model: keras.Model, format: Format, sizes) -> str:
+def cell(model: keras.Model, format: Format, sizes, *, quantize: str | None) -> str:
     """``MB, error``, the worst of the files; or why there is none."""
     with tempfile.TemporaryDirectory() as folder, _quiet():
         try:
-            done = reports(model, format, sizes, Path(folder))
+            done = reports(model, format, sizes, Path(folder), quantize=quantize)
         except ZooError as error:
             return f"none: {error}"
     size = max(report.bytes for report in done)
     worst = max(report.parity.max_error / report.parity.max_logit for report in done)
-    return f"{size / 1e6:.1f} MB, {f'{worst:.0e}' if worst else 0}"
+    agreement = min(report.parity.argmax_agreement for report in done)
+    rest = "" if agreement == 1 else f", {agreement:.2%}"
+    return f"{size / 1e6:.1f} MB, {f'{worst:.0e}' if worst else 0}{rest}"
 
 
 @contextlib.contextmanager
@@ -92,6 +97,9 @@ def parse() -> argparse.Namespace:
     )
     names = [spec.name for spec in registry.MODELS]
     parser.add_argument("--models", nargs="+", choices=names, default=names, metavar="MODEL")
+    written = export.formats.names()
+    parser.add_argument("--formats", nargs="+", choices=written, default=written, metavar="FORMAT")
+    parser.add_argument("--quantize", metavar="KIND", help="one of the formats' kinds (float32)")
     usual = " ".join(f"{height}x{width}" for height, width in SIZES)
     parser.add_argument(
         "--sizes", nargs="+", type=parse_size, default=SIZES, metavar="HxW", help=f"({usual})"
@@ -103,14 +111,13 @@ def main() -> int:
     args = parse()
     for name in ("tensorflow", "absl", "tf2onnx", "zoo"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    written = rows("writer")
+    written = [row for row in rows("writer") if row.name in args.formats]
     print(f"| model | {' | '.join(row.name for row in written)} |\n|---|{'---|' * len(written)}", flush=True)
     for name in args.models:
         model = zoo.load(name, weights=None)
         randomize(model)
-        print(
-            f"| `{name}` | {' | '.join(cell(model, format, args.sizes) for format in written)} |", flush=True
-        )
+        cells = [cell(model, format, args.sizes, quantize=args.quantize) for format in written]
+        print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
         del model
         keras.backend.clear_session()
         gc.collect()

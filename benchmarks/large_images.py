@@ -2,10 +2,11 @@
 
     python benchmarks/large_images.py                     # a TIFF of 20,000×20,000 by windows
     python benchmarks/large_images.py --side 4000         # a smaller one
+    python benchmarks/large_images.py --model m.tflite    # by a file, without TensorFlow
     python benchmarks/large_images.py --jpeg 200          # a JPEG of 200 megapixels, decoded as a whole
 
 Each line is the peak of the resident set of the whole process in MB (ru_maxrss), and the seconds.
-The TIFF is striped, deflated and georeferenced; its picture is made row by row. Needs the extra ``geo``.
+The TIFF is tiled, deflated and georeferenced; its picture is made row by row. Needs the extra ``geo``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-ROWS = 500
+ROWS = 512
 
 
 def texture(width: int, height: int, seed: int) -> np.ndarray:
@@ -39,6 +40,7 @@ def write_tiff(path: Path, side: int, height: int) -> None:
 
     options = {"driver": "GTiff", "width": side, "height": height, "count": 3, "dtype": "uint8"}
     options |= {"compress": "deflate", "zlevel": 1, "crs": "EPSG:32632", "photometric": "RGB"}
+    options |= {"tiled": True, "blockxsize": ROWS, "blockysize": ROWS}
     place = from_origin(500000, 5400000, 0.1, 0.1)
     with rasterio.open(path, "w", transform=place, bigtiff="IF_SAFER", **options) as target:
         for top in range(0, height, ROWS):
@@ -70,16 +72,20 @@ def main() -> None:
     parser.add_argument("--jpeg", type=int, metavar="MEGAPIXELS", help="a JPEG of this size instead")
     parser.add_argument("--tile", default="512")
     parser.add_argument("--height", type=int, help="of the TIFF, if it is no square")
+    parser.add_argument("--file", type=Path, help="an image that is there instead")
     parser.add_argument("--model", default="deeplabv3_aspp")
     parser.add_argument("--weights", help="of the model, such as a file")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if args.jpeg:
+        more: list[str] = []
+        if args.file:
+            path = args.file
+        elif args.jpeg:
             path = Path(folder, "a.jpg")
             write_jpeg(path, args.jpeg)
             more = ["--max-pixels", str(2 * 10**6 * args.jpeg)]
         else:
-            path, more = Path(folder, "a.tif"), []
+            path = Path(folder, "a.tif")
             write_tiff(path, args.side, args.height or args.side)
         words = ["segment", args.model, str(path), "--tile", args.tile, "--output", str(Path(folder, "out"))]
         more += ["--weights", args.weights] if args.weights else []

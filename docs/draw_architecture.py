@@ -30,7 +30,7 @@ ROOMS = {
     "weights": ("catalog, download,\nreaders, name maps", 1.84),
     "models": ("backbones, heads,\narchitectures, loading", 0.9),
     "images": ("read, write,\noverlays", 2.76),
-    "inference": ("scales, mirror\nimages, windows", 1.9),
+    "inference": ("scales, windows,\nmany images", 1.9),
     "evaluation": ("scores with\ntheir protocol", 2.2),
     "datasets": ("layouts, checks,\nbatches", 3.25),
     "metrics": ("confusion matrix,\nborders", 4.1),
@@ -38,6 +38,7 @@ ROOMS = {
     "training": ("losses, recipes,\nthe loop", 4.1),
     "ablation": ("the papers'\ncomparisons", 2.9),
     "demo": ("a web page\nof a model", 1.0),
+    "hub": ("models to a hub,\nwith a card", 0.2),
     "compression": ("prune, cluster,\nquantize", 4.75),
 }
 COLORS = ("#e8eef7", "#dcebe3", "#f7efdc", "#f6e3dd", "#ece2f2")

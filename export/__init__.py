@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from zoo.export.blocks.artifact import BlockArtifact, open_blocks
     from zoo.export.blocks.publish import BlockReport, to_blocks
+    from zoo.export.blocks.speaker import SpeakerArtifact, open_speaker
+    from zoo.export.blocks.to_speaker import SpeakerReport, to_speaker
     from zoo.export.core.artifact import Artifact, Port
     from zoo.export.core.operation_times import OperationTable, OperationTime
     from zoo.export.core.quantization import FloatOperation, Quantization
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from zoo.export.report import ExportReport
     from zoo.export.timing.bench import bench
     from zoo.export.timing.measurement import Bench, Timing
+    from zoo.export.transcriber.artifact import Transcriber, open_transcriber
+    from zoo.export.transcriber.publish import TranscriberReport, to_transcriber
     from zoo.export.verification import find_difference, verify
 
 _HOMES = {
@@ -46,16 +50,24 @@ _HOMES = {
     "QuantizedParity": "zoo.export.proof.quantized_parity",
     "Rewrite": "zoo.export.deploy",
     "Timing": "zoo.export.timing.measurement",
+    "Transcriber": "zoo.export.transcriber.artifact",
+    "TranscriberReport": "zoo.export.transcriber.publish",
     "bench": "zoo.export.timing.bench",
     "find_difference": "zoo.export.verification",
     "open_artifact": "zoo.export.opening",
     "open_blocks": "zoo.export.blocks.artifact",
+    "open_speaker": "zoo.export.blocks.speaker",
+    "open_transcriber": "zoo.export.transcriber.artifact",
+    "SpeakerArtifact": "zoo.export.blocks.speaker",
+    "SpeakerReport": "zoo.export.blocks.to_speaker",
+    "to_speaker": "zoo.export.blocks.to_speaker",
     "to_blocks": "zoo.export.blocks.publish",
     "to_coreml": "zoo.export.exports",
     "to_format": "zoo.export.general",
     "to_onnx": "zoo.export.exports",
     "to_saved_model": "zoo.export.exports",
     "to_tflite": "zoo.export.exports",
+    "to_transcriber": "zoo.export.transcriber.publish",
     "verify": "zoo.export.verification",
 }
 
@@ -76,17 +88,25 @@ __all__ = [
     "Quantization",
     "QuantizedParity",
     "Rewrite",
+    "SpeakerArtifact",
+    "SpeakerReport",
     "Timing",
+    "Transcriber",
+    "TranscriberReport",
     "bench",
     "find_difference",
     "open_artifact",
     "open_blocks",
+    "open_speaker",
+    "open_transcriber",
     "to_blocks",
     "to_coreml",
     "to_format",
     "to_onnx",
     "to_saved_model",
+    "to_speaker",
     "to_tflite",
+    "to_transcriber",
     "verify",
 ]
 

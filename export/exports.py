@@ -89,11 +89,13 @@ def to_tflite(
         head: As in `to_saved_model`.
         rewrites: As in `to_saved_model`.
         quantize: `None` for float32; ``"float16"`` weights; ``"dynamic"``: int8 weights, layers quantize
-            what they are given while they run; or ``"int8"``: integers throughout, uint8 images and logits,
-            a scale for each channel of the weights. A quantized file is held to other limits, see
+            what they are given while they run; ``"int8"``: integers throughout, uint8 images and logits, a
+            scale for each channel of the weights; or ``"int16x8"``: 16-bit activations, 8-bit weights and
+            float32 images and logits, for accelerators. A quantized file is held to other limits, see
             `zoo.export.core.kinds`.
         calibration: Images like those that the model will see, see
-            `zoo.export.core.calibration.read_calibration`. Needed for int8; measured on for all kinds.
+            `zoo.export.core.calibration.read_calibration`. Needed for int8 and int16x8; measured on for all
+            kinds.
         max_drop: How much the share of calibration pixels with the float model's class may fall below 1, or,
             where `calibration` is a data set, how much mean IoU may fall. An int8 file that misses the bound
             gets layers in float, in the order of their measured error and as few as keep it.
@@ -117,7 +119,7 @@ def to_onnx(
     input_size: tuple[int, int] | None = None,
     head: str = "logits",
     layout: str = "nhwc",
-    opset: int = 18,
+    opset: int | None = None,
     symmetric: bool = False,
     rewrites: Rewrites = None,
     quantize: str | None = None,
@@ -140,12 +142,16 @@ def to_onnx(
         input_size: (height, width), or `None` for any size.
         head: As in `to_saved_model`.
         layout: Of the input and of logits: ``"nhwc"``, or ``"nchw"``, which spares two transpositions.
-        opset: Version of the ONNX operators.
-        symmetric: Of an int8 file: signed bytes and zero points of 0 throughout, as TensorRT asks for.
+        opset: Version of the ONNX operators; `None` for 18, and 21 with 16-bit activations, which no older
+            one has.
+        symmetric: Of a quantized file: signed integers and zero points of 0 throughout, as TensorRT asks for
+            in 8 bits.
         rewrites: As in `to_saved_model`.
         quantize: `None` for float32, or ``"int8"``: 8-bit activations and weights with a scale for each
             channel, between QuantizeLinear and DequantizeLinear. Such a file has a static `input_size`; it
             takes uint8 images, and gives float32 logits, since the last resize is computed in float.
+            ``"int16x8"``: the same with 16-bit activations and float32 images, for accelerators; ONNX
+            Runtime computes it on a processor in float32, rounded to 16 bits after each operation.
         calibration: As in `to_tflite`.
         max_drop: As in `to_tflite`.
         images: As in `to_tflite`.

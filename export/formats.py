@@ -60,10 +60,12 @@ FORMATS: tuple[Format, ...] = (
         probe="zoo.export.onnx.probe:tensors",
         check="zoo.export.onnx.writer:check_options",
         options=(
-            Option(name="opset", type=int, help="operator set, 18 by default"),
-            Option(name="symmetric", type=bool, help="int8 with zero points of 0, as TensorRT takes it"),
+            Option(name="opset", type=int, help="operator set (18, or 21 with int16x8)"),
+            Option(
+                name="symmetric", type=bool, help="integers with zero points of 0, as TensorRT takes int8"
+            ),
         ),
-        quantizations=("int8",),
+        quantizations=("int8", "int16x8"),
         layouts=("nhwc", "nchw"),
         runtime="onnxruntime",
         packages=("onnx", "onnxruntime", "tf2onnx"),

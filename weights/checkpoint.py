@@ -19,6 +19,7 @@ from zoo.weights.containers import Container
 from zoo.weights.entry import WeightsEntry
 from zoo.weights.fetch import fetch
 from zoo.weights.fitting import fits_of
+from zoo.weights.folders import hint_of_shard
 from zoo.weights.layouts import Layout, layouts_of
 from zoo.weights.name_maps import NameMap
 from zoo.weights.name_maps.conversion import convert, fit
@@ -135,7 +136,7 @@ def of_file(
     try:
         fitted = fits_of(tensors, tuple(maps.values()), container, file=path.name, partial=partial)
     except MismatchError as error:
-        raise MismatchError(f"{error}{hint(weights)}") from None
+        raise MismatchError(f"{error}{hint(weights)}{hint_of_shard(path)}") from None
     converted = {
         key: (convert(tensors, maps[key], found), dict(found.settings)) for key, found in fitted.items()
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.errors import FormatError, InputError
 from zoo.files import written_whole
+from zoo.labels import FEWEST_CLASSES, MOST_CLASSES
 from zoo.weights.readers import archive
 
 # The number of classes: a classifier's width may be a multiple of it.
@@ -29,7 +30,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             for member in file.infolist()
         }
     classes = arrays.pop(CLASSES, None)
-    if classes is None or classes.shape != () or classes.dtype.kind != "i" or not 2 <= classes <= 65_535:
+    is_integer = classes is not None and classes.shape == () and classes.dtype.kind == "i"
+    if not is_integer or not FEWEST_CLASSES <= classes <= MOST_CLASSES:
         raise FormatError(f"{path.name}: states no number of classes, so `zoo weights pack` did not write it")
     about = arrays.pop(ABOUT, None)
     if about is not None and (about.shape != () or about.dtype.kind != "U"):

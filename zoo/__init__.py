@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         errors,
         evaluation,
         export,
+        hub,
         images,
         inference,
         labels,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
     from zoo.inference import segment
     from zoo.models.loading import load
     from zoo.models.registry import ModelInfo, info, list_models
+    from zoo.sequence.generation import generate
     from zoo.sequence.processing import process
+    from zoo.sequence.transcription import transcribe
     from zoo.training.recipe import Recipe
     from zoo.training.runs import train
 
@@ -52,7 +55,9 @@ _HOMES = {
     "list_models": "zoo.models.registry",
     "info": "zoo.models.registry",
     "ModelInfo": "zoo.models.registry",
+    "generate": "zoo.sequence.generation",
     "process": "zoo.sequence.processing",
+    "transcribe": "zoo.sequence.transcription",
     "Recipe": "zoo.training.recipe",
     "train": "zoo.training.runs",
 }
@@ -65,6 +70,7 @@ _PACKAGES = (
     "errors",
     "evaluation",
     "export",
+    "hub",
     "images",
     "inference",
     "labels",
@@ -80,7 +86,7 @@ _PACKAGES = (
 _NEED_KERAS = frozenset(
     {
         *("load", "evaluate", "train"),
-        *("ablation", "compression", "layers", "training"),
+        *("ablation", "compression", "hub", "layers", "training"),
     }
 )
 
@@ -96,6 +102,8 @@ __all__ = [
     "evaluate",
     "evaluation",
     "export",
+    "generate",
+    "hub",
     "images",
     "inference",
     "info",
@@ -110,6 +118,7 @@ __all__ = [
     "sequence",
     "train",
     "training",
+    "transcribe",
     "weights",
 ]
 

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
+import stat
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from zoo.errors import InputError
+from zoo.errors import InputError, ZooError
 
 # A letter alone is a drive. `Path` has made one slash of two by the time that it is asked.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 # What TensorFlow gives a meaning in patterns; where the backslash separates folders, it has none.
 _PATTERN = "*?[]" if os.sep == "\\" else "*?[]\\"
+
+
+def address_of(path: str | os.PathLike) -> str | None:
+    """The address of a store or server, such as ``gs://bucket/run``; `None` of a path of this machine."""
+    text = os.fspath(path)
+    if not isinstance(text, str) or not _SCHEME.match(text):
+        return None
+    # `Path` makes one slash of two.
+    return re.sub(r"^([^:]+):/+", r"\1://", text)
+
+
+def refusal(address: str, *, hint: str = "") -> str:
+    """The line for an address where a path is needed; `hint` says what would let it be read."""
+    scheme, what = address.partition("://")[0], "give a path on a file system, such as a mounted bucket"
+    return (
+        f"{address}: {scheme}: addresses are not read or written here{f' {hint}, or' if hint else ';'} {what}"
+    )
 
 
 def check_local(path: str | os.PathLike) -> Path:
@@ -24,16 +44,62 @@ def check_local(path: str | os.PathLike) -> Path:
     Raises:
         InputError: An address such as ``gs://bucket/run``, which would become a folder named ``gs:``.
     """
-    text = os.fspath(path)
-    found = _SCHEME.match(text) if isinstance(text, str) else None
-    if found:
-        # `Path` makes one slash of two.
-        shown = re.sub(r"^([^:]+):/+", r"\1://", text)
-        raise InputError(
-            f"{shown}: {found[0].rstrip('/')} addresses are not read or written here; give a path on a file "
-            "system, such as a mounted bucket"
-        )
-    return Path(path)
+    address = address_of(path)
+    if address is not None:
+        raise InputError(refusal(address))
+    # `Path` would make an ordinary path of one that lies inside of another file.
+    return path if isinstance(path, InnerFile) else Path(path)
+
+
+class InnerFile(type(Path())):
+    """A file that lies inside of another one, such as an image in a shard of records.
+
+    A path like others for whoever names, compares or sorts it; what is read comes from `content`. Paths that
+    are derived from it, such as its parent, are plain.
+    """
+
+    holder: Path | None = None  # the file that it lies in
+
+    def content(self) -> bytes:
+        """All of it."""
+        raise NotImplementedError
+
+    def length(self) -> int:
+        """Bytes of it."""
+        raise NotImplementedError
+
+    def with_segments(self, *parts: str | os.PathLike) -> Path:
+        """A derived path; of the constructor's kind from Python 3.12 on."""
+        return Path(*parts)
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        """State of the file that it lies in, with a length of its own."""
+        if self.holder is None:
+            return super().stat(follow_symlinks=follow_symlinks)
+        whole = os.stat(self.holder)
+        values = list(whole[:10])
+        values[stat.ST_SIZE] = self.length()
+        return os.stat_result(values, {"st_mtime_ns": whole.st_mtime_ns})
+
+    def exists(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether the file that it lies in does."""
+        return os.path.exists(self.holder or self)
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether the file that it lies in is one."""
+        return os.path.isfile(self.holder or self)
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Never, but for a derived path."""
+        return self.holder is None and os.path.isdir(self)
+
+    def open(self, mode: str = "r", *args, **options) -> IO:
+        """Its bytes, to be read."""
+        if self.holder is None:
+            return super().open(mode, *args, **options)
+        if mode != "rb":
+            raise InputError(f"{self}: lies in {self.holder.name}, and is read as bytes only")
+        return io.BytesIO(self.content())
 
 
 @contextlib.contextmanager
@@ -54,6 +120,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield part
         os.replace(part, path)
+    except ZooError:
+        raise
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or _first_line(error)}") from error
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,10 @@ import numpy as np
 from zoo.errors import InputError
 
 Color = tuple[int, int, int]
+
+# One class says nothing. Mask files have 8 bits, of whose values one is ignored; labels in memory have 16.
+FEWEST_CLASSES, MOST_IN_FILES, MOST_CLASSES = 2, 255, 65_535
+MOST_IN_A_BYTE = 256  # of masks that are computed, where nothing is ignored
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,31 @@ class LabelSet:
             palette=tuple((int(r), int(g), int(b)) for r, g, b in config["palette"]),
             ignore_label=config["ignore_label"],
         )
+
+
+def checked_count(count: object, *, message: str, most: int = MOST_CLASSES) -> int:
+    """A number of classes as an `int`, whatever kind of integer it is.
+
+    Args:
+        count: What was given.
+        message: Of the error.
+        most: `MOST_IN_FILES` where masks are read from files.
+
+    Raises:
+        InputError: No integer, or one below `FEWEST_CLASSES` or above `most`.
+    """
+    try:
+        number = 0 if isinstance(count, bool | np.bool_) else operator.index(count)
+    except TypeError:
+        number = 0
+    if not FEWEST_CLASSES <= number <= most:
+        raise InputError(message)
+    return number
+
+
+def index_type(classes: int) -> type[np.unsignedinteger]:
+    """Of computed class indices: a byte each, or two where there are more than `MOST_IN_A_BYTE`."""
+    return np.uint8 if classes <= MOST_IN_A_BYTE else np.uint16
 
 
 def distinct_colors(count: int) -> tuple[Color, ...]:
@@ -228,7 +258,7 @@ def class_order(model: LabelSet, data: LabelSet) -> np.ndarray:
     Raises:
         InputError: Other names or another number of classes; names the difference.
     """
-    dtype = np.uint8 if len(data) <= 256 else np.uint16
+    dtype = index_type(len(data))
     if len(model) == len(data) and numbered(len(data)).names in (model.names, data.names):
         return np.arange(len(data), dtype=dtype)
     ours, theirs = (list(map(_plain, labels.names)) for labels in (model, data))

@@ -7,6 +7,8 @@ imports this module first, because ``import zoo`` alone is light and imports no 
 import zoo.layers
 import zoo.models.heads.context
 import zoo.models.segmentation_model
+import zoo.sequence.bytenet
+import zoo.sequence.bytenet_tokens
 import zoo.sequence.nam.network
 import zoo.sequence.wavenet
 import zoo.training.losses

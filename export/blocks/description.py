@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,26 +54,40 @@ class BlockDescription:
         Raises:
             FormatError: Text that is none, or of a later version.
         """
-        try:
-            found = json.loads(text) if len(text) <= MAX_TEXT else None
-        except (ValueError, RecursionError):
-            found = None
-        names = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(found, dict) or set(found) != names or not _is_sound(found):
-            raise FormatError(f"{path} does not describe itself as blocks of a sequence")
-        if found["version"] != VERSION:
-            raise FormatError(
-                f"{path} is described in version {found['version']}; this release reads {VERSION}"
-            )
-        return cls(**found)
+        what = "blocks of a sequence"
+        return cls(**read_description(text, cls, VERSION, is_sound=_is_sound, what=what, path=path))
+
+
+def read_description(
+    text: bytes | str, kind: type, version: int, *, is_sound: Callable[[dict], bool], what: str, path: Path
+) -> dict:
+    """The fields of a description, a dataclass that is stored as JSON.
+
+    Raises:
+        FormatError: Text that is none, or of a later version.
+    """
+    try:
+        found = json.loads(text) if len(text) <= MAX_TEXT else None
+    except (ValueError, RecursionError):
+        found = None
+    names = {field.name for field in dataclasses.fields(kind)}
+    if not isinstance(found, dict) or set(found) != names or not is_sound(found):
+        raise FormatError(f"{path} does not describe itself as {what}")
+    if found["version"] != version:
+        raise FormatError(f"{path} is described in version {found['version']}; this release reads {version}")
+    return found
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a positive number of 31 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
 
 
 def _is_sound(found: dict) -> bool:
-    counts = [found[name] for name in ("block", "state", "receptive_field", "version")]
     rate = found["sample_rate"]
     texts = [found["model"], found["task"]]
     return (
-        all(isinstance(n, int) and not isinstance(n, bool) and 0 < n < 2**31 for n in counts)
+        all(is_count(found[name]) for name in ("block", "state", "receptive_field", "version"))
         and isinstance(rate, int | float)
         and math.isfinite(rate)
         and all(isinstance(text, str) for text in texts)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,12 @@ import keras
 import numpy as np
 
 from zoo._version import __version__
-from zoo.errors import InputError, ParityError
+from zoo.errors import ParityError
+from zoo.export.blocks import quantizing
 from zoo.export.blocks.artifact import BlockArtifact, open_blocks
-from zoo.export.blocks.description import BlockDescription
-from zoo.export.core.staging import report_path
+from zoo.export.blocks.description import KEY, NEXT_STATE, OUTPUT, SAMPLES, STATE, BlockDescription
+from zoo.export.blocks.keeping import check_target, probe_sound, put
+from zoo.export.blocks.runtimes import SUFFIXES
 from zoo.files import check_local
 
 HOPS = 200
@@ -39,6 +41,7 @@ class BlockReport:
         max_error: Largest difference between samples, relative to the loudest one.
         esr: Error-to-signal ratio, the squared error over the squared signal.
         version: Of the package that wrote it.
+        quantize: Kind of quantization, or `None`.
     """
 
     path: str
@@ -50,6 +53,7 @@ class BlockReport:
     max_error: float
     esr: float
     version: str
+    quantize: str | None = None
 
     def to_dict(self) -> dict:
         """As plain values, with the path's name alone."""
@@ -60,7 +64,14 @@ class BlockReport:
         return json.dumps(self.to_dict(), indent=1, sort_keys=True)
 
 
-def to_blocks(model: keras.Model, path: str | os.PathLike, *, block: int = 64) -> BlockReport:
+def to_blocks(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    block: int = 64,
+    quantize: str | None = None,
+    calibration: np.ndarray | None = None,
+) -> BlockReport:
     """Write a causal model for a host that hands it sound block by block.
 
     The file takes ``samples (1, block, 1)`` and ``state (1, floats)``, and gives ``output`` and
@@ -72,40 +83,41 @@ def to_blocks(model: keras.Model, path: str | os.PathLike, *, block: int = 64) -
         model: An amplifier model of ``zoo.load("wavenet_nam", …)``.
         path: File named ``*.tflite`` or ``*.onnx``; the report stands beside it as ``<path>.json``.
         block: Samples of a block, which add to the delay: 64 are 1.3 ms at 48 kHz.
+        quantize: `None`, or for a ``.tflite`` file ``"float16"`` (weights of 16 bits), ``"dynamic"`` (weights
+            of 8), ``"int16x8"`` (weights of 8 bits, activations and state of 16) or ``"int8"``. Each is tried
+            and measured: most amplifiers have kernels too small for the second, and 8-bit activations
+            change the sound too much.
+        calibration: ``(samples,)`` floats of playing, as the amplifier will get them: for ``"int16x8"`` and
+            ``"int8"``, whose ranges come from it; what is louder later is cut off.
 
     Returns:
         The report.
 
     Raises:
-        InputError: Another model, suffix or block, or a file that cannot be written.
-        ParityError: The file does not compute what the model computes.
+        InputError: Another model, suffix, block or quantization, or a file that cannot be written.
+        ParityError: The file does not compute what the model computes; a quantized one may differ by an
+            error-to-signal ratio of 0.01, on the calibration where there is one.
     """
-    from zoo.export.blocks.writer import to_onnx, to_tflite
+    from zoo.export.blocks.writer import End, Ends, Told, to_onnx, to_tflite
     from zoo.sequence.nam.network import in_blocks
-    from zoo.sequence.processing import checked_block
+    from zoo.sequence.processing import checked_block, checked_sound
 
     path, block = check_local(path), checked_block(block)
-    writers = {".tflite": to_tflite, ".onnx": to_onnx}
-    _check(path, tuple(writers))
-    description = _described(model, block)
-    content = writers[path.suffix](in_blocks(model, block=block), description)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".blocks-") as folder:
-        work = Path(folder, path.name)
-        work.write_bytes(content)
-        artifact = open_blocks(work)
-        report = _measured(artifact, model, path, content)
-        _require(report)
-        report_path(work).write_text(report.to_json(), encoding="utf-8")
-        os.replace(report_path(work), report_path(path))
-        os.replace(work, path)
-    return report
-
-
-def _check(path: Path, suffixes: tuple[str, ...]) -> None:
-    if path.suffix not in suffixes:
-        raise InputError(f"blocks are written to files named {' or '.join(suffixes)}, not {path.name!r}")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: it is a folder, or its folder is missing or read-only")
+    check_target(path, SUFFIXES)
+    said = _described(model, block)
+    sound_given = None if calibration is None else checked_sound(calibration)
+    quantizing.check(quantize, path.suffix, sound_given, said.sample_rate)
+    sound, state = End((1, block, 1)), End((1, said.state))
+    ends = Ends(taken={SAMPLES: sound, STATE: state}, given={OUTPUT: sound, NEXT_STATE: state})
+    told = Told(key=KEY, text=said.to_json(), title=f"{said.model}: blocks of {block} samples")
+    blocks = in_blocks(model, block=block)
+    if path.suffix == ".onnx":
+        content = to_onnx(blocks, ends, told)
+    else:
+        given = None if sound_given is None else quantizing.blocks_of(model, sound_given, block)
+        content = to_tflite(blocks, ends, told, quantize=quantize, calibration=given)
+    measure = functools.partial(_measured, model=model, path=path, content=content, sound=sound_given)
+    return put(path, content, lambda work: measure(open_blocks(work), quantize=quantize))
 
 
 def _described(model: keras.Model, block: int) -> BlockDescription:
@@ -123,40 +135,37 @@ def _described(model: keras.Model, block: int) -> BlockDescription:
     )
 
 
-def probe_sound(samples: int) -> np.ndarray:
-    """A rising tone under noise, with loud and silent stretches, ``(samples,)`` float32 in −1…1."""
-    time = np.arange(samples) / max(samples, 1)
-    noise = np.random.default_rng(0).uniform(-0.1, 0.1, samples)
-    found = (
-        0.8 * np.sin(2 * np.pi * samples * (0.001 + 0.03 * time) * time) * np.abs(np.sin(9 * time)) + noise
-    )
-    found[samples // 2 : samples // 2 + samples // 10] = 0
-    return found.astype(np.float32)
-
-
-def _measured(artifact: BlockArtifact, model: keras.Model, path: Path, content: bytes) -> BlockReport:
+def _measured(
+    artifact: BlockArtifact,
+    *,
+    model: keras.Model,
+    path: Path,
+    content: bytes,
+    sound: np.ndarray | None,
+    quantize: str | None,
+) -> BlockReport:
     from zoo.sequence.processing import process
 
-    sound = probe_sound(HOPS * artifact.block)
-    expected, found = process(model, sound), process(artifact, sound)
+    probe = probe_sound(HOPS * artifact.block) if sound is None else sound
+    expected, found = process(model, probe), process(artifact, probe)
     difference = found.astype(np.float64) - expected
     signal = float(np.square(expected, dtype=np.float64).sum()) or 1.0
-    return BlockReport(
+    report = BlockReport(
         path=str(path),
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         description=artifact.description,
         operations=artifact.operations(),
-        hops=HOPS,
+        hops=-(-len(probe) // artifact.block),
         max_error=float(np.abs(difference).max() / (np.abs(expected).max() or 1.0)),
         esr=float(np.square(difference).sum() / signal),
         version=__version__,
+        quantize=quantize,
     )
-
-
-def _require(report: BlockReport) -> None:
-    name = Path(report.path).name
-    if not report.max_error <= MAX_ERROR:
+    if quantize is not None:
+        quantizing.require(quantize, artifact.weights(), report.esr, path.name)
+    elif not report.max_error <= MAX_ERROR:
         raise ParityError(
-            f"{name} is off by {report.max_error:.2g} of the loudest sample; at most {MAX_ERROR:g}"
+            f"{path.name} is off by {report.max_error:.2g} of the loudest sample; at most {MAX_ERROR:g}"
         )
+    return report

@@ -14,12 +14,11 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InputError
-from zoo.export.core.metadata import BYTE_CLASSES
 from zoo.graph import maker_of
+from zoo.labels import MOST_CLASSES, MOST_IN_A_BYTE
 from zoo.layers import DepthToSpace
 from zoo.layers.resize import Resize, SegmentationLogits
 
-MAX_CLASSES = 1 << 16  # of a uint16 mask
 # Of the head's operations in the artifact.
 SCOPE = "mask_head"
 
@@ -122,7 +121,7 @@ class MaskHead:
 def _winners(x: tf.Tensor) -> tf.Tensor:
     """The first of the largest along the last axis, uint8 where that tells them all, else int32."""
     winners = tf.argmax(x, -1, output_type=tf.int32)
-    return tf.cast(winners, tf.uint8) if x.shape[-1] <= BYTE_CLASSES else winners
+    return tf.cast(winners, tf.uint8) if x.shape[-1] <= MOST_IN_A_BYTE else winners
 
 
 def _sizes(x: tf.Tensor) -> list:
@@ -150,8 +149,8 @@ def split(model: keras.Model, *, small: bool) -> tuple[keras.Model, MaskHead]:
         InputError: More classes than two bytes can tell.
     """
     last = next(x for x in reversed(model.layers) if isinstance(x, SegmentationLogits))
-    if len(last.label_set) > MAX_CLASSES:
-        raise InputError(f"a mask tells {MAX_CLASSES} classes, not {len(last.label_set)}")
+    if len(last.label_set) > MOST_CLASSES:
+        raise InputError(f"a mask tells {MOST_CLASSES} classes, not {len(last.label_set)}")
     scores, cell = last.input[0], 1
     maker = maker_of(scores)
     if isinstance(maker, DepthToSpace) and (small or last.factor == 1):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zoo.errors import FormatError, InputError
 from zoo.export.core.kinds import KINDS
-from zoo.labels import LabelSet
+from zoo.labels import LabelSet, index_type
 
 # Name of the SavedModel asset, the TFLite metadata buffer and the ONNX property that hold the JSON text.
 KEY = "atrous_zoo"
@@ -17,7 +17,6 @@ LOGIT_HEADS = ("logits", "small_logits")
 LAYOUTS = ("nhwc", "nchw")
 MASK_HEADS = ("mask", "small_mask")
 HEADS = (*LOGIT_HEADS, *MASK_HEADS)
-BYTE_CLASSES = 256  # that a uint8 mask tells
 OUTPUT_NAME = "logits"
 MASK_NAME = "mask"
 SIGNATURE = "serving_default"
@@ -75,7 +74,7 @@ class Metadata:
     @property
     def mask_type(self) -> str:
         """Of class indices: ``"uint8"``, or ``"uint16"`` of more than 256 classes."""
-        return "uint8" if len(self.label_set) <= BYTE_CLASSES else "uint16"
+        return index_type(len(self.label_set)).__name__
 
     @property
     def output_name(self) -> str:

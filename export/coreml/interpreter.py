@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo.errors import FormatError
+from zoo.export.core.metadata import one_line
 from zoo.export.coreml.kernels import KERNELS
 from zoo.export.coreml.package import Package, element_type
 
@@ -37,11 +38,8 @@ class Interpreter:
         self._constants: dict[str, np.ndarray | str] = {}
         self._computed = []
         for operation in self.package.operations:
-            if operation.type == "const":
-                value = self.package.constant(operation.attributes["val"])
-                self._constants[operation.outputs[0].name] = value
-            elif operation.type in _STORED:
-                self._constants[operation.outputs[0].name] = self._expanded(operation)
+            if operation.type == "const" or operation.type in _STORED:
+                self._constants[operation.outputs[0].name] = self._constant(operation, path)
             elif operation.type in KERNELS:
                 self._computed.append(operation)
             else:
@@ -90,6 +88,16 @@ class Interpreter:
             if name not in self._constants:
                 last.setdefault(index, []).append(name)
         return last
+
+    def _constant(self, operation, path: Path) -> np.ndarray | str:
+        if operation.type == "const":
+            return self.package.constant(operation.attributes["val"])
+        try:
+            return self._expanded(operation)
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError, AttributeError) as error:
+            raise FormatError(
+                f"{path}: the constant {operation.outputs[0].name[:80]!r} cannot be read: {one_line(error)}"
+            ) from error
 
     def _expanded(self, operation) -> np.ndarray:
         """A weight that is stored as 8-bit numbers or as a palette."""

@@ -63,6 +63,8 @@ class Package:
         block = function.block_specializations[function.opset]
         self.inputs = tuple(entry.name for entry in function.inputs)
         self.operations, self.outputs = tuple(block.operations), tuple(block.outputs)
+        if not all(operation.outputs for operation in self.operations):
+            raise self._damaged("an operation has no output")
 
     def _damaged(self, reason: str) -> FormatError:
         return FormatError(f"{self._path} cannot be read as a Core ML package: {reason}")

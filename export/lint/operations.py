@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.errors import FormatError, InputError
+from zoo.export.core.onnx_model import parsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ def read(path: Path) -> tuple[str, tuple[Operation, ...]]:
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}")
     if path.suffix not in readers:
-        raise InputError(f"{path} is none of {', '.join(readers)}")
+        raise InputError(f"{path} is none of {', '.join(readers)}: export the model first")
     format, reader = readers[path.suffix]
     return format, tuple(reader(path))
 
@@ -72,34 +73,46 @@ def _tflite(path: Path) -> Iterator[Operation]:
     def constant(index: int) -> bool:
         return model.buffers[graph.tensors[index].buffer].data is not None
 
-    for operator in graph.operators:
+    for operator in graph.operators or ():
         code = model.operatorCodes[operator.opcodeIndex]
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
-        kind = builtins[number] if number != schema.BuiltinOperator.CUSTOM else code.customCode.decode()
-        inputs = [int(n) for n in operator.inputs if n >= 0]
+        kind = builtins.get(number, f"BUILTIN_{number}")
+        if number == schema.BuiltinOperator.CUSTOM:
+            kind = (code.customCode or b"CUSTOM").decode("utf-8", "replace")
+        inputs = [int(n) for n in (operator.inputs if operator.inputs is not None else ()) if n >= 0]
+        outputs = [int(n) for n in (operator.outputs if operator.outputs is not None else ())]
         real = [n for n in inputs if not constant(n)] or inputs
-        output, options = graph.tensors[int(operator.outputs[0])], operator.builtinOptions
-        shape = output.shape if output.shape is not None else ()
+        # An assignment has no output.
+        seen = [graph.tensors[n] for n in (outputs or real)[:1]]
+        options = operator.builtinOptions
+        gives = types.get(seen[0].type, "unknown") if seen else "none"
         yield Operation(
             kind=kind,
-            name=output.name.decode() if isinstance(output.name, bytes) else str(output.name),
-            given=types[graph.tensors[real[0]].type] if real else types[output.type],
-            gives=types[output.type],
+            name=_text(seen[0].name) if seen else kind,
+            given=types.get(graph.tensors[real[0]].type, "unknown") if real else gives,
+            gives=gives,
             dilation=int(getattr(options, "dilationHFactor", 1) or 1),
             align_corners=bool(getattr(options, "alignCorners", False)),
             half_pixel=bool(getattr(options, "halfPixelCenters", False)),
-            elements=math.prod(map(int, shape)),
-            outputs=tuple(int(n) for n in operator.outputs),
+            elements=math.prod(map(int, seen[0].shape)) if seen and seen[0].shape is not None else 0,
+            outputs=tuple(outputs),
         )
+
+
+def _text(name: bytes | str | None) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _onnx(path: Path) -> Iterator[Operation]:
     import onnx
 
     try:
-        model = onnx.shape_inference.infer_shapes(onnx.load(path, load_external_data=False))
+        model = onnx.shape_inference.infer_shapes(parsed(path.read_bytes()))
+        if not model.graph.node:
+            raise FormatError("it has no graph")
     except Exception as error:  # protobuf's families of errors have no common base
-        raise FormatError(f"{path} cannot be loaded as an ONNX file: {type(error).__name__}") from error
+        reason = error if isinstance(error, FormatError) else type(error).__name__
+        raise FormatError(f"{path} cannot be loaded as an ONNX file: {reason}") from error
     graph = model.graph
     known = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.input, *graph.output)}
     constants = {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -112,13 +125,14 @@ def _onnx(path: Path) -> Iterator[Operation]:
     for node in graph.node:
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         real = [name for name in node.input if name and name not in constants] or list(node.input)
+        output = node.output[0] if node.output else ""
         mode = attributes.get("coordinate_transformation_mode", b"").decode()
-        dims = known[node.output[0]].shape.dim if node.output[0] in known else ()
+        dims = known[output].shape.dim if output in known else ()
         yield Operation(
             kind=node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}",
-            name=node.name or node.output[0],
-            given=kind_of(real[0]) if real else kind_of(node.output[0]),
-            gives=kind_of(node.output[0]),
+            name=node.name or output,
+            given=kind_of(real[0]) if real else kind_of(output),
+            gives=kind_of(output),
             dilation=max(attributes.get("dilations", [1])),
             align_corners=mode == "align_corners",
             half_pixel=mode == "half_pixel",
@@ -130,19 +144,21 @@ def _onnx(path: Path) -> Iterator[Operation]:
 def _coreml(path: Path) -> Iterator[Operation]:
     from zoo.export.coreml.package import Package, element_type
 
-    kinds = {}
+    kinds, constants = {}, set()
     for operation in Package(path).operations:
         output = operation.outputs[0]
         tensor = output.type.tensorType
         dtype = element_type(tensor.dataType)
         kinds[output.name] = gives = "string" if dtype is None else dtype.name
         if operation.type == "const" or operation.type.startswith("constexpr_"):
+            constants.add(output.name)
             continue
-        argument = operation.inputs["x" if "x" in operation.inputs else next(iter(operation.inputs))]
+        bindings = (b.name for argument in operation.inputs.values() for b in argument.arguments)
+        real = next((name for name in bindings if name in kinds and name not in constants), None)
         yield Operation(
             kind=operation.type,
             name=output.name,
-            given=kinds.get(argument.arguments[0].name, gives),
+            given=gives if real is None else kinds[real],
             gives=gives,
             elements=math.prod(d.constant.size for d in tensor.dimensions),
             outputs=(output.name,),

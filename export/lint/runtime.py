@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from zoo.export.core.metadata import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,19 +19,33 @@ class Account:
         runtime: In words.
         partitions: Number of parts that it took.
         left: Operations that it did not take, by kind.
+        problem: Why it does not run the file at all; `None` where it does.
     """
 
     runtime: str
-    partitions: int
-    left: dict[str, int]
+    partitions: int = 0
+    left: dict[str, int] = field(default_factory=dict)
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"{self.runtime} was asked and does not run it: {self.problem}"
+        left = ", ".join(f"{count} {kind}" for kind, count in self.left.items()) or "nothing"
+        return f"{self.runtime} was asked: {self.partitions} partitions, outside of them {left}"
+
+
+_XNNPACK, _ORT = "XNNPACK in LiteRT", "ONNX Runtime"
 
 
 def xnnpack(path: Path, *, threads: int = 1) -> Account:
     """Load a TFLite file with LiteRT's XNNPACK delegate and tell what stands outside of its partitions."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:  # such as operations of TensorFlow
+        return Account(runtime=_XNNPACK, problem=one_line(error))
     every = interpreter._get_ops_details()
     operations = [entry for entry in every if entry["op_name"] != "DELEGATE"]
     parts = [entry for entry in every if entry["op_name"] == "DELEGATE"]
@@ -44,30 +60,38 @@ def xnnpack(path: Path, *, threads: int = 1) -> Account:
                 taken.add(entry["index"])
                 waiting += [int(n) for n in entry["inputs"] if n >= 0 and int(n) not in ends]
     left = Counter(entry["op_name"] for entry in operations if entry["index"] not in taken)
-    return Account(runtime="XNNPACK in LiteRT", partitions=len(parts), left=dict(left))
+    return Account(runtime=_XNNPACK, partitions=len(parts), left=dict(left))
 
 
 def onnx_runtime(path: Path, *, size: tuple[int, int] = (65, 65)) -> Account:
     """Run an ONNX file once in ONNX Runtime and tell which nodes its kernels for processors did not run."""
-    import numpy as np
     import onnxruntime
 
-    from zoo.export.core.runner import full_shape, image_axes
-
-    types = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
     with tempfile.TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "p"))
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        (source,) = session.get_inputs()
-        shape = tuple(n if isinstance(n, int) else None for n in source.shape)
-        image = np.zeros(full_shape(shape, image_axes(shape, path), size), types[source.type])
-        if None not in shape:
-            image = np.zeros(shape, types[source.type])
-        session.run(None, {source.name: image})
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session.run(None, {port.name: _zeros(port, size) for port in session.get_inputs()})
+        except Exception as error:  # its families of errors have no common base
+            return Account(runtime=_ORT, problem=one_line(error))
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     nodes = [e["args"] for e in events if e.get("cat") == "Node" and "provider" in e.get("args", {})]
     left = Counter(n["op_name"] for n in nodes if n["provider"] != "CPUExecutionProvider")
-    return Account(runtime="ONNX Runtime", partitions=1 if nodes else 0, left=dict(left))
+    return Account(runtime=_ORT, partitions=1 if nodes else 0, left=dict(left))
+
+
+def _zeros(port, size: tuple[int, int]):
+    """An input of zeros; sizes that the file leaves open are those of an image, or 1."""
+    import numpy as np
+
+    kind = port.type.removeprefix("tensor(").removesuffix(")")
+    dtype = np.dtype({"float": "float32", "double": "float64"}.get(kind, kind))
+    # Height and width are the open axes that are not the first.
+    left = iter(size if len(port.shape) == 4 else ())
+    shape = [
+        n if isinstance(n, int) else 1 if axis == 0 else next(left, 1) for axis, n in enumerate(port.shape)
+    ]
+    return np.zeros(shape, dtype)

@@ -25,6 +25,7 @@ class Row:
         reason: Why it is not, in words, where more than the above is the matter.
         advice: How to export without it.
         source: Of the row, where that is not the table's.
+        unverified: What no public source states for certain of a row that is taken.
     """
 
     given: tuple[str, ...] | None = None
@@ -36,6 +37,7 @@ class Row:
     reason: str | None = None
     advice: str | None = None
     source: str | None = None
+    unverified: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Table:
         source: Public address of what they are from.
         types: That it computes with.
         types_advice: How to export in one of these.
+        types_source: Public address of the types, where that is another one.
+        unverified: What no public source states for certain of all rows.
         rows: By the kind of the operation.
         absent: Advice for kinds that it does not have.
     """
@@ -62,6 +66,8 @@ class Table:
     types: tuple[str, ...]
     types_advice: str
     rows: Mapping[str, Row]
+    types_source: str | None = None
+    unverified: str | None = None
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,8 +92,7 @@ def find(name: str) -> Table:
 
 
 def _table(content: dict) -> Table:
-    kinds = content.pop("operations")
-    rows = {kind: Row() for kind in kinds} if isinstance(kinds, list) else {}
+    rows = {kind: Row() for kind in content.pop("operations", ())}
     for kind, stated in content.pop("rows", {}).items():
         rows[kind] = Row(**{k: tuple(v) if isinstance(v, list) else v for k, v in stated.items()})
     return Table(**{**content, "types": tuple(content["types"])}, rows=rows)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -45,6 +46,7 @@ class Verdict:
         version: That the table holds for.
         operations: Number of all.
         fallbacks: What it does not take.
+        unverified: What is taken by the table, and not for certain by a public source: a line each.
     """
 
     accelerator: str
@@ -52,6 +54,7 @@ class Verdict:
     version: str
     operations: int
     fallbacks: tuple[Fallback, ...]
+    unverified: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -110,7 +113,19 @@ def _verdict(table: Table, operations: Sequence[Operation]) -> Verdict:
         version=table.version,
         operations=len(operations),
         fallbacks=fallbacks,
+        unverified=tuple(_unverified(table, operations)),
     )
+
+
+def _unverified(table: Table, operations: Sequence[Operation]) -> Iterator[str]:
+    """Lines for what is taken, as far as is known."""
+    counts = Counter(op.kind for op in operations if problem_of(table, op) is None)
+    for kind, count in counts.items():
+        row = table.rows[kind]
+        if row.unverified:
+            yield f"{count} {kind}: {row.unverified} ({row.source or table.source})"
+    if table.unverified and counts:
+        yield table.unverified
 
 
 def problem_of(table: Table, operation: Operation) -> tuple[str, str | None, str] | None:
@@ -118,14 +133,16 @@ def problem_of(table: Table, operation: Operation) -> tuple[str, str | None, str
     row = table.rows.get(operation.kind)
     if row is None:
         return "there is no such kernel", table.absent.get(operation.kind), table.source
-    source, given, gives = row.source or table.source, operation.given, operation.gives
-    advice = row.advice if row.given and row.advice else table.types_advice
+    given, gives = operation.given, operation.gives
+    source, types_source = row.source or table.source, table.types_source or row.source or table.source
+    # The advice of a row that only changes scales is for where it does more.
+    advice = row.advice if row.given and row.advice and not row.same else table.types_advice
     if row.reason:
         return row.reason, row.advice, source
     for kind, allowed in ((given, row.given or table.types), (gives, row.gives or row.given or table.types)):
         if kind not in allowed:
             width = "64-bit numbers" if kind in _64_BIT else f"type {kind}"
-            return f"{width}, and it computes with {', '.join(allowed)}", advice, source
+            return f"{width}, and it computes with {', '.join(allowed)}", advice, types_source
     if row.same and given != gives and "float" not in given:
         return f"type {given} becomes {gives}, and it changes a scale only", row.advice, source
     if row.dilation is not None and operation.dilation > row.dilation:

@@ -12,6 +12,7 @@ import onnxruntime
 from zoo.errors import FormatError
 from zoo.export.core.artifact import Artifact, Port
 from zoo.export.core.metadata import KEY, Metadata, missing, one_line
+from zoo.export.core.onnx_model import parsed
 from zoo.export.onnx.external import check_inside
 
 _TYPES = {
@@ -56,8 +57,7 @@ def run_once(session: onnxruntime.InferenceSession, batch: np.ndarray, *, channe
 
 
 def _to_stored(batch: np.ndarray, *, as_bytes: bool, channels_first: bool) -> np.ndarray:
-    if as_bytes:
-        batch = np.clip(np.rint(batch), 0, 255).astype(np.uint8)
+    batch = np.clip(np.rint(batch), 0, 255).astype(np.uint8) if as_bytes else batch.astype(np.float32)
     return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if channels_first else batch)
 
 
@@ -95,7 +95,7 @@ class ONNXArtifact(Artifact):
         self.path = path
         content = path.read_bytes()
         try:
-            self._model = onnx.load_model_from_string(content)
+            self._model = parsed(content)
             check_inside(self._model)
             self._session = session_of(content, threads=threads)
         # Each of protobuf and ONNX Runtime has a family of errors of its own, without a common base.

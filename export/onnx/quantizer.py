@@ -1,4 +1,4 @@
-"""ONNX files that compute in integers: 8-bit activations and weights around every convolution (QDQ)."""
+"""ONNX files that compute in integers: 8-bit weights, 8- or 16-bit activations around all layers (QDQ)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from onnxruntime.quantization import CalibrationMethod, QDQQuantizer, QuantType,
 
 from zoo.export.core.deployment import Deployment
 from zoo.export.core.float_layers import quantize_with
+from zoo.export.core.kinds import KINDS
 from zoo.export.core.metadata import INPUT_NAME
 from zoo.export.core.quantization import FloatOperation, Plan, Quantization
 from zoo.export.onnx import rounding
@@ -26,13 +27,19 @@ _COMPUTING = ("Conv", "Add", "Mul", "Concat", "MaxPool")
 # These take the scale of their neighbours: activations are limits of the 8-bit range.
 _PASSING = ("Relu", "Clip", "Reshape", "Transpose", "Slice", "Pad", "DepthToSpace")
 _BYTES = "image/float"
+# Types of activations: with a zero point, and symmetric around 0.
+_ACTIVATIONS = {
+    "int8": (QuantType.QUInt8, QuantType.QInt8),
+    "int16x8": (QuantType.QUInt16, QuantType.QInt16),
+}
 
 
 def quantize(
     model: onnx.ModelProto, deployment: Deployment, plan: Plan, *, symmetric: bool = False
 ) -> tuple[onnx.ModelProto, Quantization]:
-    """The int8 graph of a float one, and what was done; see `zoo.export.core.float_layers.quantize_with`."""
-    converter = IntegerConverter(model, deployment, plan.calibration.images, symmetric=symmetric)
+    """An integer graph of a float one, and what was done: `zoo.export.core.float_layers.quantize_with`."""
+    settings = {"kind": plan.kind, "symmetric": symmetric}
+    converter = IntegerConverter(model, deployment, plan.calibration.images, **settings)
     content, done = quantize_with(converter, deployment, plan)
     return onnx.load_model_from_string(content), done
 
@@ -40,10 +47,11 @@ def quantize(
 class IntegerConverter:
     """Quantizes a float graph, a scale for each channel of the weights, any layers of choice left in float.
 
-    Activations are unsigned bytes with a zero point. Weights are signed and of 7 bits: processors without
-    VNNI add two products of bytes in 16 bits, which 8-bit weights overflow, so that the file would give
-    other numbers there. What stands before the first and behind the last convolution (normalization, the
-    last resize) stays in float.
+    Activations are unsigned with a zero point. Beside 8-bit activations, weights are signed and of 7 bits:
+    processors without VNNI add two products of bytes in 16 bits, which 8-bit weights overflow, so that the
+    file would give other numbers there. ONNX Runtime has no integer kernels for 16-bit activations: on a
+    processor it computes between them in float32 and rounds to 16 bits, with weights of 8 bits. What stands
+    before the first and behind the last convolution (normalization, the last resize) stays in float.
 
     The images are seen once, when the ranges of all tensors are taken. A
     `zoo.export.core.float_layers.Converter`.
@@ -59,14 +67,15 @@ class IntegerConverter:
         deployment: Deployment,
         images: Sequence[np.ndarray],
         *,
+        kind: str = "int8",
         symmetric: bool = False,
     ):
         """Take the ranges of `model`, a float file of the deployment, on `images` ``(height, width, 3)``.
 
-        With `symmetric`, activations are signed bytes with a zero point of 0, and weights of 8 bits: what
-        TensorRT takes, whose products are summed in 32 bits.
+        `kind` is ``"int8"`` or ``"int16x8"``. With `symmetric`, activations are signed with a zero point of
+        0, and weights of 8 bits: what TensorRT takes of bytes, whose products are summed in 32 bits.
         """
-        self._symmetric = symmetric
+        self._kind, self._symmetric = kind, symmetric
         self._channels_first = deployment.metadata.layout == "nchw"
         self._images = images
         self._ranges = _ranges(model, [self._fed(image[None]) for image in images])
@@ -80,9 +89,10 @@ class IntegerConverter:
         )
 
     def file(self, float_layers: Iterable[str] = ()) -> bytes:
-        """The file, which takes uint8 images and gives float32 logits."""
+        """The file, which takes images of the kind's type and gives float32 logits."""
         model = self._quantized(float_layers)
-        _take_bytes(model.graph)
+        if KINDS[self._kind].image == "uint8":
+            _take_bytes(model.graph)
         onnx.checker.check_model(model, full_check=True)
         return model.SerializeToString()
 
@@ -129,13 +139,14 @@ class IntegerConverter:
         """With float32 ends."""
         layers = set(float_layers)
         excluded = [*layers, *_activations_of(self._model.graph, layers), *self._ends]
+        unsigned, signed = _ACTIVATIONS[self._kind]
         with _quiet():
             quantizer = QDQQuantizer(
                 copy.deepcopy(self._model),
                 per_channel=True,
-                reduce_range=not self._symmetric,
+                reduce_range=self._kind == "int8" and not self._symmetric,
                 weight_qType=QuantType.QInt8,
-                activation_qType=QuantType.QInt8 if self._symmetric else QuantType.QUInt8,
+                activation_qType=signed if self._symmetric else unsigned,
                 tensors_range=self._ranges,
                 nodes_to_quantize=[],
                 nodes_to_exclude=excluded,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from zoo.export.core.mask_head import SCOPE
 from zoo.export.core.metadata import INPUT_NAME
 from zoo.export.core.quantization import Plan, Quantization
 from zoo.export.core.staging import writing
+from zoo.export.core.weight_rounding import rounded_kernels
 from zoo.export.onnx import names as onnx_names
 from zoo.export.onnx import passes as onnx_passes
 from zoo.export.onnx import properties as onnx_properties
@@ -24,6 +26,8 @@ from zoo.export.onnx.quantizer import quantize
 from zoo.export.onnx.source import Source, give_back
 
 MIN_OPSET, OPSET = 13, 18
+# The first with 16-bit QuantizeLinear and DequantizeLinear.
+_WIDE_OPSET = 21
 _NHWC_TO_NCHW = [0, 3, 1, 2]
 _NCHW_TO_NHWC = [0, 2, 3, 1]
 # TensorFlow's flags in ONNX's words; with neither, the first pixels' centres coincide ("asymmetric").
@@ -110,15 +114,23 @@ _HANDLERS = {
 }
 
 
-def check_opset(opset: int = OPSET) -> int:
-    """`opset` itself, or an `InputError` with the range that the installed packages can write."""
+def check_opset(opset: int | None = None, *, wide: bool = False) -> int:
+    """The operator set: `opset`, or where that is `None` 18, and 21 for 16-bit activations (`wide`).
+
+    Raises:
+        InputError: Outside of the range that the installed packages can write, or too old for `wide`.
+    """
+    if opset is None:
+        return _WIDE_OPSET if wide else OPSET
     newest = onnx.defs.onnx_opset_version()
     if not isinstance(opset, int) or not MIN_OPSET <= opset <= newest:
         raise InputError(f"opset must be between {MIN_OPSET} and {newest}, not {opset!r}")
+    if wide and opset < _WIDE_OPSET:
+        raise InputError(f"16-bit activations need opset {_WIDE_OPSET} or later, not {opset}")
     return opset
 
 
-def check_options(opset: int = OPSET, symmetric: bool = False) -> None:
+def check_options(opset: int | None = None, symmetric: bool = False) -> None:
     """Raise an `InputError` for settings that cannot be used."""
     check_opset(opset)
     if not isinstance(symmetric, bool):
@@ -218,20 +230,23 @@ def write(
     deployment: Deployment,
     path: Path,
     *,
-    opset: int = OPSET,
+    opset: int | None = None,
     symmetric: bool = False,
     plan: Plan | None = None,
 ) -> Quantization | None:
     """Write the file `path`, checked with full shape inference; what was done where it is quantized.
 
-    `symmetric` is of quantized files: signed bytes and zero points of 0, also for activations.
+    `symmetric` is of quantized files: signed integers and zero points of 0, also for activations.
 
     Raises:
         InputError: `symmetric` without a quantization, or a failure to write.
     """
     if symmetric and plan is None:
         raise InputError("symmetric is a kind of int8: quantize with it")
-    model, done = float_model(deployment, opset=check_opset(opset)), None
+    wide = plan is not None and plan.kind == "int16x8"
+    opset, done = check_opset(opset, wide=wide), None
+    with rounded_kernels(deployment.network, plan.calibration.images) if wide else contextlib.nullcontext():
+        model = float_model(deployment, opset=opset)
     if plan is not None:
         model, done = quantize(model, deployment, plan, symmetric=symmetric)
         onnx_passes.order_constants(model.graph)

@@ -16,10 +16,14 @@ from zoo.export.core.float_layers import measured, quantize_with
 from zoo.export.core.mask_head import SCOPE
 from zoo.export.core.metadata import OUTPUT_NAME
 from zoo.export.core.quantization import FloatOperation, Plan, Quantization
+from zoo.export.core.weight_rounding import rounded_kernels
 from zoo.export.tflite.artifact import float_operations, run_once
 from zoo.export.tflite.converter import IntegerConverter, convert_weights, convert_wide
 from zoo.export.tflite.ends import Affine, with_integer_ends
 from zoo.layers.preprocessing import Normalize
+
+# Operations that an error names.
+_SHOWN = 4
 
 
 def quantize_weights(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantization]:
@@ -44,10 +48,12 @@ def quantize_wide(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantizati
         InputError: Operations that have no 16-bit kernel, but for those of a mask's head.
         ParityError: The bound is missed; the converter quantizes all layers.
     """
-    content = convert_wide(deployment, plan.calibration.images)
-    done = measured(deployment, plan, lambda: _runner(content))
+    with rounded_kernels(deployment.network, plan.calibration.images):
+        content = convert_wide(deployment, plan.calibration.images)
     tail = [name for _, name in float_operations(content) if deployment.metadata.gives_mask]
-    operations = _explained(content, {}, tail, bounded=False)
+    operations = _explained(content, {}, tail)
+    _require_integers(operations, remedy="no layer of a 16-bit file is left in float: choose int8")
+    done = measured(deployment, plan, lambda: _runner(content))
     return content, dataclasses.replace(done, integer_score=done.score, float_operations=operations)
 
 
@@ -67,7 +73,10 @@ class _TFLite:
     def float_operations(
         self, content: bytes, errors: Mapping[str, float], *, bounded: bool
     ) -> tuple[FloatOperation, ...]:
-        return _explained(content, errors, self._converter.tail, bounded=bounded)
+        operations = _explained(content, errors, self._converter.tail)
+        if not bounded:
+            _require_integers(operations, remedy="give max_drop to accept layers in float")
+        return operations
 
 
 def _normalization_of(deployment: Deployment) -> Affine | None:
@@ -85,7 +94,7 @@ def _runner(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _explained(
-    content: bytes, errors: Mapping[str, float], tail: Sequence[str], *, bounded: bool
+    content: bytes, errors: Mapping[str, float], tail: Sequence[str]
 ) -> tuple[FloatOperation, ...]:
     """What computes in float in the file itself, and why."""
     operations = []
@@ -101,13 +110,17 @@ def _explained(
                 reason=reason,
             )
         )
-    unmeant = [f"{op.operation} ({op.layer})" for op in operations if op.reason == "no int8 kernel"]
-    if unmeant and not bounded:
-        raise InputError(
-            f"not everything can be computed in integers: {', '.join(unmeant)};"
-            " give max_drop to accept layers in float"
-        )
     return tuple(operations)
+
+
+def _require_integers(operations: Iterable[FloatOperation], *, remedy: str) -> None:
+    """Raise an `InputError` where an operation is in float that was not meant to be."""
+    unmeant = [f"{op.operation} ({op.layer})" for op in operations if op.reason == "no int8 kernel"]
+    if unmeant:
+        more = f" and {len(unmeant) - _SHOWN} more" if len(unmeant) > _SHOWN else ""
+        raise InputError(
+            f"not everything can be computed in integers: {', '.join(unmeant[:_SHOWN])}{more}; {remedy}"
+        )
 
 
 def _layer_of(tensor: str) -> str:

@@ -184,3 +184,26 @@ def test_the_check_imports_no_tensorflow(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_packs_verifies_and_checks(tmp_path, capsys):
+    root, records = folder(tmp_path / "mine"), tmp_path / "records"
+    command = ["dataset", "pack", str(root), "--classes", "3", "--output", str(records), "--verify"]
+    assert main([*command, "--shards", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "train: 8 samples in 2 shards, " in out and "val: 2 samples in 2 shards" in out
+    assert out.count("bytes, verified") == 2
+    assert main(["dataset", "check", str(records)]) == 0
+    assert "records, 3 classes" in capsys.readouterr().out
+    assert main([*command, "--shards", "2"]) == 0
+    assert "2 of them from an earlier call" in capsys.readouterr().out
+    shard = records / "val-00001-of-00002.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[60] ^= 1
+    shard.write_bytes(content)
+    assert main(["dataset", "check", str(records)]) == 1
+    out = capsys.readouterr().out
+    assert "its digest is not that of the index; after " in out
+    assert "the record is damaged: its checksum is wrong" in out
+    assert main([*command, "--shards", "2"]) == 1
+    assert "checksum" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 from support.drawn_images import draw_squares
 
 from zoo import cli
+from zoo.datasets import open_dataset
 from zoo.labels import LabelSet
 from zoo.layers import DilatedConv2D
 from zoo.models.blocks import Norm
@@ -86,6 +87,16 @@ def test_one_model_has_no_training_side(folder, capsys):
     found = json.loads(capsys.readouterr().out)
     assert [len(fold["held_out"]["images"]) for fold in found["folds"]] == [*SIZES]
     assert all(fold["training"] is None for fold in found["folds"])
+
+
+def test_a_damaged_file_of_the_part_that_is_held_out(folder, capsys):
+    pairs = open_dataset("folder", folder / "data", split="train", classes=2).pairs
+    image = next(image for image, _ in pairs if image.name.startswith("b_"))
+    image.write_bytes(image.read_bytes()[:-90])
+    assert train(folder, "--epochs", "1", "--skip-damaged") == 0
+    out, err = capsys.readouterr()
+    assert err.count("left out: ") == 1 and image.name in err
+    assert sum(map(int, column(out, "images"))) == sum(SIZES) - 1
 
 
 @pytest.mark.parametrize(

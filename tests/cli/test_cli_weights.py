@@ -46,7 +46,7 @@ def find(model, tag):
 @pytest.fixture(autouse=True)
 def catalog(monkeypatch, tmp_path):
     own = lambda model: tuple(e for e in ENTRIES if e.model == model)  # noqa: E731
-    module = types.SimpleNamespace(ENTRIES=ENTRIES, find=find, entries_of=own)
+    module = types.SimpleNamespace(ENTRIES=ENTRIES, EVERY=ENTRIES, find=find, entries_of=own)
     monkeypatch.setattr(zoo.weights, "catalog", module, raising=False)
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("ZOO_MIRROR", str(tmp_path / "mirror"))

@@ -1,6 +1,7 @@
 """`zoo compress` on a folder of images that the test draws."""
 
 import json
+import shutil
 
 import keras
 import pytest
@@ -137,6 +138,23 @@ def test_bad_input_is_one_line(run, tmp_path, capsys, options, message):
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
     assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_damaged_files_are_left_out_and_large_images_seen_through_windows(run, folder, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(folder / "data", data)
+    parts = {s: open_dataset("folder", data, split=s, classes=2).pairs for s in ("train", "val")}
+    damaged = [pairs[0][0] for pairs in parts.values()]
+    for image in damaged:
+        image.write_bytes(image.read_bytes()[:-90])
+    options = ("--method", "prune", "--epochs", 1, "--data", data)
+    assert run(*options, output=tmp_path / "a") == 2
+    assert "damaged image" in capsys.readouterr().err
+    assert run(*options, "--skip-damaged", "--tile", "32x32", "--json", "-", output=tmp_path / "a") == 0
+    out, err = capsys.readouterr()
+    left_out = [line for line in err.splitlines() if "left out" in line]
+    assert len(left_out) == 2 and all(str(path) in line for path, line in zip(damaged, left_out, strict=True))
+    assert 0 < json.loads(out)["after"]["mean_iou"] <= 1
 
 
 def test_classes_must_be_those_of_the_data(run, tmp_path, capsys, monkeypatch):

@@ -36,7 +36,7 @@ OWN_VALUE = {"--output"}
 # Commands in which an option has another meaning, or takes less, as the vocabulary says.
 OTHERWISE = {
     "--weights": ("weights ", "ablate"),
-    "--split": ("dataset check",),
+    "--split": ("dataset check", "dataset pack"),
     "--flip": ("train", "ablate", "compress"),
 }
 
@@ -238,7 +238,7 @@ def test_completions_know_kinds_and_splits(shell):
 def test_completions_cover_every_command_and_option():
     script = completion.script("bash")
     for name, parser in commands().items():
-        words = "_shtab_zoo_" + name.replace(" ", "_") + "_option_strings"
+        words = "_shtab_zoo_" + re.sub("[ -]", "_", name) + "_option_strings"
         (found,) = re.findall(rf"^{words}=\((.*)\)$", script, flags=re.MULTILINE)
         shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
         assert set(found.split()) == {word for action in shown for word in action.option_strings}

@@ -10,7 +10,7 @@ from support.data_folders import SIZE, camvid, cityscapes, folder, mask_of, save
 from zoo.datasets import Dataset, check, open_dataset
 from zoo.datasets.cityscapes import train_id_table
 from zoo.errors import FormatError, InputError
-from zoo.labels import CAMVID11, LabelSet
+from zoo.labels import CAMVID11, LabelSet, numbered
 
 # --- CamVid -------------------------------------------------------------------------------------
 
@@ -194,6 +194,8 @@ def test_folder_with_two_images_of_a_stem(tmp_path):
         ({"classes": True}, "2 to 255 classes .*, not True"),
         ({"classes": 1}, "2 to 255 classes .*background and your class.*, not 1"),
         ({"classes": ["road"]}, "2 to 255 classes .*background and your class.*, not 1"),
+        ({"classes": numbered(1)}, "2 to 255 classes .*background and your class.*, not 1"),
+        ({"classes": numbered(256)}, "2 to 255 classes .*, not 256"),
         ({"classes": ["a", "b", "a"]}, "class names occur twice: a"),
         ({"classes": "absent.txt"}, "absent.txt: no such file"),
         ({"classes": 3, "validation_share": 1.0}, "between 0 and 1, not 1.0"),
@@ -204,6 +206,10 @@ def test_folder_with_two_images_of_a_stem(tmp_path):
 def test_folder_refuses(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         open_dataset("folder", folder(tmp_path, 3), **options)
+
+
+def test_a_number_of_classes_is_whatever_is_an_integer(tmp_path):
+    assert len(open_dataset("folder", folder(tmp_path, 3), classes=np.int64(3)).label_set) == 3
 
 
 def test_a_single_sample_cannot_be_split(tmp_path):

@@ -1,12 +1,12 @@
 """Files whose bands, depth, sign or orientation can be read in two ways: asked about, never guessed."""
 
-import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.tiff_files import write_tiff
 
 from zoo.cli import main
 from zoo.datasets import Reading, check, open_dataset
@@ -16,29 +16,6 @@ from zoo.images.read import _HUSH
 
 RNG = np.random.default_rng(0)
 COLOR = RNG.integers(0, 140, (20, 24, 3), dtype=np.uint8)
-
-
-def write_tiff(path, samples: np.ndarray, *, photometric=1, kind=1, extra=()) -> None:
-    """An uncompressed little-endian TIFF of ``(height, width, bands)`` numbers, with the tags as given."""
-    height, width, bands = samples.shape
-    content, bits = samples.tobytes(), 8 * samples.dtype.itemsize
-    entries = [(256, 4, [width]), (257, 4, [height]), (258, 3, [bits] * bands), (259, 3, [1])]
-    entries += [(262, 3, [photometric]), (273, 4, [8]), (277, 3, [bands]), (278, 4, [height])]
-    entries += [(279, 4, [len(content)])]
-    entries += [(338, 3, list(extra))] if extra else []
-    entries += [(339, 3, [kind] * bands)]
-    start = 8 + len(content)
-    behind, rows = start + 2 + 12 * len(entries) + 4, b""
-    tail = b""
-    for tag, type_, values in entries:
-        packed = struct.pack("<" + {3: "H", 4: "I"}[type_] * len(values), *values)
-        if len(packed) > 4:
-            rows += struct.pack("<HHII", tag, type_, len(values), behind + len(tail))
-            tail += packed
-        else:
-            rows += struct.pack("<HHI", tag, type_, len(values)) + packed.ljust(4, b"\0")
-    header = struct.pack("<2sHI", b"II", 42, start)
-    path.write_bytes(header + content + struct.pack("<H", len(entries)) + rows + bytes(4) + tail)
 
 
 def with_infrared(low=0, high=140) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.browser import PATIENCE
+from support.node_packages import PATIENCE
 from support.tiny_export import tiny
 
 import zoo
@@ -50,6 +50,7 @@ def files(model, pixels, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     darker = [(pixels * share).astype(np.uint8) for share in np.linspace(0.6, 1, 8)]
     int8 = {"quantize": "int8", "calibration": darker}
+    wide = {"quantize": "int16x8", "calibration": darker}
     settings = {
         "float.tflite": {},
         "half.tflite": {"quantize": "float16"},
@@ -58,6 +59,8 @@ def files(model, pixels, tmp_path_factory):
         "float.onnx": {"layout": "nchw"},
         "any.onnx": {"input_size": None},
         "mask.onnx": {"head": "small_mask"},
+        "wide.tflite": wide,
+        "wide.onnx": {"layout": "nchw", **wide},
     }
     for name, options in settings.items():
         write = export.to_tflite if name.endswith(".tflite") else export.to_onnx

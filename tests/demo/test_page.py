@@ -42,7 +42,7 @@ def own_mask(path, photo):
     return zoo.segment(export.open_artifact(path), photo).mask
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(9))
 def test_masks_are_those_of_keras(index, seen, files, want, photo):
     (name, path), (found, folder) = list(files.items())[index], seen
     mask = read_mask(folder / f"{index}.png")

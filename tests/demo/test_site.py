@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -108,6 +109,32 @@ def test_what_is_refused(models, pinned, tmp_path, capsys):
         assert part in capsys.readouterr().err
     assert not (tmp_path / "site").exists()
     assert (tmp_path / "full" / "letter.txt").read_text() == "dear"
+
+
+def test_what_is_wrong_is_said_before_an_export(pinned, tmp_path, capsys, monkeypatch):
+    from zoo.cli import opening
+
+    def never(*args, **named):
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(opening, "load_model", never)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").touch()
+    (tmp_path / "m.xml").touch()
+    served = ["demo", "--runtime", str(pinned), "--port"]
+    cases = [
+        (["demo", "--output", str(tmp_path / "full")], "holds something other than such a page"),
+        (["demo", "--output", str(tmp_path / "site"), "--runtime", str(tmp_path)], "holds no @litertjs/core"),
+        ([*served, "99999"], "port must be 0-65535"),
+        (
+            ["demo", str(tmp_path / "m.xml"), "--output", str(tmp_path / "site")],
+            "runs .tflite and .onnx files",
+        ),
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cases.append(([*served, str(taken.getsockname()[1])], "in use; choose another with --port"))
+        for arguments, part in cases:
+            assert main(arguments) == 2 and part in capsys.readouterr().err
 
 
 def test_no_framework_is_imported_for_files(models, pinned, tmp_path):

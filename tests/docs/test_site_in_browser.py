@@ -9,8 +9,8 @@ import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.browser import PATIENCE
 from support.code_blocks import REPOSITORY
+from support.node_packages import PATIENCE
 
 from zoo import dilation
 

@@ -1,12 +1,15 @@
 """TFLite files with 16-bit activations and 8-bit weights."""
 
+import keras
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from support.tiny_export import SIZE, tiny
+from support.tiny_export import LABELS, SIZE, seeded, tiny
 
 from zoo import export
 from zoo.errors import InputError, ParityError
 from zoo.export.proof.parity import synthetic_image
+from zoo.layers.activations import HardSwish
+from zoo.layers.resize import SegmentationLogits
 
 PHOTOS = [synthetic_image(*SIZE, seed=seed) for seed in range(8)]
 SETTINGS = {"input_size": SIZE, "quantize": "int16x8", "calibration": PHOTOS}
@@ -45,3 +48,18 @@ def test_a_bound_is_kept_or_refused(tmp_path):
 def test_it_needs_images(tmp_path):
     with pytest.raises(InputError, match="int16x8 needs calibration images"):
         export.to_tflite(tiny(), tmp_path / "m.tflite", input_size=SIZE, quantize="int16x8")
+
+
+def test_what_has_no_kernel_is_refused_before_the_long_run(tmp_path, monkeypatch):
+    def never(*args):
+        raise AssertionError("a file was measured that is refused")
+
+    monkeypatch.setattr("zoo.export.tflite.quantizer.measured", never)
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Conv2D(8, 3, padding="same", strides=4, name="stem")(image)
+    x = keras.layers.Conv2D(3, 1, name="classifier")(HardSwish(name="swish")(x))
+    logits = SegmentationLogits(convention="half_pixel", label_set=LABELS, name="logits")([x, image])
+    model = seeded(keras.Model(image, logits, name="swishing"))
+    with pytest.raises(InputError, match=r"integers: HARD_SWISH \(swish\); .* choose int8"):
+        export.to_tflite(model, tmp_path / "m.tflite", **SETTINGS)
+    assert list(tmp_path.iterdir()) == []

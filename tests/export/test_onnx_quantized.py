@@ -196,7 +196,7 @@ def test_wrong_weights_leave_nothing(model, tmp_path, monkeypatch):
 def test_settings_that_are_refused(model, tmp_path):
     cases = [
         ({"quantize": "int4"}, "quantize must be one of float16, dynamic, int8"),
-        ({"quantize": "float16"}, "an onnx file is quantized to int8, not float16"),
+        ({"quantize": "float16"}, "an onnx file is quantized to int8, int16x8, not float16"),
         ({"quantize": "int8"}, "int8 needs calibration images"),
         ({"quantize": "int8", "calibration": IMAGES, "input_size": None}, "has a static size"),
         ({"calibration": IMAGES}, "calibration is for a quantized file"),

@@ -1,12 +1,12 @@
 """ONNX files in the browser's runtime, ONNX Runtime Web, run by node."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from support.node_packages import PATIENCE, installed
 from support.tiny_export import SIZE, tiny
 
 import zoo
@@ -16,29 +16,12 @@ from zoo.images import read_image
 
 WEB = Path(__file__).parent / "web"
 CITY = Path(__file__).parents[2] / "examples" / "city.jpg"
-# A registry that cannot be reached must not hold up the tests.
-INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0")
-PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
     """A folder with the script and the runtime: the repository's after ``npm ci`` there, else a new one."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    if (WEB / "node_modules").is_dir():
-        return WEB
-    folder = tmp_path_factory.mktemp("web")
-    for name in ("package.json", "package-lock.json", "segment.mjs"):
-        shutil.copy(WEB / name, folder)
-    try:
-        done = subprocess.run(INSTALL, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install onnxruntime-web within {PATIENCE} s")
-    if done.returncode:
-        pytest.skip(f"npm cannot install onnxruntime-web: {done.stderr.strip().splitlines()[-1]}")
-    return folder
+    return installed(WEB, tmp_path_factory)
 
 
 def segmented(web, model, image, folder):

@@ -1,6 +1,6 @@
 """Converters of other software take our graphs, and what they make of them computes the same.
 
-Core ML Tools and TensorFlow.js ask for environments of their own: ``python benchmarks/converters.py``.
+TensorFlow.js asks for an environment of its own: ``python benchmarks/converters.py``.
 """
 
 import keras
@@ -70,9 +70,18 @@ def check(convert, given, model):
 
 @pytest.mark.parametrize("name", public_converters.SAVED_MODEL)
 def test_converters_take_a_saved_model(name, folder, model):
+    if name == "core_ml":
+        pytest.importorskip("coremltools", reason="extra coreml")
     check(public_converters.SAVED_MODEL[name], folder, model)
 
 
 @pytest.mark.parametrize("name", public_converters.KERAS)
 def test_converters_take_a_keras_model(name, model):
     check(public_converters.KERAS[name], model, model)
+
+
+def test_a_keras_model_of_any_size_as_onnx(model):
+    image = synthetic_image(*SIZE)[None].astype("float32")
+    want = model(image, training=False).numpy()
+    found = public_converters.onnx_keras_any(model, image)
+    np.testing.assert_allclose(found, want, atol=LIMIT * max(1, np.abs(want).max() / 20))

@@ -23,12 +23,17 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 import yaml  # noqa: E402
+from fuzz.label_seeds import labels  # noqa: E402
 from fuzz.targets import archive  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 from PIL import Image  # noqa: E402
+from support import mlpackage_files  # noqa: E402
+from support.png import png  # noqa: E402
 from support.tf_tables import constant, entries_block, entry, header, table_around  # noqa: E402
 from support.tflite_files import quantized_graph  # noqa: E402
+from support.tiff_files import tiff  # noqa: E402
 from support.torch_files import Call, Name, Storage, pickled, simple, tensor, write_legacy  # noqa: E402
+from support.wav_files import EXTENSIBLE, FLOATS, PCM, WIDE, chunk, extensible, fmt, rf64, riff  # noqa: E402
 
 from zoo.training.recipe import Recipe  # noqa: E402
 
@@ -147,6 +152,19 @@ def _v1() -> bytes:
     return b"\x22\x01a" + b"\x32" + bytes([len(blob)]) + blob
 
 
+def core_ml_files() -> dict[str, bytes]:
+    """The parts of a package."""
+    outside = mlpackage_files.manifest().replace(b"com.apple.CoreML/", b"../../")
+    return {
+        "coreml_manifest/plain": mlpackage_files.manifest(),
+        "coreml_manifest/outside": outside,
+        "coreml_program/plain": mlpackage_files.program(),
+        "coreml_program/unknown": mlpackage_files.program().replace(b"relu", b"argm"),
+        "coreml_weights/plain": mlpackage_files.weights(),
+        "coreml_weights/beyond": mlpackage_files.weights()[:-8],
+    }
+
+
 def tensorflow_files() -> dict[str, bytes]:
     """The table of a checkpoint, the entries in it, a frozen graph, and archives with these."""
     pairs = [header(), (b"a/weights", entry((2, 3))), (b"a/weights/Momentum", entry((2, 3), offset=24))]
@@ -210,7 +228,20 @@ def images() -> dict[str, bytes]:
         found[f"mask/{kind.lower()}"] = stream.getvalue()
     stream = io.BytesIO()
     Image.fromarray(pixels[..., 0].astype(np.uint16)).save(stream, "TIFF", compression="tiff_deflate")
-    return {**found, "mask/tiff16": stream.getvalue()}
+    return {**found, **deep_images(), "mask/tiff16": stream.getvalue()}
+
+
+def deep_images() -> dict[str, bytes]:
+    """Colours of 16 bits, of which 12 are in use."""
+    values = np.arange(0, 4000, 50, dtype=np.uint16).reshape(5, 4, 4)
+    clear = ((b"tRNS", values[0, 0, :3].astype(">u2").tobytes()),)
+    return {
+        "image/png16": png(values[..., :3], bits=16, kind=2, chunks=clear, level=0),
+        "image/png16_grey_alpha": png(values[..., :2], bits=16, kind=4, level=0),
+        "image/png16_alpha": png(values, bits=16, kind=6, level=0),
+        "image/tiff16": tiff(values[..., :3], photometric=2),
+        "image/tiff16_planes": tiff(values[..., :3], photometric=2, planes=True),
+    }
 
 
 def texts() -> dict[str, bytes]:
@@ -242,6 +273,32 @@ def texts() -> dict[str, bytes]:
     }
 
 
+def records() -> dict[str, bytes]:
+    """A record of an image and its mask, and an index."""
+    from zoo.datasets.reading import Reading
+    from zoo.datasets.records.example import Sample, encoded
+    from zoo.datasets.records.index import Entry, Index, Shard
+    from zoo.labels import numbered
+
+    png = images()["mask/png"]
+    record = encoded(Sample("images/a.png", png, "masks/a.png", png))
+    entry = Entry(0, len(record), "images/a.png", len(png), "masks/a.png", len(png), True)
+    shard = Shard("train-00000-of-00001.tfrecord", len(record) + 16, "0" * 64, (3, 2, 1), (entry,))
+    index = Index("train", "folder", numbered(2), Reading(exif="raw"), "plan", (shard,))
+    return {"record/plain": record, "records_index/plain": json.dumps(index.to_dict()).encode()}
+
+
+def sounds() -> dict[str, bytes]:
+    """WAV files of the forms that hosts write."""
+    wide = extensible(1, 24)
+    return {
+        "sound/plain.wav": riff(fmt(), chunk(b"LIST", b"abc"), chunk(b"data", PCM)),
+        "sound/extensible.wav": riff(fmt(EXTENSIBLE, bits=24, extra=wide), chunk(b"data", WIDE)),
+        "sound/floats.wav": riff(fmt(3, channels=2, bits=32), chunk(b"data", FLOATS)),
+        "sound/rf64.wav": rf64((80, 8, 4)),
+    }
+
+
 def main() -> None:
     """Write every seed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -250,7 +307,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         seeds = {**numpy_files(), **torch_files(folder), **messages(), **keras_files(), **images(), **texts()}
-        seeds |= tensorflow_files()
+        seeds |= {**tensorflow_files(), **core_ml_files(), **labels(folder), **records(), **sounds()}
         seeds["tflite/plain"] = quantized_graph()[0].write(folder / "m.tflite").read_bytes()
     for name, content in seeds.items():
         path = output / name

@@ -5,6 +5,7 @@ It may return, or raise one of the library's own errors in one line; within five
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import resource
@@ -75,6 +76,16 @@ def read_metadata(path: Path) -> object:
     return Metadata.from_json(path.read_bytes(), path=path.name)
 
 
+def read_pixels(path: Path) -> object:
+    """A picture as it is, and as one of 12 bits in 16."""
+    from zoo.errors import FormatError
+    from zoo.images import read_image
+
+    with contextlib.suppress(FormatError):
+        read_image(path, bits=12)
+    return read_image(path)
+
+
 def read_scores(path: Path) -> object:
     """The result of a run, of any setup."""
     from zoo.ablation import runner
@@ -100,8 +111,47 @@ def read_weights_of(path: Path) -> object:
         return [dict(tensors.tensors) for tensors in found[:3]]
 
 
+def read_manifest(path: Path) -> object:
+    """A Core ML package with that manifest."""
+    return _read_package(path, "manifest")
+
+
+def read_program(path: Path) -> object:
+    """A Core ML package with that program."""
+    return _read_package(path, "program")
+
+
+def read_blob(path: Path) -> object:
+    """A Core ML package with that file of weights."""
+    return _read_package(path, "weights")
+
+
+def _read_package(path: Path, part: str) -> object:
+    from support import mlpackage_files
+
+    from zoo.export.coreml.interpreter import Interpreter
+    from zoo.export.lint.operations import read
+
+    package = mlpackage_files.write(path.with_name("m.mlpackage"), **{part: path.read_bytes()})
+    return Interpreter(package), read(package)
+
+
+_COREML = ("zoo.export.coreml.interpreter", "zoo.export.lint.operations", "support.mlpackage_files")
 _READERS = ("zoo.weights.choosing", "zoo.weights.readers.torch_file", "zoo.weights.readers.safetensors_file")
+_CONVERTERS = (
+    "zoo.datasets.convert.conversion",
+    *(f"zoo.datasets.convert.{name}" for name in ("coco", "labelme", "cvat", "supervisely", "label_studio")),
+    *(f"zoo.datasets.convert.{name}" for name in ("yolo", "via", "roboflow", "parquet", "color_masks")),
+)
 _VALUES = bytes(range(64)) + bytes(64)
+
+
+def framed_record(record: bytes) -> bytes:
+    """A shard that holds it."""
+    from zoo.datasets.records.framing import framed
+
+    return framed(record)
+
 
 TARGETS: dict[str, Target] = {
     "npz": Target(file="m.npz", reader="zoo.weights.npz:read_npz"),
@@ -135,13 +185,26 @@ TARGETS: dict[str, Target] = {
     "keras_shards": Target(file="m.weights.json", reader="fuzz.targets:read_shards"),
     "keras": Target(file="m.keras", reader="zoo.weights.readers.hdf5:check_keras"),
     "nam": Target(file="m.nam", reader="zoo.sequence.nam.reader:read_nam"),
-    "image": Target(file="m.png", reader="zoo.images:read_image"),
+    "sound": Target(file="m.wav", reader="zoo.sequence.sound:read_sound", imports=("soundfile",)),
+    "image": Target(file="m.png", reader="fuzz.targets:read_pixels", imports=("zoo.images",)),
     "mask": Target(file="m.png", reader="zoo.images:read_mask"),
     "recipe_json": Target(
         file="m.json", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
     ),
     "recipe_yaml": Target(
         file="m.yaml", reader="zoo.training.recipe:Recipe.read", imports=("zoo.training.recipe_files",)
+    ),
+    # Checksums would keep all damage out of the record.
+    "record": Target(
+        file="train-00000-of-00001.tfrecord",
+        reader="fuzz.targets:read_record",
+        wrap=framed_record,
+        imports=("zoo.datasets.records.member",),
+    ),
+    "records_index": Target(
+        file="train.index.json",
+        reader="zoo.datasets.records.index:read_index",
+        imports=("zoo.datasets.records.index",),
     ),
     "list": Target(
         file="train.txt",
@@ -151,6 +214,13 @@ TARGETS: dict[str, Target] = {
     "metadata": Target(
         file="m.json", reader="fuzz.targets:read_metadata", imports=("zoo.export.core.metadata",)
     ),
+    # Each is several readers, of which the first byte picks one, see `fuzz.labels`.
+    "labels_text": Target(file="m", reader="fuzz.labels:read_texts", imports=_CONVERTERS),
+    "labels_table": Target(file="m", reader="fuzz.labels:read_tables", imports=_CONVERTERS),
+    "labels_packed": Target(file="m", reader="fuzz.labels:read_packed", imports=_CONVERTERS),
+    "coreml_manifest": Target(file="m.json", reader="fuzz.targets:read_manifest", imports=_COREML),
+    "coreml_program": Target(file="m.mlmodel", reader="fuzz.targets:read_program", imports=_COREML),
+    "coreml_weights": Target(file="m.bin", reader="fuzz.targets:read_blob", imports=_COREML),
     "result": Target(file="result.json", reader="fuzz.targets:read_scores", imports=("zoo.ablation.runner",)),
 }
 
@@ -172,6 +242,17 @@ def read_shards(path: Path) -> object:
     with h5py.File(path.with_name("m_00000.weights.h5"), "w") as file:
         file["layers/a/vars/0"] = np.zeros(3, np.float32)
     return list(keras_shards.groups_of(path))
+
+
+def read_record(path: Path) -> object:
+    """The image and the mask of a shard with one record."""
+    from zoo.datasets.records.index import Entry
+    from zoo.datasets.records.member import pair_of
+    from zoo.images import read_image, read_mask
+
+    entry = Entry(0, path.stat().st_size - 16, "a.png", 1 << 10, "b.png", 1 << 10, True)
+    image, mask = pair_of(path, entry)
+    return read_image(image), read_mask(mask)
 
 
 def read_list(path: Path) -> object:

@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from fuzz import labels
 from fuzz.targets import TARGETS, attempt
 
 FUZZ = Path(__file__).parent
@@ -54,6 +55,24 @@ def test_the_plain_seeds_are_read(tmp_path, name):
     target, read = TARGETS[name], TARGETS[name].load()
     files = [path for owner, path in SEEDS if owner == name]
     assert any(attempt(target, read, path.read_bytes(), tmp_path) for path in files)
+
+
+@pytest.mark.parametrize(
+    ("target", "slot"),
+    [
+        (target, slot)
+        for target, slots in (
+            ("labels_text", labels.TEXTS),
+            ("labels_table", labels.TABLES),
+            ("labels_packed", labels.PACKED),
+        )
+        for slot in slots
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_the_plain_seed_of_each_annotation_reader_is_read(tmp_path, target, slot):
+    content = (FUZZ / "corpus" / target / slot.name).read_bytes()
+    assert attempt(TARGETS[target], TARGETS[target].load(), content, tmp_path)
 
 
 def test_seeds_are_what_the_script_writes(tmp_path):

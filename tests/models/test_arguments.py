@@ -12,6 +12,7 @@ from PIL import Image
 import zoo
 from zoo.errors import FormatError, InputError
 from zoo.inference import forget_models, kept
+from zoo.labels import numbered
 from zoo.layers import DilatedConv2D
 from zoo.layers.resize import label_set_of
 
@@ -64,6 +65,14 @@ def test_other_things_are_none(value):
     if value is not None:
         with pytest.raises(InputError, match="classes must be an integer from 2 to 65535"):
             zoo.load(MODEL, weights=None, classes=value)
+
+
+@pytest.mark.parametrize("count", [1, 65_536])
+def test_a_label_set_has_as_many_classes_as_a_number_may_say(count):
+    with pytest.raises(
+        InputError, match=f"classes are 2 to 65535, the label set 'classes{count}' has {count}"
+    ):
+        zoo.load(MODEL, weights=None, classes=numbered(count))
 
 
 @pytest.mark.parametrize("length", [0, 2, 40_000])

@@ -11,6 +11,7 @@ from support.window_models import convolution
 from zoo.errors import FormatError, InputError
 from zoo.images import overlay, rasters, read_image
 from zoo.inference import segment, segment_raster
+from zoo.layers.resize import label_set_of
 
 HEIGHT, WIDTH = 150, 210
 PLACE = {"crs": "EPSG:32632", "transform": from_origin(500000, 5400000, 0.5, 0.5)}
@@ -51,6 +52,15 @@ STORED = {
     "big": {"bigtiff": "YES"},
     "motorola": {"endianness": "BIG"},
     "placed": PLACE,
+    "turned": {**PLACE, "transform": rasterio.Affine(0.4, -0.3, 5e5, -0.25, -0.45, 5.4e6)},
+    "no data": {**PLACE, "nodata": 0},
+    "big, planar, tiled": {
+        "bigtiff": "YES",
+        "interleave": "band",
+        "tiled": True,
+        "blockxsize": 64,
+        "blockysize": 64,
+    },
 }
 
 
@@ -78,14 +88,20 @@ def test_the_mask_is_that_of_the_whole_image(tmp_path, model, options):
     assert found.georeferenced == ("crs" in options)
 
 
+SEEN = pixels(4) // 2 * np.array([1, 1, 1, 2], np.uint8)[:, None, None]
 KINDS = {
     "grey": (pixels(1), {}),
     "white is zero": (pixels(1), {"photometric": "MINISWHITE"}),
     "grey with alpha": (pixels(2) // 255 * 255, {"alpha": "YES"}),
-    "transparent": (pixels(4) // 2 * np.array([1, 1, 1, 2], np.uint8)[:, None, None], {"alpha": "YES"}),
+    "transparent": (SEEN, {"alpha": "YES"}),
     "sixteen bits": (pixels(1, "uint16"), {}),
     "colour of sixteen bits": (pixels(3, "uint16"), {"photometric": "RGB"}),
     "one bit": (pixels(1) // 128, {"nbits": 1}),
+    "big, planar": (
+        pixels(3, "uint16"),
+        {"photometric": "RGB", "bigtiff": "YES", "interleave": "band", "compress": "deflate"},
+    ),
+    "transparent, planar": (SEEN, {"alpha": "YES", "interleave": "band", "compress": "lzw"}),
 }  # fmt: skip
 
 
@@ -95,6 +111,22 @@ def test_rows_are_those_of_the_decoded_image(tmp_path, values, options):
     with rasters.opened(path, alpha="white") as source:
         parts = [source.rows(0, 40), source.rows(30, 100)[10:], source.rows(100, HEIGHT)]
     np.testing.assert_array_equal(np.concatenate(parts), read_image(path, alpha="white"))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tiled": True, "blockxsize": 64, "blockysize": 64}, {"bigtiff": "YES"}]
+)
+@pytest.mark.parametrize("bands", [3, 4])
+def test_planes_of_sixteen_bits(tmp_path, options, bands):
+    """Pillow by itself takes the bytes of uncompressed ones for numbers."""
+    values = pixels(bands, "uint16")
+    options = {"photometric": "RGB", "interleave": "band", "alpha": "YES" if bands == 4 else "NO", **options}
+    path = store(tmp_path / "a.tif", values, **options)
+    with rasters.opened(path, alpha="ignore") as source:
+        np.testing.assert_array_equal(source.rows(0, HEIGHT), np.moveaxis(values[:3] >> 8, 0, -1))
+    np.testing.assert_array_equal(read_image(path, alpha="ignore"), np.moveaxis(values[:3] >> 8, 0, -1))
+    packed = store(tmp_path / "b.tif", values, compress="lzw", **options)
+    np.testing.assert_array_equal(read_image(packed, alpha="ignore"), np.moveaxis(values[:3] >> 8, 0, -1))
 
 
 def test_a_palette(tmp_path):
@@ -184,6 +216,28 @@ def test_damaged_files_and_targets(tmp_path, model):
     (tmp_path / "x.tif").write_bytes(b"no picture")
     with pytest.raises(FormatError, match="not a TIFF"):
         segment_raster(model, tmp_path / "x.tif", tmp_path / "m.tif", tile=48)
+
+
+def test_overlays_are_those_of_the_whole_wherever_they_are_cut(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("zoo.inference.rasters._OVERLAY_ROWS", 17)
+    monkeypatch.setattr("zoo.inference.rasters._OVERLAY_COLUMNS", 23)
+    monkeypatch.setattr("zoo.inference.rasters.border_thickness", lambda size: 7)
+    monkeypatch.setattr("zoo.images.rendering.border_thickness", lambda size: 7)
+    path = store(tmp_path / "a.tif", pixels())
+    segment_raster(model, path, tmp_path / "m.tif", tile=48, overlay=tmp_path / "o.tif")
+    with rasterio.open(tmp_path / "m.tif") as mask, rasterio.open(tmp_path / "o.tif") as shown:
+        wanted = overlay(read_image(path), mask.read(1), label_set_of(model), legend=False)
+        np.testing.assert_array_equal(np.moveaxis(shown.read(), 0, -1), wanted)
+
+
+def test_files_wider_than_a_block(tmp_path):
+    """Blocks are written one by one, the last ones in part."""
+    values = np.random.default_rng(0).integers(0, 256, (530, 1100, 3), dtype=np.uint8)
+    with rasters.written(tmp_path / "a.tif", values.shape[:2], bands=3) as target:
+        for top in range(0, 530, 100):
+            target.add(values[top : top + 100])
+    with rasterio.open(tmp_path / "a.tif") as source:
+        np.testing.assert_array_equal(np.moveaxis(source.read(), 0, -1), values)
 
 
 def test_rows_do_not_go_back(tmp_path):

@@ -2,15 +2,12 @@
 
 import importlib.util
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.node_packages import installed
 
 PAGE = Path(__file__).parents[1] / "demo" / "page"
-# A registry that cannot be reached must not hold up the tests.
-INSTALL = ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0")
-PATIENCE = 240
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -27,21 +24,7 @@ def node_program() -> str:
 @pytest.fixture(scope="session")
 def node_folder(tmp_path_factory):
     """A folder with the scripts and the packages: the repository's after ``npm ci`` there, else a new one."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
-    if (PAGE / "node_modules").is_dir():
-        return PAGE
-    folder = tmp_path_factory.mktemp("page")
-    for path in PAGE.iterdir():
-        shutil.copy(path, folder)
-    try:
-        done = subprocess.run(INSTALL, cwd=folder, capture_output=True, text=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install its packages within {PATIENCE} s")
-    if done.returncode:
-        pytest.skip(f"npm cannot install its packages: {done.stderr.strip().splitlines()[-1]}")
-    return folder
+    return installed(PAGE, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -190,6 +190,13 @@ def color_folder(root, suffix=".png", **options):
     return root
 
 
+def colors_in_json(root):
+    color_folder(root)
+    (root / "colors.csv").unlink()
+    write_json(root / "colors.json", {name: list(COLORS[name]) for name in NAMES})
+    return root
+
+
 def yolo(root):
     for split, stems in STEMS.items():
         for stem in stems:
@@ -256,6 +263,26 @@ def label_studio(root):
             task["annotations"] = [{"was_cancelled": False, "result": [size | row for row in result]}]
             tasks.append(task)
     write_json(root / "project-1.json", tasks)
+    return root
+
+
+def via(root):
+    for split, stems in STEMS.items():
+        held = {}
+        for stem in stems:
+            size = picture(root / split / f"{stem}.jpg").stat().st_size
+            xs, ys = zip(*ring(ROAD), strict=True)
+            left, top, right, bottom = CAR
+            box = {"name": "rect", "x": left, "y": top, "width": right - left, "height": bottom - top}
+            shapes = [{"name": "polygon", "all_points_x": xs, "all_points_y": ys}, box]
+            names = ("road", "car")
+            regions = [
+                {"shape_attributes": shape, "region_attributes": {"class": name}}
+                for shape, name in zip(shapes, names, strict=True)
+            ]
+            row = {"filename": f"{stem}.jpg", "size": size, "regions": regions, "file_attributes": {}}
+            held[f"{stem}.jpg{size}"] = row
+        write_json(root / split / "via_region_data.json", held)
     return root
 
 

@@ -23,14 +23,24 @@ def _packed(row: np.ndarray, bits: int) -> bytes:
     return int(text, 2).to_bytes(len(text) // 8, "big")
 
 
-def png(values: np.ndarray, *, bits: int, kind: int, chunks: tuple[tuple[bytes, bytes], ...] = ()) -> bytes:
-    """The file of samples ``(height, width)`` or ``(height, width, channels)``."""
+def png(
+    values: np.ndarray,
+    *,
+    bits: int,
+    kind: int,
+    chunks: tuple[tuple[bytes, bytes], ...] = (),
+    level: int = zlib.Z_DEFAULT_COMPRESSION,
+) -> bytes:
+    """The file of samples ``(height, width)`` or ``(height, width, channels)``.
+
+    At level 0 every zlib writes the same bytes.
+    """
     height, width = values.shape[:2]
     rows = b"".join(b"\0" + _packed(row, bits) for row in values.reshape(height, -1))
     parts = [
         (b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0)),
         *chunks,
-        (b"IDAT", zlib.compress(rows)),
+        (b"IDAT", zlib.compress(rows, level)),
         (b"IEND", b""),
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)

@@ -14,6 +14,8 @@ import tensorflow as tf
 import tf2onnx
 from ai_edge_litert.interpreter import Interpreter
 
+from zoo.layers import forward_only
+
 OPSET = 18
 
 
@@ -42,14 +44,47 @@ def onnx(folder: Path, image: np.ndarray) -> np.ndarray:
 
 
 def onnx_keras(model: keras.Model, image: np.ndarray) -> np.ndarray:
-    """``tf2onnx.convert.from_function`` of the model's inference."""
-    spec = [tf.TensorSpec((None, *image.shape[1:]), tf.float32, name="image")]
+    """``tf2onnx.convert.from_function`` of the model's inference at the size of the image."""
+    return _onnx_keras(model, image, (None, *image.shape[1:]))
+
+
+def onnx_keras_any(model: keras.Model, image: np.ndarray) -> np.ndarray:
+    """The same at any size, traced for a deployment.
+
+    Else tf2onnx writes SAME in words that ONNX Runtime refuses beside a dilation, unless it knows the size.
+    """
+    with forward_only():
+        return _onnx_keras(model, image, (None, None, None, 3))
+
+
+def _onnx_keras(model: keras.Model, image: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
+    spec = [tf.TensorSpec(shape, tf.float32, name="image")]
     function = tf.function(lambda image: model(image, training=False), input_signature=spec)
     converted, _ = tf2onnx.convert.from_function(function, input_signature=spec, opset=OPSET)
     return _onnx(converted.SerializeToString(), image)
 
 
-SAVED_MODEL: Mapping[str, Callable] = {"tflite": tflite, "tflite_signature": tflite_signature, "onnx": onnx}
+def core_ml(folder: Path, image: np.ndarray) -> np.ndarray:
+    """Core ML Tools' conversion of a SavedModel, interpreted here: Core ML runs on Apple's systems only."""
+    import coremltools
+
+    from zoo.export.coreml.interpreter import Interpreter
+
+    # A resize needs a stated size, also where the SavedModel takes any.
+    port = coremltools.TensorType(name="image", shape=image.shape)
+    how = {"convert_to": "mlprogram", "compute_precision": coremltools.precision.FLOAT32}
+    path = folder.parent / "converted.mlpackage"
+    coremltools.convert(str(folder), source="tensorflow", inputs=[port], **how).save(str(path))
+    (logits,) = Interpreter(path).run({"image": image}).values()
+    return logits
+
+
+SAVED_MODEL: Mapping[str, Callable] = {
+    "tflite": tflite,
+    "tflite_signature": tflite_signature,
+    "onnx": onnx,
+    "core_ml": core_ml,
+}
 KERAS: Mapping[str, Callable] = {"tflite_keras": tflite_keras, "onnx_keras": onnx_keras}
 
 

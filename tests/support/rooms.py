@@ -11,13 +11,14 @@ def outer(room: str) -> str:
 # Room → the rooms that it may import, lazily or not. A room is a module or a package; a module belongs to the
 # longest name that it starts with. Naming `models` allows the rooms
 # within it. Listed from the ground up: a room may name only rooms that stand before it.
-_GROUND = ("errors", "files", "labels", "provenance")
+_GROUND = ("errors", "files", "labels", "provenance", "remote")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "_version": (),
     "_checkout": (),
     "errors": (),
     "files": ("errors",),
+    "remote": ("errors", "files"),
     "labels": ("errors",),
     "provenance": ("errors", "labels"),
     "_backend": ("errors",),
@@ -48,8 +49,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "models.backbones",
         "models.heads",
     ),
-    # Networks in one dimension, with their own files of weights.
-    "sequence": (*_GROUND, "layers"),
+    # Networks in one dimension; some have files of weights of their own, others the zoo's.
+    "sequence": (*_GROUND, "_backend", "layers", "weights"),
     # The registry, loading and surgery.
     "models": (
         *_GROUND,
@@ -106,7 +107,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "export.lint": (*_GROUND, "export.core", "export.coreml"),
     "export.opening": (*_GROUND, "export.core", "export.formats", "export.openvino"),
     # An exported file is one more thing that sees images.
-    "inference": (*_GROUND, "_backend", "images", "layers", "graph", "dilation", "models", "export.core"),
+    "inference": (
+        *_GROUND,
+        "_backend",
+        "images",
+        "layers",
+        "graph",
+        "dilation",
+        "models",
+        "export.core",
+        "export.opening",
+    ),
     "export.proof": (
         *_GROUND,
         "layers",
@@ -137,6 +148,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "layers",
         "graph",
         "datasets",
+        "dilation",
         "inference",
         "models",
         "evaluation",
@@ -152,6 +164,17 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "export.core",
         "export.tflite",
         "export.onnx",
+    ),
+    # Spelling to sound, by the same means.
+    "export.transcriber": (
+        *_GROUND,
+        "_version",
+        "layers",
+        "sequence",
+        "export.core",
+        "export.tflite",
+        "export.onnx",
+        "export.blocks",
     ),
     "export.timing": (
         *_GROUND,
@@ -226,10 +249,12 @@ ROOMS |= {
     "compression": (*_LIBRARY, "export"),
     # The page of ``zoo demo``.
     "demo": (*_GROUND, "_version", "weights", "models", "export"),
+    # Models to a hub.
+    "hub": (*_GROUND, "layers", "images", "weights", "models", "inference"),
     "ablation": _LIBRARY,
     # The package itself names what it offers; a room below it that imported `zoo` would close a circle.
-    "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression"),
-    "cli": ("", *ROOMS, "ablation", "compression", "demo"),
+    "": (*_LIBRARY, "export", "_checkout", "_backend", "ablation", "compression", "hub"),
+    "cli": ("", *ROOMS, "ablation", "compression", "demo", "hub"),
     "__main__": ("cli",),
 }
 

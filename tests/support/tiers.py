@@ -13,6 +13,8 @@ LIMIT = 5.0  # seconds that a quick test may take
 SLOW = {
     "cli": {
         "test_from_labelme_to_a_model",
+        "test_killed_and_gone_on_with",
+        "test_a_step_of_a_pipeline",
     },
     "demo": {
         "test_the_default_page_is_small_and_quick",
@@ -34,9 +36,14 @@ SLOW = {
         "test_the_score_is_what_the_file_reaches",
         "test_twenty_images_are_enough_for_two_classes",
     },
+    "sequence": {
+        "test_a_run_goes_on_and_learns",
+        "test_a_thousand_words",
+    },
     "training": {
         "test_a_saved_recipe_makes_the_same_weights_to_the_bit",
         "test_a_killed_chief_and_its_worker_go_on_from_the_checkpoint",
+        "test_a_launcher_starts_the_killed_workers_again",
         "test_all_strategies_agree",
         "test_each_part_is_held_out_once",
         "test_replicas_leave_no_graph_and_have_the_right_gradients",
@@ -49,6 +56,7 @@ SLOW = {
 # Tests whose cases together take more than two or three seconds.
 MODERATE = {
     "cli": {
+        "test_killed_at_random",
         "test_trains_without_each_drive_and_scores_both_sides",
         "test_prune_writes_files_and_a_table",
     },
@@ -132,6 +140,27 @@ MODERATE = {
         "test_the_papers_network",
         "test_the_same_classes_keep_the_classifier",
         "test_traced_graph_holds_no_space_to_batch",
+    },
+    "sequence": {
+        "test_a_file_that_differs_is_not_kept",
+        "test_any_word_ends",
+        "test_equal_models_make_equal_files",
+        "test_greedy_takes_the_likeliest_symbol_and_ends_at_the_bound",
+        "test_held_out_words",
+        "test_own_files",
+        "test_the_command_exports",
+        "test_the_report",
+        "test_a_file_sounds_as_its_model",
+        "test_a_training_that_was_put_down_goes_on_the_same",
+        "test_bits_are_those_of_each_recording",
+        "test_command_line_in_integers",
+        "test_it_draws_what_naive_generation_draws",
+        "test_it_foresees_recordings_that_it_has_not_heard",
+        "test_it_learns",
+        "test_it_speaks_and_ends",
+        "test_the_same_model_gives_the_same_bytes_in_integers",
+        "test_what_quantizes_nothing_is_not_kept",
+        "test_what_ruins_the_sound_is_not_kept",
     },
     "training": {
         "test_it_trains_as_keras_does",

@@ -10,7 +10,7 @@ PROGRAM = Path(__file__).with_name("training_fixtures.py")
 
 
 def start(mode, file, what, **environment):
-    hidden = ("TF_CONFIG", "SLURM_STEP_NUM_TASKS")
+    hidden = ("TF_CONFIG", "SLURM_STEP_NUM_TASKS", "ZOO_WORKERS", "JOB_COMPLETION_INDEX")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     command = [sys.executable, str(PROGRAM), mode, str(file), what]
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}

@@ -13,6 +13,7 @@ from zoo import cli
 from zoo.ablation import runner
 from zoo.ablation.keys import describe, key_of
 from zoo.ablation.runner import run_all
+from zoo.datasets import open_dataset
 from zoo.errors import DivergedError, FormatError
 from zoo.training.losses import SparseCrossEntropy
 
@@ -130,3 +131,18 @@ def test_bad_arguments_are_one_line_and_leave_nothing(data, capsys, more, messag
     error = capsys.readouterr().err
     assert message in error and error.count("zoo: error:") == 1
     assert not (data.parent / "out").exists()
+
+
+def test_damaged_files_are_left_out_and_large_images_seen_through_windows(data, capsys):
+    for split in ("train", "val"):
+        image = open_dataset("folder", data, split=split, classes=2).pairs[0][0]
+        image.write_bytes(image.read_bytes()[:-90])
+    short = ("--seeds", 1, "--epochs", 1, "--variants", "seeing")
+    assert cli.main(command(data.parent, *short)) == 2
+    assert "damaged image" in capsys.readouterr().err
+    assert cli.main(command(data.parent, *short, "--skip-damaged", "--tile", "32x32")) == 0
+    err = capsys.readouterr().err
+    assert err.count("zoo: note: left out: ") == 2
+    (result,) = (json.loads(path.read_text()) for path in (data.parent / "out").rglob("result.json"))
+    assert result["setup"]["training"]["samples"] == 5 and result["setup"]["tile"] == [32, 32]
+    assert "32x32" in result["scores"]["protocol"]

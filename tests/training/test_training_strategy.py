@@ -11,7 +11,7 @@ from zoo.training.strategy import distributed_iterator, is_chief, make_strategy
 
 @pytest.fixture(autouse=True)
 def no_cluster(monkeypatch):
-    for name in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS"):
+    for name in ("TF_CONFIG", "SLURM_STEP_NUM_TASKS", "JOB_COMPLETION_INDEX", "ZOO_WORKERS", "TPU_NAME"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -49,10 +49,12 @@ def test_a_bad_tf_config_is_one_clear_error(monkeypatch, text):
 @pytest.mark.parametrize(
     ("name", "devices", "message"),
     [
-        ("horovod", None, "auto, one, mirrored, multi-worker, not 'horovod'"),
+        ("horovod", None, "auto, one, mirrored, multi-worker, tpu, not 'horovod'"),
         ("mirrored", ["GPU:7"], "no such device: GPU:7; there are .*CPU:0"),
         ("one", ["CPU:0"], "takes no devices"),
         ("multi-worker", None, "neither TF_CONFIG nor a Slurm step"),
+        ("tpu", None, "tpu strategy: TensorFlow sees no TPU on this machine, and TPU_NAME names none"),
+        ("tpu", ["CPU:0"], "takes no devices"),
     ],
 )
 def test_impossible_strategies_are_refused(name, devices, message):

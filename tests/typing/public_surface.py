@@ -20,6 +20,7 @@ from zoo import (
     evaluation,
     export,
     files,
+    hub,
     images,
     inference,
     labels,
@@ -30,7 +31,9 @@ from zoo import (
 from zoo.ablation import Budget, Comparison, Cost, Difference, Run, Scores, Statistic, Summary, Variant
 from zoo.datasets import Augmentation, Dataset, DatasetReport, Layout, Listing, Problem, Shrunk, SplitReport
 from zoo.datasets.convert import FORMATS, Conversion, convert
+from zoo.datasets.records import Packed, pack, verify
 from zoo.evaluation import Evaluation, ImageScore
+from zoo.hub import Score
 from zoo.inference import ImageLike, RasterSegmentation, Segmentation
 from zoo.labels import LabelSet
 
@@ -50,6 +53,14 @@ def models() -> keras.Model:
     return model
 
 
+def pushed(model: keras.Model) -> str:
+    score = Score(metric="mIoU", value=75.1, protocol="camvid11 val 360x480 single-scale")
+    address = hub.push(model, "hf://me/mine", licence="MIT", scores=[score], sample=PHOTO)
+    assert_type(address, str)
+    assert_type(zoo.load(address), keras.Model)
+    return address
+
+
 def segmented(model: keras.Model) -> Path:
     found = zoo.segment(model, PHOTO, scales=(0.75, 1.0), flip=True, tile=(512, 512))
     assert_type(found, Segmentation)
@@ -60,6 +71,8 @@ def segmented(model: keras.Model) -> Path:
         RasterSegmentation,
     )
     inference.forget_models()
+    by_ray = inference.RaySegmenter("m.tflite", column="path", scales=(1.0,), masks=False, threads=2)
+    by_ray({"path": np.array(["street.jpg"], object)})
     raster = inference.segment_raster(model, "town.tif", "mask.tif", tile=1024, overlay="overlay.tif")
     assert_type(raster, inference.RasterSegmentation)
     assert_type(found.mask, np.ndarray)
@@ -85,9 +98,39 @@ def sounds(samples: np.ndarray) -> np.ndarray:
     artifact = export.open_blocks("amp.tflite")
     assert_type(artifact, export.BlockArtifact)
     zoo.process(artifact, samples)
+    export.to_blocks(amplifier, "amp.tflite", quantize="int16x8", calibration=samples)
+    spoken = zoo.generate("wavenet_digits", digit=7, speaker=sequence.SPEAKERS[0], temperature=0.9, seed=1)
+    assert_type(spoken, sequence.Generated)
+    assert_type((spoken.samples, spoken.rate), tuple[np.ndarray, int])
+    assert_type(export.to_speaker(network, "a.onnx"), export.SpeakerReport)
+    speaker = export.open_speaker("a.onnx")
+    assert_type(speaker, export.SpeakerArtifact)
+    zoo.generate(speaker, digit=7, speaker="theo")
     zoo.process(sequence.KerasStream(amplifier, block=64), samples)
     keras.Sequential([sequence.DilatedConv1D(4, kernel_size=2, rate=8)])
     return sequence.process(amplifier, samples, block=480)
+
+
+def spellings() -> list[str]:
+    network = zoo.load("bytenet_g2p")
+    assert_type(zoo.transcribe("segmentation", beam=4), list[str])
+    assert_type(sequence.transcribe(["a", "b"], model=network), list[list[str]])
+    steps = sequence.ByteNetSteps(network)
+    assert_type(steps.config, sequence.ByteNetConfig)
+    report = export.to_transcriber(network, "g2p.tflite")
+    assert_type(report, export.TranscriberReport)
+    artifact = export.open_transcriber("g2p.tflite")
+    assert_type(artifact, export.Transcriber)
+    blocks = sequence.BlockConfig(width=32, hidden=16, kernel=3, unit="multiplicative")
+    config = sequence.ByteNetConfig(
+        source=10, target=12, blocks=blocks, encoder_rates=(1, 2), decoder_rates=(1, 2)
+    )
+    assert_type(sequence.build_bytenet(config), keras.Model)
+    tokens = sequence.TokenNetConfig(tokens=30, padding=27, embedding=8, blocks=blocks, rates=(1, 2))
+    assert_type(sequence.build_token_net(tokens), keras.Model)
+    carp = zoo.load("bytenet_carp", "carp_600k")
+    assert_type(sequence.embed_proteins(carp, ["MKTAYIAK"]), list[sequence.Protein])
+    return zoo.transcribe("segmentation", model=artifact)
 
 
 def pictures(mask: np.ndarray, label_set: LabelSet) -> np.ndarray:
@@ -127,6 +170,8 @@ def data(own: LabelSet) -> Dataset:
     assert_type(layout, Layout)
     assert_type(layout.list_split(Path("data"), "train"), Listing)
     assert_type(convert(next(iter(FORMATS)), "labels", "data", overlap="smallest"), Conversion)
+    assert_type(pack(training, "records", shards=8, workers=2), Packed)
+    assert_type(verify(Path("records"), "train"), tuple[Problem, ...])
     return training
 
 

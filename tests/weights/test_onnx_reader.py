@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from support.onnx_parts import EMPTY_PARTS, million_parts
 
 from zoo.errors import FormatError
 from zoo.weights.readers.onnx_file import read_onnx
@@ -168,23 +169,11 @@ def test_a_million_empty_parts_are_refused(tmp_path, part):
         read_onnx(path)
 
 
-def framed(number: int, content: bytes) -> bytes:
-    """A field of a protocol buffer that holds bytes."""
-    size, length = len(content), b""
-    while size > 127:
-        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + content
-
-
-EMPTY = {"tensors": framed(10, b""), "graphs": framed(11, b""), "types": framed(15, b"")}
-
-
 @pytest.mark.parametrize("spread", [1, 100])
-@pytest.mark.parametrize("kind", EMPTY)
+@pytest.mark.parametrize("kind", EMPTY_PARTS)
 def test_a_million_empty_parts_within_nodes_are_refused(tmp_path, kind, spread):
-    attribute = framed(5, EMPTY[kind] * (1_000_000 // spread))
     path = tmp_path / "m.onnx"
-    path.write_bytes(b"\x08\x08" + framed(7, framed(1, attribute) * spread + framed(1, framed(4, b"Relu"))))
+    path.write_bytes(million_parts(kind, spread=spread))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(FormatError, match=r"^m.onnx: damaged: too many parts; \d00,000 are allowed[^\n]*$"):
         read_onnx(path)

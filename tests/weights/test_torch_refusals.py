@@ -165,8 +165,8 @@ def test_legacy_counts(path):
 def test_archives_that_are_refused(path):
     weight, storage = simple("0", np.arange(4, dtype="f4"))
     root = {"w": weight}
-    compressed = write_zip(path, root, [storage], compression=zipfile.ZIP_DEFLATED)
-    assert "compressed" in message_of(compressed)
+    for kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):  # deflated ones are read: test_torch_archives.py
+        assert "packed in an unusual way" in message_of(write_zip(path, root, [storage], compression=kind))
     for name in ("../evil", "/etc/evil", "archive/../evil", "a\\b", "archive//x"):
         assert "refused" in message_of(write_zip(path, root, [storage], extra=[(name, b"")]))
     assert "two members" in message_of(write_zip(path, root, [storage, storage]))

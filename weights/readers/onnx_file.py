@@ -57,17 +57,26 @@ def read_onnx(path: str | Path) -> dict[str, np.ndarray]:
         raise FormatError(f"{path.name}: {error}") from None
 
 
-def _parse(path: Path):
-    """The graph; the whole file's bytes are let go as soon as they are parsed."""
+def parse_model(content: bytes):
+    """The ``ModelProto`` of a file's bytes, which are counted before objects are made of them.
+
+    Raises:
+        FormatError: No message of that kind, truncated, or of too many parts.
+    """
     from google.protobuf.message import DecodeError
     from onnx import ModelProto
 
+    check_parts(content, ModelProto.DESCRIPTOR, most_in_one=_MAX_PARTS, most=_MAX_MESSAGES)
     try:
-        content = path.read_bytes()
-        check_parts(content, ModelProto.DESCRIPTOR, most_in_one=_MAX_PARTS, most=_MAX_MESSAGES)
-        model = ModelProto.FromString(content)
+        return ModelProto.FromString(content)
     except (DecodeError, RuntimeError, UnicodeDecodeError):
         raise FormatError("not an ONNX model, or truncated") from None
+
+
+def _parse(path: Path):
+    """The graph; the whole file's bytes are let go as soon as they are parsed."""
+    try:
+        model = parse_model(path.read_bytes())
     except OSError as error:
         raise FormatError(f"cannot be read: {error.strerror}") from None
     if not model.graph.node or not model.ir_version:

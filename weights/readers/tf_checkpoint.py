@@ -21,6 +21,7 @@ from zoo.weights.readers.wire import content, fields, signed
 
 SUFFIX = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$", re.IGNORECASE)
 _LARGEST_INDEX = 64 << 20
+_OBJECTS = "/.ATTRIBUTES/VARIABLE_VALUE"
 # From shard, offset and size to the bytes.
 Read = Callable[[int, int, int], bytes]
 
@@ -61,6 +62,11 @@ def read_checkpoint(path: str | Path) -> dict[str, np.ndarray]:
         if index.stat().st_size > _LARGEST_INDEX:
             raise FormatError("its index has more than 64 MiB")
         entries, shards = entries_of(index.read_bytes())
+        if any(name.endswith(_OBJECTS) for name in entries):
+            raise FormatError(
+                "a checkpoint of TensorFlow 2, which names variables by the objects that hold them: load it "
+                "there, and save the model as .keras or .weights.h5"
+            )
         files = [prefix.with_name(shard_name(prefix.name, n, shards)) for n in _used(entries)]
         held = sum(file.stat().st_size for file in files if file.is_file())
         return tensors_of(entries, partial(_from_files, prefix, shards), held=held, file=path.name)

@@ -27,7 +27,7 @@ class Arrays:
         self._made: dict[object, np.ndarray] = {}
         # Keeps what stands in `_made` by its identity.
         self._kept: list[object] = []
-        self._room = 2 * len(contents.data)
+        self._room = 2 * (len(contents.data) + sum(map(len, contents.unpacked.values())))
         self._dense_room = allowed_bytes(len(contents.data))
 
     def of(self, name: str, record: object) -> np.ndarray:

@@ -9,10 +9,12 @@ import io
 import mmap
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import partial
 
 from zoo.errors import FormatError
+from zoo.weights.readers.archive import allowed_bytes
 from zoo.weights.readers.torch_objects import Storage
 from zoo.weights.readers.torch_pickle import PickleMachine
 from zoo.weights.readers.torch_rebuild import expect
@@ -34,6 +36,7 @@ class Contents:
         root: The object, as `PickleMachine` gives it.
         data: The file.
         extents: Where each storage is, by its key.
+        unpacked: Storages that the archive holds compressed, by their key.
         order: ``"<"`` or ``">"``, of the numbers in storages.
         is_script: Whether it is TorchScript, which has its code beside the tensors.
     """
@@ -41,17 +44,22 @@ class Contents:
     root: object
     data: bytes | mmap.mmap
     extents: dict[str, Extent] = field(default_factory=dict)
+    unpacked: dict[str, bytes] = field(default_factory=dict)
     order: str = "<"
     is_script: bool = False
 
     def content(self, storage: Storage) -> bytes | mmap.mmap:
         """The buffer in which a storage is; its place there is what `place` says."""
-        return self.data if storage.content is None else storage.content
+        if storage.content is not None:
+            return storage.content
+        return self.unpacked.get(storage.key, self.data)
 
     def place(self, storage: Storage) -> Extent:
         """Where in its buffer a storage is; a negative length if nowhere."""
         if storage.content is not None:
             return 0, len(storage.content)
+        if storage.key in self.unpacked:
+            return 0, len(self.unpacked[storage.key])
         return self.extents.get(storage.key, (0, -1))
 
 
@@ -155,14 +163,16 @@ def _read_zip(data: mmap.mmap) -> Contents:
         raise FormatError(f"unknown byte order {order[:20]!r}")
     machine = PickleMachine(size=len(data))
     root = machine.run(io.BytesIO(content(roots[0])))
-    extents = {
-        key: _extent(data, members[name])
-        for key in machine.storages
-        if (name := f"{prefix}data/{key}") in members
-    }
+    held = {key: members[n] for key in machine.storages if (n := f"{prefix}data/{key}") in members}
+    packed = {key for key, info in held.items() if info.compress_type}
     is_script = any(name.startswith(f"{prefix}code/") for name in members)
     return Contents(
-        root=root, data=data, extents=extents, order=">" if order == b"big" else "<", is_script=is_script
+        root=root,
+        data=data,
+        extents={key: _extent(data, info) for key, info in held.items() if key not in packed},
+        unpacked={key: _unpacked(data, held[key]) for key in packed},
+        order=">" if order == b"big" else "<",
+        is_script=is_script,
     )
 
 
@@ -180,6 +190,10 @@ def _zip_members(data: mmap.mmap) -> dict[str, zipfile.ZipInfo]:
         if "\\" in name or "\0" in name or not all(p.strip(".") for p in name.split("/")):
             raise FormatError(f"refused: the archive has a member {name[:80]!r}")
         members[name] = info
+    # Torch compresses nothing; archives that were packed anew are.
+    total = sum(info.file_size for info in infos if info.compress_type)
+    if total > allowed_bytes(len(data)):
+        raise FormatError(f"refused: the archive claims to unpack to {total:,} bytes")
     return members
 
 
@@ -187,19 +201,35 @@ def _content(data: mmap.mmap, members: dict[str, zipfile.ZipInfo], name: str) ->
     """What a member holds; nothing for one that is absent."""
     if name not in members:
         return b""
+    if members[name].compress_type:
+        return _unpacked(data, members[name])
     start, size = _extent(data, members[name])
     return data[start : start + size]
 
 
+def _unpacked(data: mmap.mmap, info: zipfile.ZipInfo) -> bytes:
+    """What a deflated member holds."""
+    start, size = _extent(data, info)
+    try:
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        content = unpacker.decompress(data[start : start + size], info.file_size + 1)
+    except zlib.error as error:
+        raise FormatError(f"the archive is damaged at {info.orig_filename[:80]!r} ({error})") from None
+    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+        raise FormatError(f"the archive is damaged at {info.orig_filename[:80]!r}")
+    return content
+
+
 def _extent(data: mmap.mmap, info: zipfile.ZipInfo) -> Extent:
-    """Where a member is, behind its local header. Torch stores tensors uncompressed; all else is refused."""
+    """Where a member is, behind its local header, as it is packed."""
     shown = repr(info.orig_filename[:80])
-    if info.compress_type or info.flag_bits & 1 or info.compress_size != info.file_size:
-        raise FormatError(f"refused: member {shown} is compressed or encrypted")
+    plain = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+    if info.flag_bits & 1 or not (plain or info.compress_type == zipfile.ZIP_DEFLATED):
+        raise FormatError(f"refused: member {shown} is encrypted or packed in an unusual way")
     header = data[info.header_offset : info.header_offset + 30]
     if info.header_offset < 0 or len(header) < 30 or header[:4] != b"PK\x03\x04":
         raise FormatError(f"the archive is truncated or damaged at {shown}")
     start = info.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
-    if start + info.file_size > len(data):
+    if start + info.compress_size > len(data):
         raise FormatError(f"the archive is truncated at {shown}")
-    return start, info.file_size
+    return start, info.compress_size

@@ -35,13 +35,7 @@ def read_torch_sets(path: str | Path) -> tuple[TensorSet, ...]:
     """
     path = Path(path)
     with _one_line(path):
-        with open(path, "rb") as file:
-            try:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            except ValueError as error:
-                raise FormatError("the file is empty") from error
-        # closed with its last reference: the tensors that are still to be read hold one
-        contents = open_torch(data)
+        contents = _opened(path)
         places = find_places(contents.root)
         if not places:
             raise FormatError(_nothing_in(contents))
@@ -64,6 +58,34 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
         keys = ", ".join(repr(found.key) for found in sets[:8])
         raise FormatError(f"{Path(path).name}: tensors in several places: {keys}")
     return dict(sets[0].tensors)
+
+
+def read_torch_facts(path: str | Path) -> dict[str, int | float | str | bool]:
+    """The numbers and texts that stand beside the tensors, at the top of a torch file, by name.
+
+    Args:
+        path: As for `read_torch_sets`.
+
+    Raises:
+        FormatError: As of `read_torch_sets`.
+    """
+    path = Path(path)
+    with _one_line(path):
+        root = _opened(path).root
+    if not isinstance(root, dict):
+        return {}
+    plain = {name: value for name, value in root.items() if isinstance(name, str)}
+    return {name: value for name, value in plain.items() if isinstance(value, (bool, int, float, str))}
+
+
+def _opened(path: Path) -> Contents:
+    with open(path, "rb") as file:
+        try:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:
+            raise FormatError("the file is empty") from error
+    # closed with its last reference: the tensors that are still to be read hold one
+    return open_torch(data)
 
 
 @contextlib.contextmanager

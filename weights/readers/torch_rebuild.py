@@ -95,7 +95,9 @@ def _tensor(storage, offset, sizes, strides, *, dtype=None, metadata=None) -> Te
         raise FormatError("a tensor has a negative or malformed offset or stride")
     size = math.prod(shape)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if size > count or (size and last >= count):
+    # Along an axis of stride 0 a number is repeated, as `expand` does; what that makes is bounded later.
+    stored = math.prod(n for n, step in zip(shape, strides, strict=True) if step or not n)
+    if stored > count or (size and last >= count):
         raise FormatError(f"a tensor of shape {shape} reaches outside its storage")
     notes = metadata if isinstance(metadata, dict) else {}
     if notes.get("conj"):

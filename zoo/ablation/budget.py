@@ -34,6 +34,7 @@ class Budget:
         extra: Further arguments of the model's builder, for all variants.
         folds: Parts of the training data: each variant is trained once without each, and scored on that part,
             on what it was trained on, and on `validation`. None for one training on all of it.
+        tile: Windows through which large images are scored, as for `zoo.segment`.
     """
 
     training: Dataset
@@ -45,6 +46,7 @@ class Budget:
     weights: str | None = "imagenet"
     extra: Mapping[str, object] = field(default_factory=dict)
     folds: tuple[Fold, ...] = ()
+    tile: int | tuple[int, int] | None = None
 
     def of(self, variant: Variant, fold: Fold | None) -> Budget:
         """The budget of one run: the recipe with what the variant changes, without the fold's part.

@@ -33,6 +33,8 @@ def describe(comparison: Comparison, variant: Variant, seed: int, *, budget: Bud
         "seed": seed,
         "versions": {"zoo": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
     }
+    if budget.tile is not None:  # runs of earlier versions had none
+        document["tile"] = budget.tile
     # As it will be read again: tuples are lists there.
     return json.loads(json.dumps(document, sort_keys=True))
 

@@ -57,7 +57,10 @@ def _bars(ax, summary: Summary) -> None:
     ax.set_xlabel("mean IoU, %")
     ax.set_xlim(left=0)
     if summary.folds:
-        ax.legend(title="held out", fontsize=8, title_fontsize=8, loc="lower right")
+        # Above the bars, which reach anywhere.
+        ax.legend(
+            title="held out", fontsize=8, title_fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1)
+        )
 
 
 def _classes(ax, summary: Summary, classes: list[str]) -> None:

@@ -192,13 +192,13 @@ def _train(
 def _scores(model: keras.Model, budget: Budget, fold: Fold | None) -> Scores:
     """On the validation data, or on the part that was held out, with the others beside."""
     data = budget.validation if fold is None else fold.held_out
-    found = evaluate(model, data)
+    found = evaluate(model, data, tile=budget.tile)
     if math.isnan(found.mean_iou):
         raise InputError(f"nothing to score: every pixel of the {data.split} masks is ignored")
     beside = {}
     if fold is not None:
         for name, other in (("training_iou", budget.training), ("validation_iou", budget.validation)):
-            beside[name] = _number(evaluate(model, other).mean_iou)
+            beside[name] = _number(evaluate(model, other, tile=budget.tile).mean_iou)
     return Scores(
         mean_iou=found.mean_iou,
         boundary_iou=_number(found.mean_boundary_iou),

@@ -26,14 +26,19 @@ COMMANDS = (
     "weights",
     "dataset",
     "train",
+    "launch",
+    "data_service",
     "evaluate",
     "ablate",
     "compress",
     "process",
+    "transcribe",
+    "generate",
+    "push",
     "completion",
 )
 # Commands are named as their modules, except for those of `models`.
-_MODULE_OF = {name: name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
+_MODULE_OF = {name.replace("_", "-"): name for name in COMMANDS[1:]} | {"list": "models", "info": "models"}
 
 _EPILOG = """\
 examples:

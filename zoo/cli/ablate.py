@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 from zoo.ablation.comparisons import COMPARISONS, Comparison, resolve
-from zoo.cli import folds, import_tensorflow, options, recipe
+from zoo.cli import folds, import_tensorflow, options, reading, recipe
 from zoo.cli.values import parse_size
 from zoo.errors import InputError
 from zoo.files import write_text
@@ -69,6 +69,8 @@ def add_parser(subparsers) -> None:
         help="where to start: imagenet, none, or a file such as a model *.keras (imagenet)",
     )
     folds.add_folds(parser)
+    options.add_tile(parser)
+    reading.add_skip_damaged(parser)
     options.add_settings(parser)
     recipe.add_options(parser)
     options.add_replaced(parser, {"--size": "--shrink HxW"})
@@ -123,6 +125,8 @@ def _data(args: argparse.Namespace, chosen: Recipe) -> tuple:
     if args.validation == "none":
         raise InputError("--validation none leaves nothing to compare the variants by")
     training, validation = recipe.open_data(args, chosen)
+    if args.skip_damaged:
+        training, validation = reading.usable(training), reading.usable(validation)
     if args.size is None:
         return training, validation
     return shrink(training, args.size), shrink(validation, args.size)
@@ -145,6 +149,7 @@ def _budget(args: argparse.Namespace, chosen: Recipe, training, validation):
         weights=None if args.weights == "none" else args.weights,
         extra=dict(args.set),
         folds=() if args.folds is None else folds.folds_of(args, training),
+        tile=args.tile,
     )
 
 

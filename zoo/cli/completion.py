@@ -78,7 +78,7 @@ def _names() -> dict[str, list[str]]:
     from zoo.weights import catalog
 
     models = sorted({*registry.list_models(), *registry.ALIASES})
-    tags = sorted({entry.tag for entry in catalog.ENTRIES})
+    tags = sorted({entry.tag for entry in catalog.EVERY})
     return {"models": models, "tags": tags, "kinds": list(KINDS), "splits": list(SPLITS)}
 
 

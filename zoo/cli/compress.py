@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from zoo.cli import opening, options, recipe
+from zoo.cli import notes, opening, options, reading, recipe
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.training.recipe import Recipe, flat
@@ -53,6 +53,8 @@ def add_parser(subparsers) -> None:
     add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
     options.add_weights(parser, default="default")
     options.add_input_size(parser, usual="that of the first image")
+    options.add_tile(parser)
+    reading.add_skip_damaged(parser)
     options.add_threads(parser)
     options.add_json(parser)
     _add_method_options(parser)
@@ -106,20 +108,24 @@ def run(args: argparse.Namespace) -> int:
     require("tensorflow_model_optimization")
     model = _loaded(args.model, args.weights, args, training)
     config = _config(args.method, settings)
-    tuning = FineTuning.by(
-        chosen,
-        training,
-        validation=validation,
-        distillation=_teacher(args),
-        output=args.output,
-        report=None if sys.stderr.isatty() else _report,
-    )
-    _remember(args, chosen, settings)
-    result = _compress(args.method, model, config, tuning)
+    with notes.warnings_as_notes() as note:
+        tuning = FineTuning.by(
+            chosen,
+            training,
+            validation=validation,
+            distillation=_teacher(args),
+            output=args.output,
+            report=None if sys.stderr.isatty() else _report,
+            tile=args.tile,
+            skip_damaged=args.skip_damaged,
+            note=note,
+        )
+        _remember(args, chosen, settings)
+        result = _compress(args.method, model, config, tuning)
     if result.history.stopped == "interrupted":
         print("the same command goes on from here", file=sys.stderr)
         return 130
-    _finish(args, model, result, training if validation is None else validation, validation)
+    _finish(args, model, result, *tuning.usable)
     return 0
 
 
@@ -236,10 +242,11 @@ def _compress(method: str, model, config, tuning):
     return compression.quantize(model, tuning)
 
 
-def _finish(args: argparse.Namespace, model, result, shown, validation) -> None:
-    """Write the files of the result, measure both models, and tell; `shown` has the images to compare on."""
+def _finish(args: argparse.Namespace, model, result, training, validation) -> None:
+    """Write the files of the result, measure both models, and tell."""
     from zoo.compression.measure import measure, sample_images
 
+    shown = training if validation is None else validation
     size = args.input_size or shown.read(0)[0].shape[:2]
     found = measure(
         model,
@@ -249,6 +256,7 @@ def _finish(args: argparse.Namespace, model, result, shown, validation) -> None:
         images=sample_images(shown, size),
         validation=validation,
         threads=args.threads,
+        tile=args.tile,
     )
     _write(args.output / "compression.json", json.dumps(found.to_dict(), indent=2) + "\n")
     options.write_json(args, found.to_dict())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zoo.cli import convert, options
+from zoo.cli import convert, options, pack
 from zoo.cli.notes import progress_of_samples
 from zoo.cli.reading import add_reading, reading_of
 
@@ -23,6 +23,7 @@ kinds (told from the folders unless --dataset says it):
   cityscapes       leftImg8bit/ and gtFine/
   folder           images/ and masks/, paired by name, or images/train/ and masks/train/, train/images/
                    and train/masks/, a.jpg beside a_mask.png, …; classes.txt with one name per line
+  records          what zoo dataset pack wrote, a folder or a pattern such as DIR/train-*.tfrecord
 
 exit status: 0 nothing is wrong, 1 problems were found, 2 the data set cannot be checked
 
@@ -37,13 +38,14 @@ def add_parser(subparsers) -> None:
     """Add the parser of ``dataset``."""
     parser = subparsers.add_parser(
         "dataset",
-        help="check images and masks before training, convert labels of tools",
+        help="check images and masks before training, convert labels of tools, pack shards",
         description="Look at data sets.",
         epilog="example:\n  zoo dataset check DIR",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     convert.add_parser(commands)
+    pack.add_parser(commands)
     check = commands.add_parser(
         "check",
         help="name the files that are wrong, and the share of each class",

@@ -50,28 +50,31 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder, or serve it until interrupted."""
-    from zoo.demo.site import write_site
+    from zoo.demo.server import serve
+    from zoo.demo.site import check_folder, write_site
 
-    artifacts = [_artifact(name, args) for name in args.models or [_DEFAULT]]
+    names = args.models or [_DEFAULT]
+    # What can be wrong of the folder or the port is said before the minutes that an export takes.
     if args.output is not None:
-        size = write_site(args.output, artifacts, runtime=args.runtime)
+        check_folder(args.output)
+        size = write_site(args.output, [_artifact(name, args) for name in names], runtime=args.runtime)
         print(f"{args.output}  {size / 1e6:.1f} MB, for any web server; https or localhost")
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        write_site(Path(folder, "site"), artifacts, runtime=args.runtime)
-        _serve(Path(folder, "site"), port=args.port)
+        site = Path(folder, "site")
+        with serve(site, port=args.port) as server:
+            write_site(site, [_artifact(name, args) for name in names], runtime=args.runtime)
+            _run(server)
     return 0
 
 
-def _serve(folder: Path, *, port: int) -> None:
-    from zoo.demo.server import serve
-
-    with serve(folder, port=port) as server:
-        print(f"http://localhost:{server.server_address[1]}/  (Ctrl+C ends it)", flush=True)
-        # Ended from elsewhere, it takes its temporary folder along as well.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+def _run(server) -> None:
+    """Until interrupted."""
+    print(f"http://localhost:{server.server_address[1]}/  (Ctrl+C ends it)", flush=True)
+    # Ended from elsewhere, it takes its temporary folder along as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
 def _artifact(name: str, args: argparse.Namespace):
@@ -83,6 +86,8 @@ def _artifact(name: str, args: argparse.Namespace):
         if opening.needs_tensorflow(name):
             raise InputError(f"{name}: the page runs .tflite and .onnx files, no SavedModel")
         return open_artifact(name)
+    if Path(name).exists():
+        raise InputError(f"{name}: the page runs .tflite and .onnx files")
     form = "onnx" if args.onnx else "tflite"
     size = args.input_size or models.DEFAULT_SIZE
     path = models.place_of(name, weights=args.weights, format=form, size=size)
@@ -94,8 +99,10 @@ def _artifact(name: str, args: argparse.Namespace):
 def _export(name: str, path: Path, args: argparse.Namespace, *, form: str, size: tuple[int, int]) -> None:
     from zoo.cli.export import tell
     from zoo.cli.quantization import native_output_hidden
-    from zoo.demo import models
+    from zoo.demo import models, runtimes
 
+    for _ in runtimes.files(form, folder=args.runtime):
+        pass  # they are there
     opening.quiet_tensorflow()
     tell(f"exporting {name} to {path}")
     model = opening.load_model(name, args.weights or "default", allow_unverified=args.allow_unverified)

@@ -11,6 +11,7 @@ from zoo.cli import folds, import_tensorflow, notes, opening, options
 from zoo.errors import InputError
 from zoo.export import formats
 from zoo.files import write_text
+from zoo.sequence.table import refuse as refuse_sequences
 
 _DESCRIPTION = """\
 Compare what a model finds with true masks. Printed are the protocol, the intersection over union
@@ -64,6 +65,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write what was asked for."""
+    refuse_sequences(args.model)
     if args.worst < 0 or (args.worst and args.output is None):
         raise InputError("--worst takes a number of images, and --output DIR to draw them into")
     if args.folds is not None and args.output is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.cli import blocks, opening, options
+from zoo.cli import blocks, opening, options, unblocked
 from zoo.cli.quantization import add_quantization_options, native_output_hidden, quantization_settings
 from zoo.errors import InputError
 from zoo.export import formats
@@ -149,6 +149,8 @@ def tell(text: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export and print the report."""
+    if args.model in unblocked.MODELS:
+        return unblocked.export(args)
     if blocks.is_meant(args):
         return blocks.export(args)
     from zoo.export.core.metadata import check_head

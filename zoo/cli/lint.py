@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from zoo.cli import options
+from zoo.cli.quantization import native_output_hidden
 from zoo.export.lint import runtime
 from zoo.export.lint.tables import tables
 from zoo.export.lint.verdicts import Verdict, lint
@@ -49,14 +50,14 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the verdicts; 1 where something falls back."""
-    verdicts = lint(args.artifact, accelerators=args.accelerators)
-    account = _asked(args.artifact)
+    with native_output_hidden():
+        verdicts = lint(args.artifact, accelerators=args.accelerators)
+        account = _asked(args.artifact)
     if options.prints_text(args):
         for verdict in verdicts:
             print("\n".join(_lines(verdict)))
         if account is not None:
-            left = ", ".join(f"{count} {kind}" for kind, count in account.left.items()) or "nothing"
-            print(f"{account.runtime} was asked: {account.partitions} partitions, outside of them {left}")
+            print(account)
     asked = None if account is None else vars(account)
     options.write_json(args, {"verdicts": [verdict.to_dict() for verdict in verdicts], "asked": asked})
     return 0 if all(verdict.whole for verdict in verdicts) else 1
@@ -71,10 +72,12 @@ def _asked(path: Path) -> runtime.Account | None:
 
 def _lines(verdict: Verdict) -> list[str]:
     count = verdict.operations
+    notes = [f"  not certain: {line}" for line in verdict.unverified]
     if verdict.whole:
-        return [f"{verdict.title}: takes all of {count} operations"]
+        return [f"{verdict.title}: takes all of {count} operations ({verdict.version})", *notes]
     left = sum(fallback.count for fallback in verdict.fallbacks)
     return [
         f"{verdict.title}: {left} of {count} operations fall back ({verdict.version})",
         *(f"  {line}" for line in verdict.lines()),
+        *notes,
     ]

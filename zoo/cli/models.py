@@ -9,6 +9,7 @@ import re
 from zoo.cli import options
 from zoo.models import registry
 from zoo.sequence.table import SEQUENCE_MODELS, SequenceSpec
+from zoo.weights import catalog
 from zoo.weights.entry import WeightsEntry
 
 
@@ -44,7 +45,14 @@ def _plain(info: registry.ModelInfo) -> dict:
 
 
 def _score(entry: WeightsEntry) -> str:
-    return "–" if entry.score is None else f"{entry.metric} {entry.score:.2f}, {entry.protocol}"
+    return (
+        "–" if entry.score is None else f"{entry.metric} {entry.score:.{_digits(entry)}f}, {entry.protocol}"
+    )
+
+
+def _digits(entry: WeightsEntry) -> int:
+    """Decimals of a score: percentages have two, correlations three."""
+    return 3 if entry.score is not None and abs(entry.score) < 1 else 2
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
@@ -91,9 +99,15 @@ def run_list(args: argparse.Namespace) -> int:
     print(f"Short names: {aliases}")
     if sequences:
         rows = [("model of sequences", "task", "weights", "use")]
-        rows += [(row.name, row.task, "a file: " + " ".join(row.files), row.command) for row in sequences]
+        rows += [(row.name, row.task, _weights_of(row), row.command) for row in sequences]
         print(f"\n{_table(rows)}")
     return 0
+
+
+def _weights_of(spec: SequenceSpec) -> str:
+    """The tags of a model of sequences, the default marked, or the kinds of file that it takes."""
+    tags = [tag + "*" if tag == spec.default else tag for tag in spec.weights]
+    return " ".join(tags) or "a file: " + " ".join(spec.files)
 
 
 def run_info(args: argparse.Namespace) -> int:
@@ -110,12 +124,16 @@ def run_info(args: argparse.Namespace) -> int:
     print(f"  output stride {info.output_stride}\n  field         {info.receptive_field} pixels")
     print(f"  files         {' '.join(info.files)}")
     for entry in registry.resolve(info.name).weights:
-        default = " (default)" if entry.tag == info.default_weights else ""
-        print(f"\n  weights {entry.tag}{default}\n    score    {_score(entry)}\n    labels   {entry.labels}")
-        print(f"    licence  {entry.licence}\n    source   {entry.source}\n    file     {entry.file}")
-        start = f"{entry.sha256_start}…, the rest never published" if entry.sha256_start else None
-        print(f"    sha256   {entry.sha256 or start or 'never published'}")
+        _print_entry(entry, is_default=entry.tag == info.default_weights)
     return 0
+
+
+def _print_entry(entry: WeightsEntry, *, is_default: bool) -> None:
+    default = " (default)" if is_default else ""
+    print(f"\n  weights {entry.tag}{default}\n    score    {_score(entry)}\n    labels   {entry.labels}")
+    print(f"    licence  {entry.licence}\n    source   {entry.source}\n    file     {entry.file}")
+    start = f"{entry.sha256_start}…, the rest never published" if entry.sha256_start else None
+    print(f"    sha256   {entry.sha256 or start or 'never published'}")
 
 
 def _sequence_info(args: argparse.Namespace, spec: SequenceSpec) -> int:
@@ -124,4 +142,6 @@ def _sequence_info(args: argparse.Namespace, spec: SequenceSpec) -> int:
         print(f"{spec.name}\n  task          {spec.task}\n  paper         {spec.paper}")
         print(f"  takes         {spec.takes}\n  files         {' '.join(spec.files)}")
         print(f"  use           {spec.command}")
+        for tag in spec.weights:
+            _print_entry(catalog.find(spec.name, tag), is_default=tag == spec.default)
     return 0

@@ -14,6 +14,8 @@ from zoo.errors import InputError
 if TYPE_CHECKING:
     from zoo.labels import LabelSet
 
+ENGINE_HELP = "what does the work instead"
+
 
 def weights_of(args: argparse.Namespace) -> dict[str, object]:
     """What the options of `zoo.cli.options.add_weights` say besides the weights, as `zoo.load` takes it."""
@@ -67,7 +69,7 @@ def open_model(
 
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """``--engine openvino``."""
-    text = "what runs .tflite and .onnx files (their own runtime)"
+    text = f"{ENGINE_HELP} (the own runtime of .tflite and .onnx files)"
     parser.add_argument("--engine", choices=("openvino",), help=text)
 
 

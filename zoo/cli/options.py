@@ -22,8 +22,8 @@ option                     in Python             meaning
 ``--scales S,S,…``         ``scales``            sizes of the image to average over, 1 as it is
 ``--flip``                 ``flip``              average with the mirrored image; of a recipe: mirror half
 ``--dataset KIND``         ``kind``              layout of a data set: camvid, voc2012, folder, …
-``--data DIR``             ``root``              folder of the data set
-``--split NAME``           ``split``             part of the data set; in ``zoo dataset check`` repeatable
+``--data DIR``             ``root``              folder of the data set, here or in a store (``s3://…``)
+``--split NAME``           ``split``             part of the data set; in ``zoo dataset`` repeatable
 ``--masks DIR``            ``masks``             kind folder: folder of the masks
 ``--colors FILE``          ``colors``            kind folder: table of the colours of masks
 ``--map VALUE=CLASS``      ``mapping``           class of a value of the masks; repeatable
@@ -31,11 +31,12 @@ option                     in Python             meaning
 ``--arrangement NAME``     ``arrangement``       how a folder is arranged, where two layouts fit
 ``--exif apply|raw``       ``exif``              whether EXIF turns images
 ``--alpha white|ignore``   ``alpha``             what a fourth band is
-``--bits N``               ``bits``              depth of grey images in files of 16 bits
+``--bits N``               ``bits``              depth of images in files of 16 bits
 ``--max-pixels N``         ``max_pixels``        how large an image may be that is decoded
 ``--folds BY``             ``by``                how a data set is divided into parts that are held out
 ``--threads N``            ``threads``           of each runtime
-``--engine openvino``      ``engine``            runs .tflite and .onnx files in place of their own runtime
+``--engine NAME``          ``engine``            openvino runs .tflite and .onnx files in place of their own
+                                                 runtime; in ``zoo segment`` ray, on many images
 ``--output DIR`` / FILE    ``path``              what is written: a folder made if missing, or a file
 ``--json FILE``            –                     all results as JSON; ``-`` is standard output
 =========================  ====================  =============================================================

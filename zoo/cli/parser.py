@@ -6,8 +6,14 @@ import argparse
 from pathlib import Path
 from typing import NoReturn
 
-from zoo.files import check_local
+from zoo.files import address_of, check_local
+from zoo.remote import check_remote
 
+ADDRESSES = "addresses"
+# What is only read, in every command.
+_ALLOWED = ("data", "weights")
+# A server, and the words of another command, which looks at them itself.
+_NO_FILES = ("data_service", "command")
 JSON_FORM = "--json takes a file, - for standard output"
 
 
@@ -15,13 +21,20 @@ class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` whose errors are one line; so are those of its sub-commands."""
 
     def parse_known_args(self, args=None, namespace=None):
-        """As usual; no value may be an address, such as ``gs://bucket/run``."""
+        """As usual; no value may be an address, such as ``gs://bucket/run``, but where that is allowed."""
         namespace, rest = super().parse_known_args(args, namespace)
-        for value in vars(namespace).values():
+        for name, value in vars(namespace).items():
+            if name in _NO_FILES:
+                continue
+            allowed = name in getattr(namespace, ADDRESSES, _ALLOWED)
             for one in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(one, str | Path):
-                    check_local(one)
+                if isinstance(one, str | Path) and address_of(one) is not None:
+                    check_remote(one) if allowed else check_local(one)
         return namespace, rest
+
+    def allow_addresses(self, *names: str) -> None:
+        """Let these options name files of stores and servers as well."""
+        self.set_defaults(**{ADDRESSES: (*_ALLOWED, *names)})
 
     def error(self, message: str) -> NoReturn:
         """Print the line and exit with status 2."""

@@ -30,7 +30,12 @@ def add_quantization_options(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help=formats.either(f"{kind} ({KINDS[kind].help})" for kind in kinds),
     )
-    add("--calibration", nargs="+", metavar="PATH", help="images, folders or globs to calibrate on (int8)")
+    add(
+        "--calibration",
+        nargs="+",
+        metavar="PATH",
+        help="images, folders or globs to calibrate on (int8, int16x8)",
+    )
     options.add_kind(group, use="of --calibration where it has masks")
     add("--split", metavar="NAME", help="part of the data set (train)")
     add(
@@ -97,7 +102,8 @@ def _calibration(args: argparse.Namespace):
             "--dataset to calibrate with images alone"
         )
     data = open_dataset(args.dataset, folder, split=args.split or "train")
-    return dataclasses.replace(data, pairs=tuple(_chosen(data.pairs, args.calibration_limit)))
+    pairs = tuple(_chosen(data.pairs, args.calibration_limit))
+    return dataclasses.replace(data, pairs=pairs, counted=None)
 
 
 def _chosen(items: Sequence, limit: int) -> list:

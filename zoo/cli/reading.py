@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from zoo.cli import notes
+
 _TITLE = "files that can be read in more than one way"
 
 
@@ -40,7 +42,7 @@ def add_photo_reading(parser: argparse.ArgumentParser) -> None:
 def _add_photo_options(add: Callable) -> None:
     add("--exif", choices=("apply", "raw"), help="turn images by their EXIF orientation, or not")
     add("--alpha", choices=("white", "ignore"), help="fourth band: transparency onto white, or left out")
-    add("--bits", type=int, metavar="N", help="depth of grey images in files of 16 bits, such as 12")
+    add("--bits", type=int, metavar="N", help="depth of images in files of 16 bits, such as 12")
     add("--max-pixels", type=int, metavar="N", help="decode images of up to N pixels (179 million)")
 
 
@@ -70,3 +72,23 @@ def parse_mapping(text: str) -> tuple[int, int | str]:
         raise argparse.ArgumentTypeError(f"must be VALUE=CLASS, such as 255=1, not {text!r}")
     target = target.strip()
     return int(value), int(target) if target.isdecimal() else target
+
+
+def add_skip_damaged(parser: argparse._ActionsContainer) -> None:
+    """``--skip-damaged``, of commands that train."""
+    parser.add_argument(
+        "--skip-damaged",
+        action="store_true",
+        help="decode every file first, leave out the samples that cannot be used, and list them",
+    )
+
+
+def usable(dataset):
+    """The data set without the samples that cannot be used, each told in a line, after all were decoded.
+
+    Raises:
+        InputError: None can be used.
+    """
+    from zoo.datasets.examination import without_damaged
+
+    return without_damaged(dataset, note=notes.note, in_place=False)

@@ -10,7 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from zoo.cli import options
+from zoo.cli.parser import Parser
 from zoo.cli.values import parse_scales, parse_size
+from zoo.datasets.orders import ORDERS
 from zoo.errors import InputError
 from zoo.training.recipe import LOSSES, SCHEDULES, Recipe, augmentation_names, names
 
@@ -23,10 +25,12 @@ _WORDS = re.compile(
 )
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
+def add_data_options(parser: Parser, *, required: bool = True) -> None:
     """Add the options that name the data to train and to score on."""
-    options.add_dataset(parser, required=True, split="train")
+    options.add_dataset(parser, required=required, split="train")
     parser.add_argument("--validation", metavar="NAME", default="val", help="part to score on, or none (val)")
+    order = "samples: any sample anywhere; files: each place of a batch has files of its own (of records)"
+    parser.add_argument("--order", choices=ORDERS, help=order)
 
 
 def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] = AS_IT_IS) -> None:
@@ -63,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser, *, usual: Mapping[str, object] 
     patience = "stop after N validations without a better score"
     add("--patience", type=_optional(int), metavar="N", help=patience)
     add("--precision", metavar="TYPE", help="float32, float16 or bfloat16 (float32)")
-    add("--strategy", default="auto", help="auto, one, mirrored or multi-worker (auto)")
+    add("--strategy", default="auto", help="auto, one, mirrored, multi-worker or tpu (auto)")
     add("--seed", type=int, help="of fresh variables, the order, the augmentation and dropout (0)")
     _add_augmentation(parser)
 
@@ -167,6 +171,8 @@ def parse_loss(text: str) -> dict[str, float]:
 def open_data(args: argparse.Namespace, recipe: Recipe) -> tuple:
     """The data sets to train and to score on, the latter `None` for ``--validation none``."""
     training = options.open_dataset(args)
+    if args.order is not None:
+        training = replace(training, order=args.order)
     try:
         recipe.steps_per_epoch(len(training))
     except InputError as error:

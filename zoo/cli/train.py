@@ -7,8 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from zoo.cli import folds, import_tensorflow, notes, opening, options, recipe
+from zoo.cli import folds, import_tensorflow, notes, opening, options, plan, reading, recipe
 from zoo.errors import InputError
+from zoo.files import address_of
+from zoo.remote import is_remote
+from zoo.sequence.table import refuse as refuse_sequences
 
 _DESCRIPTION = """\
 Train a model on images and masks. The classifier is made anew for the classes of the data; the
@@ -28,6 +31,7 @@ examples:
   zoo train deeplabv3_aspp --dataset folder --data mine/ --classes names.txt --epochs 50 --output run/
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --recipe run/recipe.json --seed 1 --output second/
   zoo train deeplabv3_aspp --dataset camvid --data camvid/ --folds drives --output held-out/
+  zoo train deeplabv3_aspp_resnet101 --plan a100 --classes 19 --crop 769x769 --batch-size 2
   zoo segment deeplabv3_aspp street.jpg --weights run/best.keras
 """
 
@@ -43,43 +47,60 @@ def add_parser(subparsers) -> None:
     )
     add = parser.add_argument
     add("model", metavar="MODEL", help="name of a model, or of an architecture")
-    recipe.add_data_options(parser)
-    add("--output", metavar="DIR", type=Path, required=True, help="folder of the run, made if missing")
+    recipe.add_data_options(parser, required=False)
+    add("--output", metavar="DIR", type=Path, help="folder of the run, made if missing, or s3://…")
+    plan.add_plan(parser)
     options.add_weights(parser, default="default")
     options.add_output_stride(parser)
     options.add_settings(parser)
     options.add_tile(parser)
     folds.add_folds(parser)
-    add(
-        "--skip-damaged",
-        action="store_true",
-        help="decode every file first, leave out the samples that cannot be used, and list them",
-    )
+    reading.add_skip_damaged(parser)
+    service = "read the records by a tf.data service, such as grpc://reader:5050; see zoo data-service"
+    add("--data-service", metavar="ADDRESS", help=service)
     add("--examples", type=int, default=4, metavar="N", help="validation images drawn for TensorBoard (4)")
     recipe.add_options(parser)
+    parser.allow_addresses("output")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and tell where the model is."""
+    refuse_sequences(args.model)
     if args.examples < 0:
         raise InputError(f"--examples must be 0 or more, not {args.examples}")
+    args.split = args.split or "train"
+    if args.plan is not None:
+        return plan.run_plan(args, recipe.recipe_of(args))
+    missing = [f"--{name}" for name in ("dataset", "data", "output") if getattr(args, name) is None]
+    if missing or args.json is not None:
+        what = f"the following arguments are required: {', '.join(missing)}"
+        raise InputError(what if missing else "--json is for --plan; a run leaves its scores in --output")
+    if args.folds is not None and is_remote(args.output):
+        raise InputError("--folds writes several runs, which are read again: give --output a folder")
     chosen = recipe.recipe_of(args)
     training, validation = recipe.open_data(args, chosen)
     if args.folds is None:
-        import_tensorflow()
-        return _tell(args.output, _train(args, chosen, training, validation, args.output))
+        strategy = _strategy(args)
+        return _tell(args.output, _train(args, chosen, training, validation, args.output, strategy), strategy)
+    if args.skip_damaged:  # first: what stands in another's place may be of the part that is held out
+        training, validation = reading.usable(training), validation and reading.usable(validation)
     parts = folds.folds_of(args, training)
+    return _train_folds(args, chosen, parts, validation, _strategy(args))
+
+
+def _strategy(args: argparse.Namespace):
     import_tensorflow()
-    return _train_folds(args, chosen, parts, validation)
-
-
-def _train(args: argparse.Namespace, chosen, training, validation, output: Path):
-    """The history of one run."""
-    from zoo.training.runs import settings_of, train
     from zoo.training.strategy import make_strategy
 
-    strategy = make_strategy(args.strategy)
+    return make_strategy(args.strategy)
+
+
+def _train(args: argparse.Namespace, chosen, training, validation, output: Path, strategy):
+    """The history of one run."""
+    from zoo.training.runs import settings_of, train
+    from zoo.training.strategy import is_chief
+
     settings = settings_of(chosen, training)
     with strategy.scope():
         model = _model(args, training, chosen)
@@ -95,11 +116,12 @@ def _train(args: argparse.Namespace, chosen, training, validation, output: Path)
             report=None if sys.stderr.isatty() else _Report(settings, epochs=chosen.epochs),
             tile=args.tile,
             skip_damaged=args.skip_damaged,
-            note=note,
+            data_service=args.data_service,
+            note=note if is_chief(strategy) else lambda message: None,
         )
 
 
-def _train_folds(args: argparse.Namespace, chosen, parts, validation) -> int:
+def _train_folds(args: argparse.Namespace, chosen, parts, validation, strategy) -> int:
     """One model without each part; then the scores side by side."""
     from zoo.evaluation.folds import FoldScores, table
     from zoo.evaluation.report import percent
@@ -112,8 +134,8 @@ def _train_folds(args: argparse.Namespace, chosen, parts, validation) -> int:
         print(f"without {part.name}:", file=sys.stderr, flush=True)
         folder = args.output / part.name
         # No validation on the way: the last weights are those that are scored.
-        history = _train(args, chosen, part.training, None, folder)
-        if _tell(folder, history):
+        history = _train(args, chosen, part.training, None, folder, strategy)
+        if _tell(folder, history, strategy):
             return 130
         model = read_keras(folder / FINAL)
         seen = {"tile": args.tile, "note": lambda message: None}
@@ -177,14 +199,19 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def _tell(output: Path, history) -> int:
-    """One line on how it ended; 130 where Ctrl-C ended it."""
+def _tell(output: Path, history, strategy) -> int:
+    """One line on how it ended, by the chief of several workers; 130 where Ctrl-C ended it."""
+    from zoo.training.strategy import is_chief
+
+    status = 130 if history.stopped == "interrupted" else 0
+    if not is_chief(strategy):
+        return status
     print(f"{history.stopped} at step {history.step}", end="")
     if history.best_step:
-        best = output / "best.keras"
+        folder = address_of(output) or str(output)
+        best = f"{folder.rstrip('/')}/best.keras"
         print(f"; best mIoU {100 * history.best_score:.2f} at step {history.best_step}: {best}", end="")
     print()
-    if history.stopped == "interrupted":
+    if status:
         print("the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    return status

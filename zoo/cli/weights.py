@@ -122,10 +122,10 @@ def _chosen(args: argparse.Namespace) -> list[WeightsEntry]:
     model = registry.ALIASES.get(args.model, args.model)
     if model and args.weights:
         return [catalog.find(model, args.weights)]
-    entries = catalog.ENTRIES if model is None else catalog.entries_of(model)
+    entries = catalog.EVERY if model is None else catalog.entries_of(model)
     entries = [e for e in entries if args.weights in (None, e.tag)]
     if not entries and (args.model or args.weights):
-        known = sorted({entry.model if model else entry.tag for entry in catalog.ENTRIES})
+        known = sorted({entry.model if model else entry.tag for entry in catalog.EVERY})
         raise InputError(
             f"the catalog has no weights for {args.model or args.weights!r};"
             f" it knows {', '.join(known) or 'nothing'}"

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from zoo.compression.requirements import require
+from zoo.compression.standard import standard_frameworks
 from zoo.errors import InputError
 from zoo.graph import Call, calls, is_functional
 from zoo.layers import (
@@ -19,6 +20,7 @@ from zoo.layers import (
     DepthToSpace,
     DilatedConv2D,
     DilatedDepthwiseConv2D,
+    Enlarge,
     FusedBatchNormalization,
     HardSigmoid,
     HardSwish,
@@ -40,6 +42,7 @@ _OPERATIONS = (
     BilinearUpsampling2D,
     BroadcastLike,
     DepthToSpace,
+    Enlarge,
     HardSigmoid,
     HardSwish,
     JoinTiles,
@@ -94,6 +97,7 @@ class Bridge:
         return self.model
 
 
+@standard_frameworks()
 def to_tf_keras(
     model: keras.Model, *, wrap: Wrap | None = None, translate: dict[type, Translate] | None = None
 ) -> Bridge:

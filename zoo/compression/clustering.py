@@ -11,6 +11,7 @@ from zoo.compression.bridge import to_tf_keras
 from zoo.compression.compressed import Compressed, copied
 from zoo.compression.requirements import require
 from zoo.compression.selection import select, sparsity
+from zoo.compression.standard import standard_frameworks
 from zoo.compression.training import FineTuning, best_of, train
 from zoo.errors import InputError
 from zoo.training.optimizer import frozen
@@ -92,6 +93,7 @@ class _Clustered:
         return self.bridge.model
 
 
+@standard_frameworks()
 def cluster(model: keras.Model, config: ClusteringConfig, tuning: FineTuning) -> Compressed:
     """Give each kernel a few shared values, and fine-tune the values and which weight has which.
 

@@ -100,6 +100,7 @@ def measure(
     images: Sequence[np.ndarray],
     validation: Dataset | None = None,
     threads: int = 2,
+    tile: int | tuple[int, int] | None = None,
 ) -> Measured:
     """Write ``model.keras`` and ``model.tflite`` of a compressed model, and compare it with the one before.
 
@@ -111,6 +112,8 @@ def measure(
         images: RGB images ``(height, width, 3)`` of that size, on which the file is compared with its model.
         validation: Data to score both on, or `None`.
         threads: Of LiteRT.
+        tile: Windows through which Keras models see large images, as for `zoo.segment`; a file sees windows
+            of its own size.
 
     Raises:
         InputError: A model that has no TFLite file, or a folder that cannot be written.
@@ -127,9 +130,11 @@ def measure(
         to_float_tflite(model, old_tflite, input_size=input_size)
         old_time, new_time = latencies([old_tflite, tflite_file], threads=threads)
         old_sizes = sizes(old_keras, old_tflite)
-    scored = tflite_file if quantized else result.model
-    before = {"mean_iou": _score(model, validation), "latency_ms": old_time, **old_sizes}
-    after = {"mean_iou": _score(scored, validation), "latency_ms": new_time, **sizes(keras_file, tflite_file)}
+    old_score = _score(model, validation, tile)
+    scored, seen = (tflite_file, None) if quantized else (result.model, tile)
+    new_score = _score(scored, validation, seen)
+    before = {"mean_iou": old_score, "latency_ms": old_time, **old_sizes}
+    after = {"mean_iou": new_score, "latency_ms": new_time, **sizes(keras_file, tflite_file)}
     return Measured(
         before=Figures(sparsity=sparsity(model).sparsity, **before),
         after=Figures(sparsity=result.sparsity.sparsity, **after),
@@ -146,8 +151,10 @@ def sample_images(data: Dataset, size: tuple[int, int]) -> list[np.ndarray]:
     return [np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR)) for image in images]
 
 
-def _score(model: keras.Model | Path, validation: Dataset | None) -> float | None:
-    return None if validation is None else evaluate(model, validation).mean_iou
+def _score(
+    model: keras.Model | Path, validation: Dataset | None, tile: int | tuple[int, int] | None
+) -> float | None:
+    return None if validation is None else evaluate(model, validation, tile=tile).mean_iou
 
 
 def sizes(keras_file: Path, tflite_file: Path) -> dict[str, int]:

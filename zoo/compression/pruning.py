@@ -11,6 +11,7 @@ from zoo.compression.bridge import conv2d, to_tf_keras
 from zoo.compression.compressed import Compressed, copied
 from zoo.compression.requirements import require
 from zoo.compression.selection import select, sparsity
+from zoo.compression.standard import standard_frameworks
 from zoo.compression.training import FineTuning, best_of, train
 from zoo.errors import InputError
 from zoo.layers import DilatedConv2D
@@ -128,6 +129,7 @@ class _Pruned:
         return self.bridge.to_keras()
 
 
+@standard_frameworks()
 def prune(model: keras.Model, config: PruningConfig, tuning: FineTuning) -> Compressed:
     """Set the smallest weights to zero, more and more of them, while the others are fine-tuned.
 

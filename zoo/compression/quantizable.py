@@ -17,6 +17,7 @@ from zoo.layers import (
     DepthToSpace,
     DilatedConv2D,
     DilatedDepthwiseConv2D,
+    Enlarge,
     FusedBatchNormalization,
     HardSwish,
     JoinTiles,
@@ -34,6 +35,7 @@ _FUSE_RELU = (*KERNELS, *_NORMS, keras.layers.Add, Shift)
 _SAME_SCALE = (
     BroadcastLike,
     DepthToSpace,
+    Enlarge,
     JoinTiles,
     PadToMultiple,
     ReflectionPadding2D,

@@ -19,6 +19,7 @@ from zoo.compression.quantizable import (
     with_rounded_resizes,
 )
 from zoo.compression.selection import sparsity
+from zoo.compression.standard import standard_frameworks
 from zoo.compression.training import FineTuning, best_of, train
 from zoo.errors import InputError
 from zoo.export.core.deployment import prepare
@@ -66,6 +67,7 @@ class _Quantized:
         return model
 
 
+@standard_frameworks()
 def quantize(
     model: keras.Model, tuning: FineTuning, *, calibration: Iterable[np.ndarray] | None = None
 ) -> Compressed:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from zoo.compression.distillation import Distillation
 from zoo.compression.stepper import Student, StudentStepper
 from zoo.datasets import Dataset
-from zoo.datasets.examination import examine
+from zoo.datasets.examination import Note, examined
 from zoo.errors import InputError
 from zoo.training.checkpoints import made_folder
 from zoo.training.identity import check_identity, identity_of, write_identity
@@ -43,6 +43,7 @@ class FineTuning:
         recipe: What all of it was made by, if anything; written to the folder.
         data: Data sets to train and to score on, if any; with `recipe` the folder remembers them, and refuses
             to go on with others.
+        usable: The same without what was left out as damaged.
 
     Raises:
         InputError: A setting that is not possible here.
@@ -57,6 +58,7 @@ class FineTuning:
     report: Report | None = None
     recipe: Recipe | None = None
     data: tuple[Dataset, Dataset | None] | None = None
+    usable: tuple[Dataset, Dataset | None] | None = None
 
     def __post_init__(self) -> None:
         for name, neutral in _UNSUPPORTED.items():
@@ -75,6 +77,9 @@ class FineTuning:
         distillation: Distillation | None = None,
         output: Path | str | None = None,
         report: Report | None = None,
+        tile: int | tuple[int, int] | None = None,
+        skip_damaged: bool = False,
+        note: Note = warnings.warn,
     ) -> FineTuning:
         """Fine-tuning on a data set by a recipe.
 
@@ -85,6 +90,9 @@ class FineTuning:
             distillation: A teacher, or `None`.
             output: As above.
             report: As above.
+            tile: Windows through which validation sees large images, as for `zoo.segment`.
+            skip_damaged: As for `zoo.training.train`.
+            note: Called with a line on what should be known, such as a class without a pixel.
 
         Raises:
             InputError: A recipe that does not fit the data, or that has a part which is not possible here;
@@ -92,19 +100,18 @@ class FineTuning:
         """
         if recipe.auxiliary:
             raise InputError("compression trains one output: leave auxiliary out of the recipe")
-        examine(data, note=warnings.warn, training=True)
-        if validation is not None:
-            examine(validation, note=warnings.warn)
+        usable = examined(data, validation, skip_damaged=skip_damaged, note=note)
         return cls(
-            batches=batches_of(recipe, data),
-            loss=loss_of(recipe, data),
+            batches=batches_of(recipe, usable[0]),
+            loss=loss_of(recipe, usable[0]),
             settings=settings_of(recipe, data),
             distillation=distillation,
-            validate=scorer(validation),
+            validate=scorer(usable[1], tile=tile),
             output=output,
             report=report,
             recipe=recipe,
             data=(data, validation),
+            usable=usable,
         )
 
 

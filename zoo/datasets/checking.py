@@ -21,9 +21,8 @@ from zoo.datasets.reading import Reading
 from zoo.datasets.scan import BOTH, Problem, Scan, scan
 from zoo.errors import InputError
 from zoo.files import check_local
-from zoo.labels import CITYSCAPES19, LabelSet, numbered
+from zoo.labels import CITYSCAPES19, MOST_IN_FILES, LabelSet, numbered
 
-_MOST_CLASSES = 255
 _MOST_UNNAMED = 64  # classes that are counted from the masks; beyond, it is noise as likely
 
 
@@ -132,7 +131,7 @@ def check(
     Raises:
         InputError: The folder, kind, split or classes cannot be used at all.
     """
-    data = check_local(data)
+    data = readers.place_of(data)
     kind = readers.detect_kind(data) if kind is None and masks is None else kind or "folder"
     known = readers.splits_of(kind, data, masks=masks, arrangement=arrangement)
     place = (
@@ -146,7 +145,7 @@ def check(
     names = tuple(dict.fromkeys(splits)) or ("train",)
     named = classes is not None or colors is not None or binary
     counted = place is not None and not named and not names_classes(place)
-    given = _MOST_CLASSES if counted else classes
+    given = MOST_IN_FILES if counted else classes
     how = {"colors": colors, "mapping": mapping, "binary": binary, "reading": reading}
     how["arrangement"] = arrangement
     scans = []
@@ -167,6 +166,8 @@ def check(
         found = (_unnamed_problem(everything) if counted else None, color_problem(everything, where))
         problems = (*reports[0].problems, *filter(None, found))
         reports[0] = dataclasses.replace(reports[0], problems=problems)
+    if kind == "records":
+        reports = [_with_digests(data, report) for report in reports]
     if not any(report.samples or report.problems for report in reports):
         raise InputError(f"{data}: there are no samples in {', '.join(names)}")
     return DatasetReport(kind, data, datasets[0].label_set, tuple(reports))
@@ -175,13 +176,21 @@ def check(
 # --- judging ------------------------------------------------------------------------------------
 
 
+def _with_digests(data: Path, report: SplitReport) -> SplitReport:
+    """The report, and the shards that are not those of their index."""
+    from zoo.datasets.records.verification import verify
+
+    wrong = [problem for problem in verify(data, report.split) if problem.kind != "missing"]
+    return dataclasses.replace(report, problems=(*report.problems, *wrong))
+
+
 def _has_lists(data: Path, names: Iterable[str]) -> bool:
     return any((data / f"{name}.txt").is_file() for name in names)
 
 
 def _largest(scans: Iterable[Scan]) -> int:
     """The largest value below 255 in any mask, 0 if there is none."""
-    found = [np.flatnonzero(s.histogram[:_MOST_CLASSES]) for s in scans if s.histogram is not None]
+    found = [np.flatnonzero(s.histogram[:MOST_IN_FILES]) for s in scans if s.histogram is not None]
     return max((int(values[-1]) for values in found if values.size), default=0)
 
 
@@ -242,10 +251,10 @@ def _of_all(
 def _unnamed_problem(scans: Sequence[Scan]) -> Problem | None:
     """Where no classes are named: that the masks' values do not look like numbers of classes."""
     total = sum((s.histogram for s in scans if s.histogram is not None), np.zeros(256, np.int64))
-    found = np.flatnonzero(total[:_MOST_CLASSES])
+    found = np.flatnonzero(total[:MOST_IN_FILES])
     if not found.size or (found.size == found[-1] + 1 and found.size <= _MOST_UNNAMED):
         return None
-    if np.flatnonzero(total).tolist() in ([0, _MOST_CLASSES], [0, 1, _MOST_CLASSES]):
+    if np.flatnonzero(total).tolist() in ([0, MOST_IN_FILES], [0, 1, MOST_IN_FILES]):
         return None
     message = (
         f"the classes are not known, and the masks hold {found.size} different values up to {found[-1]}: "

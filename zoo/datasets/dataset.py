@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from zoo.datasets.orders import ORDERS, SAMPLES
 from zoo.datasets.reading import Reading
 from zoo.errors import FormatError, InputError
 from zoo.images import read_image, read_mask
 from zoo.images.read import read_header
-from zoo.labels import Color, LabelSet
+from zoo.labels import MOST_IN_FILES, Color, LabelSet
 
 INVALID = -1  # in a table of mask values: one that must not occur
 
@@ -37,6 +38,11 @@ class Dataset:
             its colour here. `None`: files hold values.
         distance: Largest distance of a pixel's colour from one of `colors`; 0: exactly those.
         reading: What was said about files that can be read in more than one way.
+        order: How training shuffles: ``"samples"``: any sample may stand anywhere; ``"files"``: each place
+            of a batch has a part of the data for itself, see `zoo.datasets.order.interleaved_order`.
+        shards: Files of records that hold the samples, or `None`.
+        counted: Pixels of each class and of ignored ones, where the files were looked at when they were made
+            and are read as they were then; `None` where nobody knows.
     """
 
     name: str
@@ -48,14 +54,19 @@ class Dataset:
     colors: tuple[Color, ...] | None = field(default=None, repr=False)
     distance: float = field(default=0.0, repr=False)
     reading: Reading = field(default_factory=Reading, repr=False)
+    order: str = field(default=SAMPLES, repr=False)
+    shards: int | None = field(default=None, repr=False)
+    counted: tuple[int, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         ignore = self.label_set.ignore_label
         if self.table is not None and len(self.table) != 256:
             raise InputError(f"a table of mask values has 256 entries, not {len(self.table)}")
-        if len(self.label_set) > 255 or (ignore is not None and not 0 <= ignore <= 255):
+        if self.order not in ORDERS:
+            raise InputError(f"order must be one of {', '.join(ORDERS)}, not {self.order!r}")
+        if len(self.label_set) > MOST_IN_FILES or (ignore is not None and not 0 <= ignore <= 255):
             raise InputError(
-                "a data set has up to 255 classes and an ignore label in 0…255,"
+                f"a data set has up to {MOST_IN_FILES} classes and an ignore label in 0…255,"
                 f" not {len(self.label_set)} and {ignore}"
             )
 

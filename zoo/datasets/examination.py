@@ -17,6 +17,8 @@ Note = Callable[[str], None]
 def examine(dataset: Dataset, *, note: Note, training: bool = False) -> SplitReport:
     """Decode every mask and read the header of every image; remembered as long as no file changes.
 
+    Records were looked at when they were packed, and each is checked when it is read.
+
     Args:
         dataset: To be read.
         note: Called with a line about what is not wrong but should be known: classes without a pixel.
@@ -26,7 +28,7 @@ def examine(dataset: Dataset, *, note: Note, training: bool = False) -> SplitRep
         InputError: Something is wrong with the files, the first of them named; no pixel counts; or, to train
             on, all pixels are of one class.
     """
-    report = report_of(dataset, scan(dataset, thorough=False))
+    report = _as_packed(dataset) or report_of(dataset, scan(dataset, thorough=False))
     if report.problems:
         first, more = report.problems[0], len(report.problems) - 1
         rest = f" (and {more} more)" if more else ""
@@ -44,6 +46,37 @@ def examine(dataset: Dataset, *, note: Note, training: bool = False) -> SplitRep
     if absent:
         note(f"{_named(dataset)}: no pixel of {_listed(absent)}")
     return report
+
+
+def examined(
+    training: Dataset, validation: Dataset | None, *, skip_damaged: bool, note: Note
+) -> tuple[Dataset, Dataset | None]:
+    """What a run reads once `examine` has looked at it.
+
+    Args:
+        training: To train on.
+        validation: To score on, or `None`.
+        skip_damaged: Whether every file is decoded and what cannot be used is left out: of `validation`, and
+            of `training` with the next usable sample in its place; see `without_damaged`.
+        note: As for `examine`.
+
+    Raises:
+        InputError: As of `examine` and `without_damaged`.
+    """
+    if skip_damaged:
+        training = without_damaged(training, note=note, in_place=True)
+        validation = validation and without_damaged(validation, note=note, in_place=False)
+    examine(training, note=note, training=True)
+    if validation is not None:
+        examine(validation, note=note)
+    return training, validation
+
+
+def _as_packed(dataset: Dataset) -> SplitReport | None:
+    if dataset.counted is None:
+        return None
+    *pixels, ignored = dataset.counted
+    return SplitReport(dataset.split, len(dataset), (), tuple(pixels), ignored)
 
 
 def without_damaged(dataset: Dataset, *, note: Note, in_place: bool) -> Dataset:
@@ -69,13 +102,14 @@ def without_damaged(dataset: Dataset, *, note: Note, in_place: bool) -> Dataset:
     if len(usable) == len(dataset):
         return dataset
     if not in_place:
-        return dataclasses.replace(dataset, pairs=tuple(dataset.pairs[index] for index in usable))
+        kept = tuple(dataset.pairs[index] for index in usable)
+        return dataclasses.replace(dataset, pairs=kept, counted=None)
     pairs, following = [], dataset.pairs[usable[0]]
     for index in reversed(range(len(dataset))):
         if not wrong[index]:
             following = dataset.pairs[index]
         pairs.append(following)
-    return dataclasses.replace(dataset, pairs=tuple(reversed(pairs)))
+    return dataclasses.replace(dataset, pairs=tuple(reversed(pairs)), counted=None)
 
 
 def _named(dataset: Dataset) -> str:

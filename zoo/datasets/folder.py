@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
 from zoo import labels
 from zoo.datasets.arrangement import Arrangement, Part, arrangements, chosen, inside
 from zoo.datasets.cityscapes import train_id_table
@@ -19,7 +21,8 @@ from zoo.errors import InputError
 from zoo.labels import CITYSCAPES19, LabelSet
 
 CLASS_FILE = "classes.txt"
-_COUNT = "2 to 255 classes (for one thing to find: background and your class)"
+_RANGE = f"{labels.FEWEST_CLASSES} to {labels.MOST_IN_FILES} classes"
+_COUNT = f"{_RANGE} (for one thing to find: background and your class)"
 _LISTS = ("train", "val", "test")
 _ALL = "all"
 _IDS, _TRAIN_IDS = "_labelids", "_labeltrainids"
@@ -172,6 +175,7 @@ def _named_ids(pairs: Sequence[Pair]) -> str | None:
 def label_set(root: Path, classes: int | str | os.PathLike | Sequence[str] | LabelSet | None) -> LabelSet:
     """The classes as given, by number, by names, or in a text file; see `zoo.datasets.open_dataset`."""
     if isinstance(classes, LabelSet):
+        _checked_count(len(classes))
         return classes
     if classes is None:
         classes = root / CLASS_FILE
@@ -179,20 +183,22 @@ def label_set(root: Path, classes: int | str | os.PathLike | Sequence[str] | Lab
             raise InputError(
                 f"{root}: the classes are not known; give names, a number, or {CLASS_FILE} there"
             )
-    if isinstance(classes, int):
-        if isinstance(classes, bool) or not 2 <= classes <= 255:
-            raise InputError(f"there can be {_COUNT}, not {classes}")
-        return labels.numbered(classes)
+    if isinstance(classes, int | np.integer):
+        return labels.numbered(_checked_count(classes))
     source = "classes"
     if isinstance(classes, str | os.PathLike):
         source, classes = os.fspath(classes), read_lines(Path(classes))
     names = [str(name) for name in classes]
-    if not 2 <= len(names) <= 255:
-        raise InputError(f"{source}: there can be {_COUNT}, not {len(names)}")
+    _checked_count(len(names), source=f"{source}: ")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"{source}: class names occur twice: {', '.join(repeated)}")
     return labels.named(names)
+
+
+def _checked_count(count: object, *, source: str = "") -> int:
+    message = f"{source}there can be {_COUNT}, not {count}"
+    return labels.checked_count(count, message=message, most=labels.MOST_IN_FILES)
 
 
 def _listed(root: Path) -> tuple[str, ...]:

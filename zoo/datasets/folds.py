@@ -80,7 +80,7 @@ def folds(dataset: Dataset, by: str) -> tuple[Fold, ...]:
 
 def part_of(dataset: Dataset, indices: Sequence[int]) -> Dataset:
     """The data set with these samples only."""
-    return replace(dataset, pairs=tuple(dataset.pairs[index] for index in indices))
+    return replace(dataset, pairs=tuple(dataset.pairs[index] for index in indices), counted=None)
 
 
 def _fold(dataset: Dataset, name: str, places: list[int]) -> Fold:

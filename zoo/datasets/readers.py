@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from zoo.datasets import camvid, camvid_original, cityscapes, colored, folder, voc2012
 from zoo.datasets.dataset import Dataset
 from zoo.datasets.description import nearest
 from zoo.datasets.listing import Layout, Listing
 from zoo.datasets.reading import Reading, remapped, two_classes
+from zoo.datasets.records import layout as records
 from zoo.errors import InputError
 from zoo.files import check_local
 from zoo.images import SUFFIXES
 from zoo.labels import LabelSet
+from zoo.remote import check_remote, is_remote, local_folder
 
 LAYOUTS: Mapping[str, Layout] = {
     "camvid": camvid,
@@ -22,6 +25,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "voc2012": voc2012,
     "cityscapes": cityscapes,
     "folder": folder,
+    "records": records,
 }
 KINDS = tuple(LAYOUTS)
 
@@ -54,7 +58,9 @@ def open_dataset(
             ``"cityscapes"``: ``leftImg8bit`` and ``gtFine`` with label ids or trainIds. ``"folder"``:
             images and masks in one of the layouts of docs/datasets.md, such as ``images/a.jpg`` and
             ``masks/a.png``; the pixels of a mask are class indices (grey or palette PNG), 255 is ignored.
-        data: Folder of the data set. With `masks` the folder of the images.
+            ``"records"``: shards that `zoo.datasets.records.pack` wrote, with their index.
+        data: Folder of the data set. With `masks` the folder of the images. For ``records`` also a pattern of
+            shards, such as ``mine/train-*.tfrecord``.
         split: Part of the data set. For ``camvid_original``: those that have a list, such as SegNet's
             ``train.txt``, and ``"all"``. For ``folder``: ``"train"`` and ``"val"`` by folders of these names,
             by the lists of stems ``train.txt`` and so on in `data` if there are any, or by a seeded choice
@@ -119,8 +125,8 @@ def list_files(
     arrangement: str | None = None,
 ) -> Listing:
     """The files of a split, missing ones included; arguments as for `open_dataset`."""
-    module, root = layout_of(kind), check_local(data)
-    if not root.is_dir():
+    module, root = layout_of(kind), place_of(data)
+    if not root.is_dir() and not (module is records and records.is_pattern(root)):
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     if module is folder:
         table = None if colors is None else colored.table_of(colors, classes=classes, binary=binary)
@@ -153,7 +159,11 @@ def _said(
     """The listing under what the caller says of its files."""
     dataset = listing.dataset
     table = remapped(dataset.values(), dataset.label_set, mapping=mapping, binary=binary)
-    changes = ({} if table is None else {"table": table}) | ({} if reading is None else {"reading": reading})
+    changes = {} if table is None else {"table": table, "counted": None}
+    if reading is not None:
+        changes["reading"] = dataset.reading.under(reading)
+        if replace(changes["reading"], max_pixels=None) != replace(dataset.reading, max_pixels=None):
+            changes["counted"] = None
     return replace(listing, dataset=replace(dataset, **changes)) if changes else listing
 
 
@@ -165,10 +175,21 @@ def splits_of(
     arrangement: str | None = None,
 ) -> tuple[str, ...]:
     """Splits that can be opened in a folder; `InputError` if there are none."""
-    module, root = layout_of(kind), check_local(data)
+    module, root = layout_of(kind), place_of(data)
     if module is folder and root.is_dir():
         return folder.Place(root, None if masks is None else check_local(masks), arrangement).splits()
     return module.splits(root)
+
+
+def place_of(data: str | os.PathLike) -> Path:
+    """The folder or pattern on this machine; of an address, a copy in the cache."""
+    if not is_remote(data):
+        return check_local(data)
+    address = check_remote(data)
+    if not records.is_pattern(address):
+        return local_folder(address)
+    folder, _, name = address.rpartition("/")
+    return local_folder(folder, patterns=(name, f"*{records.ENDING}")) / name
 
 
 def layout_of(kind: str) -> Layout:
@@ -181,7 +202,9 @@ def layout_of(kind: str) -> Layout:
 
 def detect_kind(data: str | os.PathLike) -> str:
     """The kind whose layout a folder has; `InputError` if it has none."""
-    root = check_local(data)
+    root = place_of(data)
+    if records.is_pattern(root) and records.matches(root):
+        return "records"
     if not root.is_dir():
         raise InputError(f"{root}: {'is not a folder' if root.exists() else 'no such folder'}")
     for kind, module in LAYOUTS.items():

@@ -45,6 +45,11 @@ class Reading:
         check_bits(self.bits)
         check_max_pixels(self.max_pixels)
 
+    def under(self, other: Reading) -> Reading:
+        """These decisions where `other` has none: records keep what was said when they were packed."""
+        said = {name: value for name, value in vars(other).items() if value is not None}
+        return Reading(**{**vars(self), **said})
+
     def image_options(self) -> dict:
         """Options of `zoo.images.read_image`."""
         return {

@@ -16,6 +16,8 @@ import tensorflow as tf
 from zoo.datasets.augmentation import Augmentation
 from zoo.datasets.composition import Composer
 from zoo.datasets.dataset import Dataset
+from zoo.datasets.order import epoch_order, interleaved_order
+from zoo.datasets.orders import BY_FILE
 from zoo.datasets.shutdown import GATE
 from zoo.datasets.transform import Window, drawn, transform
 from zoo.datasets.window import cut
@@ -50,7 +52,7 @@ def batches(
         crop: Height and width to crop or pad to; at a random place with `augment`, in the middle without.
             `None` keeps the size of the images, which must then be alike within a batch.
         augment: Changes of image and mask, see `Augmentation`; a range of scales needs a crop.
-        shuffle: Another order in every epoch; otherwise that of the data set.
+        shuffle: Another order in every epoch, as `Dataset.order` says; otherwise that of the data set.
         seed: Of the order and of the changes, 0 or more.
         repeat: Number of epochs, or `None` for an endless stream.
         drop_remainder: Each epoch ends with its last full batch. Otherwise batches reach over the ends of
@@ -75,6 +77,8 @@ def batches(
     _check_numbers(batch_size=batch_size, seed=seed, repeat=repeat, start_step=start_step)
     _check_changes(dataset, crop, augment, fill)
     part = _checked_shard(shard, batch_size)
+    if shuffle and dataset.order == BY_FILE:
+        _check_files(dataset, shard[1], whole=drop_remainder)
     epoch_size = size // batch_size * batch_size if drop_remainder else size
     if not epoch_size:
         raise InputError(f"there are {size} samples, too few for one batch of {batch_size}")
@@ -82,14 +86,13 @@ def batches(
         raise InputError("shards need full batches: drop_remainder=True, or repeat=None")
     if crop is None and batch_size > 1:
         _check_sizes(dataset, batch_size, anyhow=shuffle or (size % batch_size > 0 and repeat != 1))
-    key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
-    locate = _locator(len(dataset), epoch_size, shuffle=shuffle, seed=seed)
+    locate = _locator(dataset, batch_size, epoch_size, shuffle=shuffle, seed=seed)
     load = _loader(dataset, crop=crop, augment=augment, cache=cache)
     ignore = dataset.label_set.ignore_label
 
     def sample(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         index = locate(number)
-        changes = _fold(_fold(key, number // epoch_size), index)
+        changes = changes_of(seed, number // epoch_size, index)
         image, mask, size, origin, draws = load(index, drawn(changes))
         image, mask = transform(
             image,
@@ -112,7 +115,7 @@ def batches(
     stream = stream.batch(part[1], drop_remainder=drop_remainder or repeat is None)
     if repeat is None:
         stream = stream.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return stream.with_options(_options()).prefetch(_BUFFER)
+    return stream.with_options(options_of_streams()).prefetch(_BUFFER)
 
 
 # --- order --------------------------------------------------------------------------------------
@@ -129,42 +132,48 @@ def _numbers(total: int, batch_size: int, *, start_step: int, part: tuple[int, i
     return numbers.map(lambda n: first + n // length * batch_size + start + n % length)
 
 
-def epoch_order(size: int, *, seed: int, epoch: int) -> np.ndarray:
-    """``(size,)`` sample indices in the order of a shuffled epoch, the same on every machine.
+def order_of(dataset: Dataset, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Sample indices in the order of a shuffled epoch, at least those of its full batches."""
+    if dataset.order == BY_FILE:
+        return interleaved_order(len(dataset), batch=batch_size, seed=seed, epoch=epoch)
+    return epoch_order(len(dataset), seed=seed, epoch=epoch)
 
-    Every permutation is equally likely. `tf.random.experimental.index_shuffle`, which would need no memory,
-    is far from that: over many epochs it prefers some samples in some places.
-    """
-    # NumPy keeps the numbers of its bit generators from version to version, but not those of `permutation`.
-    ranks = np.random.Philox(np.random.SeedSequence([seed, epoch])).random_raw(size)
-    return np.argsort(ranks, kind="stable")
+
+def changes_of(seed: int, epoch: tf.Tensor | int, index: tf.Tensor) -> tf.Tensor:
+    """The key of a sample's changes in an epoch, as `zoo.datasets.transform.drawn` takes it."""
+    key = tf.constant([seed & 0x7FFFFFFF, seed >> 31 & 0x7FFFFFFF], tf.int32)
+    return _fold(_fold(key, epoch), index)
 
 
 def _fold(key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, number, alg="philox")
 
 
-def _options() -> tf.data.Options:
+def options_of_streams() -> tf.data.Options:
+    """What each stream here is run with."""
     options = tf.data.Options()
     options.deterministic = True
     # The thread that tunes buffers sleeps for up to a minute at a time, and the end of an iterator waits for
     # it: so would the end of each training. Untuned, samples are prepared by all cores.
     options.autotune.enabled = False
     # The files are read by index: a strategy cannot divide them, only the samples.
-    policy = tf.data.experimental.AutoShardPolicy.DATA
-    options.experimental_distribute.auto_shard_policy = policy
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
 
 
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _locator(size: int, epoch_size: int, *, shuffle: bool, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
+def _locator(
+    dataset: Dataset, batch_size: int, epoch_size: int, *, shuffle: bool, seed: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Number in the stream → index of the sample."""
 
     @functools.lru_cache(maxsize=4)
     def order(epoch: int) -> np.ndarray:
-        return epoch_order(size, seed=seed, epoch=epoch) if shuffle else np.arange(size)
+        if not shuffle:
+            return np.arange(len(dataset))
+        return order_of(dataset, batch_size, seed=seed, epoch=epoch)
 
     @GATE.guarded
     def find(number: np.ndarray) -> np.int64:
@@ -271,6 +280,16 @@ def _checked_shard(shard: tuple[int, int], batch_size: int) -> tuple[int, int]:
         raise InputError(f"a batch of {batch_size} cannot be divided into {count} equal parts")
     length = batch_size // count
     return index * length, length
+
+
+def _check_files(dataset: Dataset, readers: int, *, whole: bool) -> None:
+    if not whole:
+        raise InputError("the order 'files' needs full batches: drop_remainder=True")
+    if dataset.shards is not None and dataset.shards < readers:
+        raise InputError(
+            f"{readers} workers need as many files of records, but {dataset.split} has {dataset.shards}: "
+            "pack it with --shards, or read it with --order samples"
+        )
 
 
 def _is_integer(value: object) -> bool:

@@ -54,8 +54,7 @@ def write_site(
         InputError: A folder that holds something else, an artifact that the page cannot show, or no runtime.
         DownloadError: A runtime that cannot be fetched.
     """
-    folder = check_local(folder)
-    _check_folder(folder)
+    folder = check_folder(folder)
     for artifact in artifacts:
         _check(artifact)
     with tempfile.TemporaryDirectory(prefix=".zoo-demo-", dir=_parent(folder)) as work:
@@ -77,11 +76,18 @@ def _parent(folder: Path) -> Path:
     return parent
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: str | os.PathLike) -> Path:
+    """The folder, when such a page may be written there.
+
+    Raises:
+        InputError: It is not local, or holds something else.
+    """
+    folder = check_local(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise InputError(f"cannot write {folder}: the folder holds something other than such a page")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"cannot write {folder}: a file stands there, and a page is a folder")
+    return folder
 
 
 def _check(artifact: Artifact) -> None:

@@ -53,7 +53,8 @@ class ModelCoverage:
         assumed_pointwise: Layers from outside Keras that keep the size of the map and have no window;
             they were taken to work on each position alone.
         source: Name of the layer whose map stands in for the input image, `None` for the image itself;
-            "input pixels" above are then positions of that map.
+            "input pixels" above are then positions of that map. Of a model that enlarges its image, the
+            layer that does.
     """
 
     model: str
@@ -120,7 +121,7 @@ def analyse(model: Any, *, layer: str | None = None, source: str | None = None) 
     start = _start(steps, outputs, layer)
     if steps[start].size is None:
         raise InputError(f"layer {steps[start].name!r} has no map of positions to start from")
-    image = next(i for i, step in enumerate(steps) if step.is_image)
+    image = max(i for i, step in enumerate(steps) if step.is_image)
     root = image if source is None else find_step(steps, source)
     walk = Walk(steps, start, root)
     walk.run()
@@ -143,7 +144,7 @@ def analyse(model: Any, *, layer: str | None = None, source: str | None = None) 
         stacks=_stacks(steps, start, root=root, edges=walk.edges),
         context=tuple(dict.fromkeys(reversed(walk.context))),
         assumed_pointwise=tuple(reversed(walk.assumed)),
-        source=source,
+        source=steps[root].name if steps[root].layer is not None else None,
     )
 
 

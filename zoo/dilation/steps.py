@@ -37,7 +37,8 @@ class Step:
 
     @property
     def is_image(self) -> bool:
-        return not self.inputs and self.size is not None
+        """Whether this is what a network sees: the input, or what it is enlarged to within the model."""
+        return self.size is not None and (not self.inputs or is_named(self.layer, ("enlarge",)))
 
 
 def trace(model: Any) -> tuple[list[Step], list[int]]:

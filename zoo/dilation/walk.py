@@ -42,8 +42,11 @@ class Walk:
         for index in range(self.start, -1, -1):
             if index in self._spread:
                 self._pass_spread(index)
-            if index in self.maps and index != self.root and self.steps[index].layer is not None:
+            if index in self.maps and not self._is_end(index):
                 self._pass_counts(index)
+
+    def _is_end(self, index: int) -> bool:
+        return index == self.root or self.steps[index].layer is None or self.steps[index].is_image
 
     def _pass_spread(self, index: int) -> None:
         """Looks for the pooling behind an enlarged map; without one the way back is lost."""

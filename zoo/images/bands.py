@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import FormatError
-from zoo.images.pixels import check_range, check_transparency, kind_of, to_rgb
+from zoo.images.pixels import check_range, check_transparency, kind_of, scaled, to_rgb
 from zoo.images.tiff_tags import TiffTags
 
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
@@ -102,11 +102,7 @@ class Bands:
             return values
         if len(values) > 1 and self.bits == 16:
             return _bytes(values)  # as Pillow reads colour
-        top = (1 << (self.bits or 16)) - 1
-        largest = int(values.max())
-        if largest > top:
-            raise FormatError(f"the value {largest} does not fit {self.bits} bits")
-        return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+        return scaled(values, self.bits or 16)
 
 
 def _bytes(values: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ _KINDS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "untyped", 5: "com
 # Transparency is mostly all or nothing; a fourth measured band, such as infrared, hardly ever.
 _LEAST_PLAIN, _FEW_LEVELS = 0.5, 16
 _TWELVE_BITS = 4096
+_MEASURED = ("RGBA", "RGBa", "LA", "La")  # modes with a band that may be measured
+ROWS = 256  # that are worked on at once
 
 
 def check_alpha(alpha: str | None) -> None:
@@ -66,12 +68,47 @@ def to_rgb(
         FormatError: Values without a known range (32-bit numbers), or a question that `alpha` or `bits` has
             to answer.
     """
-    if image.mode == "F" or image.mode.startswith("I"):
+    if _is_deep_grey(image):
         return _scaled_grey(image, bits).convert("RGB")
     color = _without_alpha(image, alpha)
     if depth == 16:
-        _check_depth(color, bits)
+        _check_depth(np.asarray(color), bits)
     return color
+
+
+def rgb_array(
+    image: Image.Image, *, alpha: str | None = None, bits: int | None = None, depth: int = 8
+) -> np.ndarray:
+    """`to_rgb` as ``(height, width, 3)`` uint8, some rows at a time: 3 bytes a pixel beside the image.
+
+    What the image leaves open is answered by all of its pixels.
+    """
+    alpha, bits = _settled(image, alpha, bits)
+    found = np.empty((image.height, image.width, 3), np.uint8)
+    for start in range(0, image.height, ROWS):
+        stop = min(image.height, start + ROWS)
+        found[start:stop] = to_rgb(image.crop((0, start, image.width, stop)), alpha=alpha, bits=bits)
+    if depth == 16 and not _is_deep_grey(image):
+        _check_depth(found, bits)
+    return found
+
+
+def _settled(image: Image.Image, alpha: str | None, bits: int | None) -> tuple[str | None, int | None]:
+    if _is_deep_grey(image):
+        _, largest = image.getextrema() if image.mode != "F" else (0, 0)
+        if bits is None:
+            check_range(largest)
+        else:
+            _check_fits(largest, bits)
+        return alpha, bits or 16
+    if alpha is None and image.has_transparency_data and image.mode in _MEASURED:
+        check_transparency(np.array(image.getchannel("A").histogram()))
+        alpha = "white"
+    return alpha, bits
+
+
+def _is_deep_grey(image: Image.Image) -> bool:
+    return image.mode == "F" or image.mode.startswith("I")
 
 
 def scale_transparency(image: Image.Image) -> None:
@@ -89,12 +126,12 @@ def _without_alpha(image: Image.Image, alpha: str | None) -> Image.Image:
 
 
 def _composited(image: Image.Image, alpha: str | None) -> Image.Image:
-    measured = image.mode in ("RGBA", "RGBa", "LA", "La")
+    measured = image.mode in _MEASURED
     image = image.convert("RGBA")
     if alpha == "ignore" and measured:
         return image.convert("RGB")
     if alpha is None and measured:
-        check_transparency(np.bincount(np.asarray(image.getchannel("A")).ravel(), minlength=256))
+        check_transparency(np.array(image.getchannel("A").histogram()))
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
@@ -108,15 +145,13 @@ def check_transparency(counts: np.ndarray) -> None:
         )
 
 
-def _check_depth(image: Image.Image, bits: int | None) -> None:
+def _check_depth(upper: np.ndarray, bits: int | None) -> None:
     # Of 16-bit colour Pillow gives the upper byte.
-    if bits not in (None, 16):
-        raise FormatError(f"bits={bits} is for grey files; save this colour file with 8 bits")
-    largest = int(np.asarray(image).max())
+    largest = int(upper.max())
     if bits is None and 0 < largest < _TWELVE_BITS >> 8:
         raise FormatError(
-            "its 16 bits hold 12 or fewer, which would come out nearly black: save it with 8 bits, "
-            "or say --bits 16"
+            "its 16 bits hold 12 or fewer, which would come out nearly black: save it with 8 bits, or say "
+            "--bits 12 (or another depth), or --bits 16 where it is as dark as that"
         )
 
 
@@ -129,14 +164,27 @@ def _scaled_grey(image: Image.Image, bits: int | None) -> Image.Image:
     if bits is None:
         check_range(largest)
         bits = 16
-    top = (1 << bits) - 1
-    if largest > top:
-        raise FormatError(f"the value {largest} does not fit {bits} bits")
-    scaled = (values.astype(np.uint32) * 255 + top // 2) // top
+    found = scaled(values, bits)
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        scaled[values == transparent] = 255  # on white
-    return Image.fromarray(scaled.astype(np.uint8))
+        found[values == transparent] = 255  # on white
+    return Image.fromarray(found)
+
+
+def scaled(values: np.ndarray, bits: int) -> np.ndarray:
+    """Numbers of so many bits as uint8.
+
+    Raises:
+        FormatError: A number that needs more.
+    """
+    top = (1 << bits) - 1
+    _check_fits(int(values.max()), bits)
+    return ((values.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
+
+
+def _check_fits(largest: int, bits: int) -> None:
+    if largest >> bits:
+        raise FormatError(f"the value {largest} does not fit {bits} bits")
 
 
 def check_range(largest: int) -> None:

@@ -17,13 +17,14 @@ from zoo.errors import FormatError, InputError
 from zoo.files import check_local, written_whole
 from zoo.images.bands import Bands
 from zoo.images.pixels import check_alpha, check_bits, check_exif
-from zoo.images.tiff_tags import TiffTags, read_tags
+from zoo.images.raster_source import cache_bytes, check_blocks, georeference_of, palette_of
+from zoo.images.tiff_tags import read_tags
 from zoo.labels import Color
 
-BLOCK = 512  # side of the tiles that are written
-_CHUNK = 256  # rows that are decoded at once
-_LEAST_CACHE, _MOST_CACHE = 1 << 25, 1 << 28  # bytes of decoded blocks that GDAL keeps
-_LARGEST_BLOCK = 1 << 28
+BLOCK = 512  # side of the tiles of a mask; those of colours take more memory while they are filled
+COLOR_BLOCK = 256
+# What is decoded at once: so many rows of strips; of tiles some columns, and all rows that are asked for.
+_CHUNK_ROWS, _CHUNK_COLUMNS = 128, 2048
 
 
 def has_rasterio() -> bool:
@@ -70,9 +71,10 @@ class Raster:
         if rows is None or len(rows) != stop - start:
             rows = np.empty((stop - start, self.size[1], 3), np.uint8)
         rows[:known] = old[:known]  # in place where windows are alike: they take most of the memory
-        for top in range(start + known, stop, _CHUNK):
-            chunk = self._read(top, min(stop, top + _CHUNK))
-            rows[top - start : top - start + chunk.shape[1]] = self._bands.to_rgb(chunk)
+        for top, left, chunk in self._chunks(start + known, stop):
+            _, height, width = chunk.shape
+            part = rows[top - start : top - start + height, left : left + width]
+            part[:] = self._bands.to_rgb(chunk)
         self._first, self._held = start, rows
         return rows
 
@@ -83,22 +85,31 @@ class Raster:
         return self._held[start - self._first : stop - self._first]
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """All rows as they are stored, ``(bands, rows, width)``."""
+        """All pixels as they are stored, in parts ``(bands, rows, columns)``."""
         height, _ = self.size
-        for top in range(0, height, _CHUNK):
-            yield self._read(top, min(height, top + _CHUNK))
+        for top in range(0, height, BLOCK):
+            for _, _, chunk in self._chunks(top, min(height, top + BLOCK)):
+                yield chunk
 
     def settle(self) -> None:
         """Answer what the file leaves open, see `Bands.settled`."""
         self._bands = self._bands.settled(self.chunks)
 
-    def _read(self, top: int, stop: int) -> np.ndarray:
+    def _chunks(self, start: int, stop: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """First row, first column and pixels as they are stored, of parts that take little memory."""
         from rasterio.errors import RasterioError
 
-        try:
-            return self._source.read(window=_window(top, self.size[1], stop - top))
-        except RasterioError as error:
-            raise FormatError(f"damaged TIFF: {_innermost(error)}") from error
+        width, columns = self.size[1], self._source.block_shapes[0][1]
+        high, wide = stop - start, max(1, _CHUNK_COLUMNS // columns) * columns
+        if columns >= width:
+            high, wide = _CHUNK_ROWS, width
+        for top in range(start, stop, high):
+            for left in range(0, width, wide):
+                part = _window(top, min(wide, width - left), min(high, stop - top), left=left)
+                try:
+                    yield top, left, self._source.read(window=part)
+                except RasterioError as error:
+                    raise FormatError(f"damaged TIFF: {_innermost(error)}") from error
 
 
 @contextlib.contextmanager
@@ -111,7 +122,7 @@ def opened(
         path: Striped or tiled, planar or interleaved, compressed in any way that GDAL reads; TIFF or BigTIFF.
         exif: As for `zoo.images.read_image`; a file that its orientation turns is read with ``"raw"`` only.
         alpha: As for `zoo.images.read_image`.
-        bits: As for `zoo.images.read_image`, from 8 to 16 for colour too.
+        bits: As for `zoo.images.read_image`.
 
     Raises:
         InputError: No such file, or rasterio is not installed.
@@ -134,10 +145,10 @@ def opened(
                 "is turned by its orientation tag, which cannot be applied by windows: --exif raw reads it "
                 "as stored"
             )
-        with rasterio.Env(GDAL_CACHEMAX=_cache(tags)), rasterio.open(path, driver="GTiff") as source:
-            _check_blocks(source, tags)
-            bands = Bands(tags, _palette(source, tags), alpha, bits)
-            raster = Raster(tags.size, _georeference(source), source, bands)
+        with rasterio.Env(GDAL_CACHEMAX=cache_bytes(tags)), rasterio.open(path, driver="GTiff") as source:
+            check_blocks(source, tags)
+            bands = Bands(tags, palette_of(source, tags), alpha, bits)
+            raster = Raster(tags.size, georeference_of(source), source, bands)
             raster.settle()
             yield raster
     except FormatError as error:
@@ -147,12 +158,12 @@ def opened(
         raise FormatError(f"{path}: damaged TIFF: {_innermost(error)}") from error
 
 
-def _window(top: int, width: int, height: int) -> Any:
+def _window(top: int, width: int, height: int, *, left: int = 0) -> Any:
     from rasterio import windows
 
     # Made by attrs, whose arguments a type checker does not see.
     make: Any = windows.Window
-    return make(0, top, width, height)
+    return make(left, top, width, height)
 
 
 def _innermost(error: BaseException) -> str:
@@ -161,60 +172,23 @@ def _innermost(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _cache(tags: TiffTags) -> int:
-    """Bytes for two rows of blocks, within bounds."""
-    row = tags.block_rows * tags.size[1] * tags.samples * max(1, max(tags.bits) // 8)
-    return int(np.clip(2 * row, _LEAST_CACHE, _MOST_CACHE))
-
-
-def _check_blocks(source: Any, tags: TiffTags) -> None:
-    height, width = source.block_shapes[0]
-    size = height * width * tags.samples * max(1, max(tags.bits) // 8)
-    if source.count != tags.samples or source.shape != tags.size:
-        raise FormatError("its first image is not the one that its header describes")
-    if size > _LARGEST_BLOCK:
-        raise FormatError(
-            f"its blocks are {height} rows high, {size:,} bytes each, so it cannot be read by windows: write "
-            "it in tiles (gdal_translate -co TILED=YES), or --max-pixels decodes it as a whole"
-        )
-
-
-def _palette(source: Any, tags: TiffTags) -> np.ndarray | None:
-    if tags.photometric != 3:
-        return None
-    colors = source.colormap(1)
-    table = np.zeros((256, 3), np.uint8)
-    for index, color in colors.items():
-        if index < 256:
-            table[index] = color[:3]
-    return table
-
-
-def _georeference(source: Any) -> dict[str, Any]:
-    points, crs = source.gcps
-    found = {"crs": source.crs or crs, "rpcs": source.rpcs}
-    if not source.transform.is_identity:
-        found["transform"] = source.transform
-    elif points:
-        found["gcps"] = points
-    return {key: value for key, value in found.items() if value}
-
-
 class RasterWriter:
     """Rows from top to bottom, written in whole rows of tiles."""
 
     def __init__(self, target: Any, width: int, bands: int):
         self._target, self._bands, self._top, self._count = target, bands, 0, 0
-        self._held = np.empty((BLOCK, width) if bands == 1 else (BLOCK, width, bands), target.dtypes[0])
+        self._block = target.block_shapes[0][0]
+        shape = (self._block, width) if bands == 1 else (self._block, width, bands)
+        self._held = np.empty(shape, target.dtypes[0])
 
     def add(self, rows: np.ndarray) -> None:
         """Take ``(rows, width)`` or ``(rows, width, bands)``."""
         while len(rows):
-            part = rows[: BLOCK - self._count]
+            part = rows[: self._block - self._count]
             self._held[self._count : self._count + len(part)] = part
             self._count += len(part)
             rows = rows[len(part) :]
-            if self._count == BLOCK:
+            if self._count == self._block:
                 self.finish()
 
     def finish(self) -> None:
@@ -225,7 +199,9 @@ class RasterWriter:
 
     def _write(self, rows: np.ndarray) -> None:
         bands = rows[np.newaxis] if self._bands == 1 else np.moveaxis(rows, -1, 0)
-        self._target.write(bands, window=_window(self._top, rows.shape[1], len(rows)))
+        for left in range(0, rows.shape[1], self._block):  # each is copied to be written
+            block = bands[..., left : left + self._block]
+            self._target.write(block, window=_window(self._top, block.shape[2], len(rows), left=left))
         self._top += len(rows)
 
 
@@ -258,7 +234,8 @@ def written(
     place = dict(georeference or {})
     points, rpcs = place.pop("gcps", None), place.pop("rpcs", None)
     options = {"driver": "GTiff", "height": size[0], "width": size[1], "count": bands, "dtype": dtype}
-    options |= {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "deflate", "zlevel": 6}
+    block = BLOCK if bands == 1 else COLOR_BLOCK
+    options |= {"tiled": True, "blockxsize": block, "blockysize": block, "compress": "deflate", "zlevel": 6}
     options |= {"bigtiff": "IF_SAFER", "photometric": "RGB" if bands == 3 else "MINISBLACK"}
     options |= {"predictor": 2, "interleave": "pixel"} if bands == 3 else {}
     options |= {"photometric": "PALETTE"} if palette else {}

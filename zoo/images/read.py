@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.errors import FormatError, InputError
-from zoo.files import check_local
+from zoo.files import InnerFile, check_local
+from zoo.images import deep
 from zoo.images.limits import Hush, check_claim, check_max_pixels, check_size
 from zoo.images.pixels import (
     check_alpha,
@@ -24,9 +25,9 @@ from zoo.images.pixels import (
     grey_of,
     is_signed,
     mask_values,
+    rgb_array,
     scale_transparency,
     tiff_kind,
-    to_rgb,
 )
 
 SUFFIXES: tuple[str, ...] = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif")
@@ -59,10 +60,10 @@ def read_image(
         exif: ``"raw"``: as stored, whatever the EXIF orientation says.
         alpha: ``"white"`` composites onto white; ``"ignore"`` drops the fourth band; `None`: onto white where
             the band looks like transparency.
-        bits: Of the values in a grey file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than
-            12.
+        bits: Of the values in a file of 16 bits, from 8 to 16; `None`: 16 where a value needs more than 12.
         max_pixels: The most that are decoded, instead of Pillow's 179 million and of what a photograph of so
-            many bytes has. Decoding takes 7 bytes of memory per pixel, the result 3 of them.
+            many bytes has. Decoding takes 7 bytes of memory per pixel, of which 3 are the result; 11 where
+            EXIF turns the image or `bits` are given for colours.
 
     Returns:
         ``(height, width, 3)`` uint8, RGB.
@@ -76,10 +77,23 @@ def read_image(
     check_alpha(alpha)
     check_bits(bits)
     with _opened(path, _IMAGE_FORMATS, max_pixels) as image:
-        check_claim(image, Path(path), max_pixels)
+        check_claim(image, check_local(path), max_pixels)
         depth = depth_of(image)
+        if deep.is_deep(image, depth) and (bits not in (None, 16) or "transparency" in image.info):
+            found = _deep(path, image, exif, bits, max_pixels)
+            return found if found.shape[-1] == 3 else rgb_array(Image.fromarray(found), alpha=alpha)
         scale_transparency(image)
-        return np.asarray(to_rgb(_upright(image, exif), alpha=alpha, bits=bits, depth=depth))
+        return rgb_array(_upright(image, exif), alpha=alpha, bits=bits, depth=depth)
+
+
+def _deep(
+    path: str | os.PathLike, image: Image.Image, exif: str, bits: int | None, max_pixels: int | None
+) -> np.ndarray:
+    """Colours of which all 16 bits count, and alpha if there is any."""
+    with _opened(path, _IMAGE_FORMATS, max_pixels) as again:
+        is_grey = deep.give_lower(again, bits=bits or 16)
+        upper, lower = _upright(image, exif), _upright(again, exif)
+    return deep.put_together(upper, lower, bits=bits, is_grey=is_grey)
 
 
 def read_mask(path: str | os.PathLike, *, exif: str = "apply", max_pixels: int | None = None) -> np.ndarray:
@@ -121,7 +135,7 @@ def read_colors(
         those of `read_image`.
     """
     with _opened(path, (*_MASK_FORMATS, "JPEG"), max_pixels) as image:
-        check_claim(image, Path(path), max_pixels)
+        check_claim(image, check_local(path), max_pixels)
         image = _upright(image, exif)
         if image.mode == "F" or image.mode.startswith("I"):
             raise FormatError(f"a colour mask has 8 bits a channel, this file has {image.mode} pixels")
@@ -166,7 +180,8 @@ def _upright(image: Image.Image, exif: str) -> Image.Image:
     if exif == "raw":
         return image
     try:
-        return ImageOps.exif_transpose(image)
+        turns = image.getexif().get(_ORIENTATION, 1) in _TURNING
+        return ImageOps.exif_transpose(image) if turns else image  # which it would copy
     except Exception:
         # Damaged EXIF data says nothing about the pixels, which have been decoded by now.
         return image
@@ -183,8 +198,10 @@ def _opened(
     path, max_pixels = check_local(path), check_max_pixels(max_pixels)
     _check_file(path)
     try:
-        with _HUSH.limited(max_pixels), Image.open(path, formats=formats) as image:
+        source = path.open("rb") if isinstance(path, InnerFile) else path
+        with _HUSH.limited(max_pixels), Image.open(source, formats=formats) as image:
             check_size(image.size, max_pixels)
+            deep.mend_planes(image)
             yield image
     except Image.UnidentifiedImageError:
         known = ", ".join(formats)

@@ -10,7 +10,7 @@ from PIL import Image
 from zoo.errors import InputError
 from zoo.images.classes import checked_mask, class_counts, uncolored
 from zoo.images.legend import entries, with_legend
-from zoo.labels import Color, LabelSet
+from zoo.labels import MOST_IN_A_BYTE, Color, LabelSet
 
 _BORDER = (255, 255, 255)
 _BORDER_OPACITY = 0.7
@@ -30,12 +30,14 @@ def palette_image(mask: np.ndarray, label_set: LabelSet) -> Image.Image:
     Raises:
         InputError: Not a mask, an index that is no class, or more classes than a palette can hold.
     """
-    if len(label_set) > 256:
-        raise InputError(f"a palette holds 256 colours, {label_set.key} has {len(label_set)} classes")
+    if len(label_set) > MOST_IN_A_BYTE:
+        raise InputError(
+            f"a palette holds {MOST_IN_A_BYTE} colours, {label_set.key} has {len(label_set)} classes"
+        )
     image = Image.fromarray(np.ascontiguousarray(checked_mask(mask, label_set), np.uint8))
-    colors: list[Color] = [(0, 0, 0)] * 256
+    colors: list[Color] = [(0, 0, 0)] * MOST_IN_A_BYTE
     colors[: len(label_set)] = label_set.palette
-    if label_set.ignore_label is not None and len(label_set) <= label_set.ignore_label < 256:
+    if label_set.ignore_label is not None and len(label_set) <= label_set.ignore_label < MOST_IN_A_BYTE:
         colors[label_set.ignore_label] = (224, 224, 192)
     image.putpalette([channel for color in colors for channel in color])
     return image
@@ -102,17 +104,17 @@ def blended_rows(
     label_set: LabelSet,
     *,
     opacity: float,
-    inner: slice,
+    inner: slice | tuple[slice, slice],
     thickness: int,
 ) -> np.ndarray:
-    """Rows of an overlay without a legend, as `overlay` gives them of the whole.
+    """A part of an overlay without a legend, as `overlay` gives it of the whole.
 
     Args:
         image: ``(rows, width, 3)`` uint8 of the inner rows.
-        mask: ``(more rows, width)``: those, and `thickness` rows above and below as far as the image goes.
+        mask: ``(more rows, width)``: those, and `thickness` pixels on every side as far as the image goes.
         label_set: Names and colours of the classes.
         opacity: Of the colours, 0…1.
-        inner: Which rows of `mask` are those of `image`.
+        inner: Which rows of `mask`, or rows and columns, are those of `image`.
         thickness: See `border_thickness`.
     """
     alphas = _border_alpha(mask, thickness)[inner] if opacity else None

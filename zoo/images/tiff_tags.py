@@ -10,7 +10,7 @@ from PIL import TiffImagePlugin
 _CLASSIC, _BIG = (b"II*\0", b"MM\0*"), (b"II+\0", b"MM\0+")
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 262, 277
 _ORIENTATION, _EXTRA, _SAMPLE_FORMAT = 274, 338, 339
-_STRIP_ROWS, _TILE_ROWS = 278, 323
+_STRIP_ROWS, _TILE_COLUMNS, _TILE_ROWS = 278, 322, 323
 # Model pixel scale, tie points, transformation and geokeys; coefficients of a rational polynomial.
 _GEO = (33550, 33922, 34264, 34735, 50844)
 
@@ -29,6 +29,7 @@ class TiffTags:
         orientation: 1 is upright.
         georeferenced: Whether it has a place on the map.
         block_rows: Height of its strips or tiles.
+        block_columns: Width of its strips or tiles.
     """
 
     size: tuple[int, int]
@@ -40,6 +41,7 @@ class TiffTags:
     orientation: int
     georeferenced: bool
     block_rows: int
+    block_columns: int
 
 
 def read_tags(path: Path) -> TiffTags | None:
@@ -63,6 +65,7 @@ def read_tags(path: Path) -> TiffTags | None:
             orientation=int(tags.get(_ORIENTATION, 1)),
             georeferenced=any(tag in tags for tag in _GEO),
             block_rows=int(tags.get(_TILE_ROWS, min(tags.get(_STRIP_ROWS, 1 << 30), tags[_HEIGHT]))),
+            block_columns=int(tags.get(_TILE_COLUMNS, tags[_WIDTH])),
         )
     except Exception:  # whatever a damaged header makes Pillow raise, it says nothing
         return None

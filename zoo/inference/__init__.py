@@ -3,11 +3,13 @@
 from zoo.inference.arguments import ImageLike
 from zoo.inference.kept import forget_models
 from zoo.inference.rasters import RasterSegmentation, segment_raster
+from zoo.inference.ray_segmenter import RaySegmenter
 from zoo.inference.segmentation import Segmentation, segment
 
 __all__ = [
     "ImageLike",
     "RasterSegmentation",
+    "RaySegmenter",
     "Segmentation",
     "forget_models",
     "segment",

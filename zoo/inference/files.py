@@ -7,6 +7,7 @@ from PIL import Image
 
 from zoo.errors import InputError
 from zoo.export.core.artifact import Artifact
+from zoo.inference.viewer import index_array
 
 _SMALL = "small_logits"
 
@@ -36,8 +37,13 @@ class FileViewer:
         return total / np.float32(len(scales)) if len(scales) > 1 else total
 
     def winners(self, pixels: np.ndarray) -> np.ndarray:
-        output = self._artifact.predict(pixels)[0]
-        return output if self._artifact.metadata.gives_mask else output.argmax(axis=-1)
+        return self.winners_of(pixels[None])[0]
+
+    def winners_of(self, images: np.ndarray) -> np.ndarray:
+        output = self._artifact.predict(images)
+        return index_array(
+            output if self._artifact.metadata.gives_mask else output.argmax(axis=-1), len(self.labels)
+        )
 
     def _at_scale(self, pixels: np.ndarray, scale: float, *, flip: bool) -> np.ndarray:
         size = pixels.shape[:2]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -12,6 +14,8 @@ import tensorflow as tf
 from zoo import graph
 from zoo.dilation.model import analyse
 from zoo.errors import InputError
+from zoo.inference.viewer import index_array
+from zoo.layers import Enlarge
 from zoo.layers.resize import label_set_of
 
 _CACHE = "_zoo_probabilities"
@@ -29,16 +33,27 @@ class KerasViewer:
         return reach_of(self._model)
 
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
-        try:
+        with _memory_told(pixels.shape[:2]):
             return averaged(self._model, pixels, scales=scales, flip=flip)
-        except tf.errors.ResourceExhaustedError:
-            height, width = pixels.shape[:2]
-            raise InputError(
-                f"not enough memory to see {height}x{width} pixels at once; use a smaller tile"
-            ) from None
 
     def winners(self, pixels: np.ndarray) -> None:
         """None: the probabilities are computed with them."""
+
+    def winners_of(self, images: np.ndarray) -> np.ndarray:
+        with _memory_told(images.shape[1:3]):
+            found = probabilities_of(self._model)(tf.convert_to_tensor(images, tf.float32))
+            return index_array(tf.argmax(found, axis=-1).numpy(), len(self.labels))
+
+
+@contextlib.contextmanager
+def _memory_told(size: tuple[int, ...]) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        height, width = size
+        raise InputError(
+            f"not enough memory to see {height}x{width} pixels at once; use a smaller tile"
+        ) from None
 
 
 def averaged(model: keras.Model, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
@@ -114,7 +129,8 @@ def _reach(model: keras.Model) -> tuple[int, int]:
     axes = zip(found.origin, found.counts.shape, found.output_stride, strict=True)
     # Logits are resized to the image: a pixel lies up to one and a half strides from a cell that it reads.
     rows, columns = (max(-first, first + length - 1) + -(-3 * stride // 2) for first, length, stride in axes)
-    return rows, columns
+    times = next((x.factor for x in graph.parts_of(model) if isinstance(x, Enlarge)), 1)
+    return math.ceil(rows / times), math.ceil(columns / times)
 
 
 def _mode_of(model: keras.Model) -> Hashable:

@@ -18,14 +18,15 @@ from zoo.images.rendering import blended_rows, border_thickness
 from zoo.inference import windows
 from zoo.inference.arguments import checked_scales, window_size
 from zoo.inference.viewing import viewer_of
-from zoo.labels import LabelSet
+from zoo.labels import LabelSet, index_type
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.export.core.artifact import Artifact
 
-_OVERLAY_ROWS = 256
+# Of an overlay that are blended at once, which takes ten times their memory.
+_OVERLAY_ROWS, _OVERLAY_COLUMNS = 64, 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,7 @@ def segment_raster(
     targets = [Path(target) for target in (mask, overlay) if target is not None]
     if len({target.resolve() for target in (*targets, Path(path))}) <= len(targets):
         raise InputError(f"{path}: the image, the mask and the overlay must be different files")
-    dtype = "uint8" if len(labels) <= 256 else "uint16"
+    dtype = index_type(len(labels)).__name__
     with rasters.opened(path, exif=exif, alpha=alpha, bits=bits) as source, contextlib.ExitStack() as stack:
         palette = [*labels.palette] if dtype == "uint8" else None
         place, size = source.georeference, source.size
@@ -168,8 +169,19 @@ class _Writing:
             first = max(0, self._above + top - self._thickness)
             known = self._mask[first : self._above + stop + self._thickness]
             inner = slice(self._above + top - first, self._above + stop - first)
-            how = {"opacity": self._opacity, "inner": inner, "thickness": self._thickness}
-            self._outputs[1].add(blended_rows(self._image[top:stop], known, self._labels, **how))
+            self._outputs[1].add(self._blended(self._image[top:stop], known, inner))
         kept = max(0, self._above + ready - self._thickness)
         self._mask, self._image = self._mask[kept:].copy(), self._image[ready:].copy()
         self._above += ready - kept
+
+    def _blended(self, image: np.ndarray, mask: np.ndarray, rows: slice) -> np.ndarray:
+        """The overlay of an image, which is those rows of the mask."""
+        found = np.empty_like(image)
+        for left in range(0, image.shape[1], _OVERLAY_COLUMNS):
+            part = image[:, left : left + _OVERLAY_COLUMNS]
+            right, first = left + part.shape[1], max(0, left - self._thickness)
+            inner = rows, slice(left - first, right - first)
+            how = {"opacity": self._opacity, "inner": inner, "thickness": self._thickness}
+            known = mask[:, first : right + self._thickness]
+            found[:, left:right] = blended_rows(part, known, self._labels, **how)
+        return found

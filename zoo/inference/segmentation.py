@@ -12,8 +12,9 @@ from zoo.errors import InputError
 from zoo.images import class_shares, overlay
 from zoo.inference import windows
 from zoo.inference.arguments import ImageLike, as_pixels, checked_scales, window_size
+from zoo.inference.viewer import index_array
 from zoo.inference.viewing import viewer_of
-from zoo.labels import LabelSet
+from zoo.labels import LabelSet, index_type
 
 if TYPE_CHECKING:
     import keras
@@ -150,20 +151,14 @@ def segment(
     if mask is None:
         mask, probabilities = _found(pieces(), pixels.shape[:2], len(labels))
     shown = pixels if pixels.dtype == np.uint8 else np.rint(pixels).astype(np.uint8)
-    return Segmentation(
-        shown, mask.astype(_index_type(len(labels)), copy=False), labels, pieces, probabilities
-    )
-
-
-def _index_type(classes: int) -> type[np.unsignedinteger]:
-    return np.uint8 if classes <= 256 else np.uint16
+    return Segmentation(shown, index_array(mask, len(labels)), labels, pieces, probabilities)
 
 
 def _found(
     pieces: Iterator[windows.Piece], size: tuple[int, int], classes: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The mask, and the probabilities where they are small enough to be kept."""
-    mask = np.empty(size, _index_type(classes))
+    mask = np.empty(size, index_type(classes))
     keep = mask.size * classes * 4 <= KEPT_BYTES
     probabilities = np.empty((*size, classes), np.float32) if keep else None
     for top, left, found in pieces:

@@ -6,7 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
-from zoo.labels import LabelSet
+from zoo.labels import LabelSet, index_type
+
+
+def index_array(mask: np.ndarray, classes: int) -> np.ndarray:
+    """A mask as `index_type`."""
+    return mask.astype(index_type(classes), copy=False)
 
 
 class Viewer(Protocol):
@@ -32,6 +37,8 @@ class Viewer(Protocol):
     def probabilities(self, pixels: np.ndarray, *, scales: tuple[float, ...], flip: bool) -> np.ndarray:
         """``(height, width, classes)`` float32 of an image ``(height, width, 3)`` in 0…255, averaged.
 
+        The array is the caller's own.
+
         Raises:
             InputError: Too little memory.
         """
@@ -39,4 +46,12 @@ class Viewer(Protocol):
 
     def winners(self, pixels: np.ndarray) -> np.ndarray | None:
         """``(height, width)`` classes of the same at its own size; `None` where probabilities must tell."""
+        ...
+
+    def winners_of(self, images: np.ndarray) -> np.ndarray:
+        """``(batch, height, width)`` classes of ``(batch, height, width, 3)``: uint8, or uint16 beyond 256.
+
+        Raises:
+            InputError: Too little memory.
+        """
         ...

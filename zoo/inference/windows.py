@@ -88,7 +88,7 @@ def pieces(
         for column in columns:
             part = strip[:, column.start : column.stop]
             found = _window_probabilities(viewer, part, window=seen, **how)[row.used, column.used]
-            found = found * (row.weights[:, None] * column.weights)[..., None]
+            found *= (row.weights[:, None] * column.weights)[..., None]
             if beside is not None:
                 found[:, : column.shared] += beside
             beside, found = found[:, column.finished :].copy(), found[:, : column.finished]

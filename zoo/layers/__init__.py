@@ -3,6 +3,7 @@
 from zoo.layers.activations import HardSigmoid, HardSwish
 from zoo.layers.common import PACKAGE
 from zoo.layers.convolution import DilatedConv2D, DilatedDepthwiseConv2D
+from zoo.layers.enlarging import Enlarge
 from zoo.layers.fake_quantization import FakeQuantize, Scale, Shift
 from zoo.layers.normalization import FusedBatchNormalization
 from zoo.layers.operations import (
@@ -25,6 +26,7 @@ __all__ = [
     "DepthToSpace",
     "DilatedConv2D",
     "DilatedDepthwiseConv2D",
+    "Enlarge",
     "FakeQuantize",
     "FusedBatchNormalization",
     "HardSigmoid",

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.labels import FEWEST_CLASSES, MOST_CLASSES, checked_count
 from zoo.metrics.masks import check_classes, counted_pixels
 
 
@@ -18,7 +19,7 @@ class ConfusionMatrix:
     """Counts of pixels by true class (rows) and predicted class (columns).
 
     Args:
-        classes: Number of classes, at least 2.
+        classes: Number of classes, from 2 to 65,535.
         ignore_label: Value of true pixels that never count, none of the classes; `None` counts all.
 
     Raises:
@@ -26,13 +27,14 @@ class ConfusionMatrix:
     """
 
     def __init__(self, classes: int, ignore_label: int | None = None):
-        if isinstance(classes, bool) or not isinstance(classes, int | np.integer) or classes < 2:
-            raise InputError(f"classes must be an integer of at least 2, not {classes!r}")
+        least, most = f"at least {FEWEST_CLASSES}", f"at most {MOST_CLASSES}"
+        message = f"classes must be an integer of {least} and {most}, not {classes!r}"
+        classes = checked_count(classes, message=message)
         if ignore_label is not None and 0 <= ignore_label < classes:
             raise InputError(
                 f"ignore_label must be none of the classes 0 to {classes - 1}, not {ignore_label}"
             )
-        self.classes = int(classes)
+        self.classes = classes
         self.ignore_label = ignore_label
         self._counts = np.zeros((self.classes, self.classes), np.int64)
 

@@ -99,6 +99,8 @@ def wishes_for(
     is_named = isinstance(classes, LabelSet)
     if classes is not None and not is_named:
         classes = labels.numbered(_checked_count(classes))
+    elif is_named:
+        _check_set(classes)
     if fresh_classifier not in (None, True, False):
         raise InputError(f"fresh_classifier must be True, False or None, not {fresh_classifier!r}")
     arguments = {"input_shape": _checked_shape(input_shape)}
@@ -184,15 +186,16 @@ def _one_sided(variables: Mapping[str, object], checkpoint: Checkpoint) -> list[
     return [] if in_file and in_model else [*sorted(in_file), *sorted(in_model)]
 
 
+def _check_set(label_set: LabelSet) -> None:
+    least, most, found = labels.FEWEST_CLASSES, labels.MOST_CLASSES, len(label_set)
+    message = f"classes are {least} to {most}, the label set {label_set.key!r} has {found}"
+    labels.checked_count(found, message=message)
+
+
 def _checked_count(classes: object) -> int:
-    message = f"classes must be an integer from 2 to 65535 or a label set, not {classes!r}"
-    try:
-        count = whole(classes, "classes")
-    except InputError:
-        raise InputError(message) from None
-    if not 2 <= count <= 65_535:
-        raise InputError(message)
-    return count
+    least, most = labels.FEWEST_CLASSES, labels.MOST_CLASSES
+    message = f"classes must be an integer from {least} to {most} or a label set, not {classes!r}"
+    return labels.checked_count(classes, message=message)
 
 
 def _checked_shape(shape: object) -> tuple[int | None, int | None, int]:

@@ -11,12 +11,14 @@ from zoo.errors import InputError
 from zoo.layers import (
     DilatedConv2D,
     DilatedDepthwiseConv2D,
+    Enlarge,
     FusedBatchNormalization,
     HardSigmoid,
     HardSwish,
     PadToMultiple,
 )
 from zoo.layers.common import CHANNELS_LAST
+from zoo.layers.enlarging import enlargement
 from zoo.layers.preprocessing import Normalize
 from zoo.models.conventions import Convention
 
@@ -36,6 +38,31 @@ class Norm:
     scale: float = 1.0
 
 
+@dataclass(frozen=True)
+class Canvas:
+    """An image, and what the network sees of it.
+
+    Attributes:
+        image: The input of the model.
+        seen: The normalized image as the first convolution takes it.
+        grid: By how much exactly the scores of the last map are to be enlarged to lie on `seen`, where that
+            was extended to whole cells of so many pixels; `None`, which is: to its size.
+        extended: The image that scores are enlarged to before they are cut, if that is not the image.
+        enlarged: The normalized image, enlarged and not extended yet, if it was enlarged.
+    """
+
+    image: keras.KerasTensor
+    seen: keras.KerasTensor
+    grid: int | None = None
+    extended: keras.KerasTensor | None = None
+    enlarged: keras.KerasTensor | None = None
+
+    @property
+    def ends(self) -> dict:
+        """What the last layers need of it; see `zoo.models.heads.classifier`."""
+        return {"extended": self.extended, "enlarged": self.enlarged}
+
+
 def normalized_image(
     input_shape: tuple[int | None, int | None, int],
     *,
@@ -43,7 +70,7 @@ def normalized_image(
     multiple: int = 1,
     remainder: int = 0,
 ):
-    """The input of every model, and the same as its first convolution takes it.
+    """The input of a model, and the same as its first convolution takes it.
 
     Args:
         input_shape: ``(height, width, 3)``; `None` where any size may come.
@@ -55,17 +82,29 @@ def normalized_image(
     Returns:
         The image as it comes, and the normalized image.
     """
+    image, x = _image(input_shape, convention)
+    return image, _extended(x, multiple=multiple, remainder=remainder)
+
+
+def _image(input_shape, convention: Convention):
     image = keras.Input(input_shape, name="image", dtype="float32")
-    x = Normalize(**vars(convention.normalization), name="normalize")(image)
-    if multiple > 1:
-        x = PadToMultiple(multiple=multiple, remainder=remainder, name="pad")(x)
-    return image, x
+    return image, Normalize(**vars(convention.normalization), name="normalize")(image)
+
+
+def _extended(x, *, multiple: int = 1, remainder: int = 0):
+    if multiple == 1:
+        return x
+    return PadToMultiple(multiple=multiple, remainder=remainder, name="pad")(x)
 
 
 def image_on_grid(
-    input_shape: tuple[int | None, int | None, int], *, convention: Convention, output_stride: int
-):
-    """The input, the same as the first convolution takes it, and the output stride where that is exact.
+    input_shape: tuple[int | None, int | None, int],
+    *,
+    convention: Convention,
+    output_stride: int,
+    enlarge: float = 1.0,
+) -> Canvas:
+    """The input, and the same as the first convolution takes it, enlarged and extended to whole cells.
 
     TF-DeepLab's networks were made for sides of a multiple of the output stride plus 1 (513 = 32 · 16 + 1): a
     cell then stands exactly at every 16th pixel, first and last included. At other sizes TensorFlow's
@@ -77,20 +116,21 @@ def image_on_grid(
     Args:
         input_shape: ``(height, width, 3)``; `None` where any size may come.
         convention: What the source of the weights computes.
-        output_stride: Pixels of the image for each cell.
-
-    Returns:
-        The image as it comes, the normalized image, extended where the convention says so, and by how much
-        exactly the scores are to be enlarged: the output stride for TF-DeepLab's conventions, else `None`,
-        which is: to the size of the extended image.
+        output_stride: Pixels of the image that the network sees, for each cell.
+        enlarge: How many times the image is enlarged before the network sees it, from 1 to 4: finer cells
+            for thin things, at the square of the cost.
     """
+    image, x = _image(input_shape, convention)
+    factor, enlarged = enlargement(enlarge), None
+    if factor > 1:
+        x = enlarged = Enlarge(factor=factor, name="enlarge")(x)
     if convention.whole_cells:
-        grid = {"multiple": output_stride}
-        return *normalized_image(input_shape, convention=convention, **grid), None
+        x = _extended(x, multiple=output_stride)
+        return Canvas(image, x, extended=x, enlarged=enlarged)
     if (convention.padding, convention.resize) != ("same", "align_corners"):
-        return *normalized_image(input_shape, convention=convention), None
-    grid = {"multiple": output_stride, "remainder": 1}
-    return *normalized_image(input_shape, convention=convention, **grid), output_stride
+        return Canvas(image, x, enlarged=enlarged)
+    x = _extended(x, multiple=output_stride, remainder=1)
+    return Canvas(image, x, grid=output_stride, enlarged=enlarged)
 
 
 def activation(x, kind: str | None, *, name: str):

@@ -13,6 +13,7 @@ from zoo.labels import LabelSet
 from zoo.layers.resize import set_source
 from zoo.models import registry
 from zoo.models.assemble import ANY_SIZE, Wishes, assemble, build, wishes_for
+from zoo.models.hub_files import fetched_weights, model_named_in
 from zoo.models.keras_files import (
     arrays_of,
     from_model,
@@ -22,9 +23,12 @@ from zoo.models.keras_files import (
     settings_of,
 )
 from zoo.models.registry import ModelSpec
+from zoo.remote import is_remote, local_file
 from zoo.sequence.table import SEQUENCE_MODELS
 from zoo.weights import catalog, containers
 from zoo.weights.checkpoint import of_entry, of_file
+from zoo.weights.folders import meant_in
+from zoo.weights.hub import is_hub_address
 from zoo.weights.readers.keras_shards import whole_of
 
 __all__ = ["arrays_of", "load", "read_keras", "settings_of"]
@@ -47,10 +51,13 @@ def load(
 
     Args:
         name: A name of `zoo.list_models`, or the bare name of an architecture; or one of
-            `zoo.sequence.SEQUENCE_MODELS`, which take `weights` and `settings` alone (see `zoo.process`).
+            `zoo.sequence.SEQUENCE_MODELS`, which take `weights` and `settings` alone (see `zoo.process`); or
+            ``"hf://owner/name"``, with ``@revision`` and ``/file`` behind where wanted, a repository of a
+            model that says its name (extra ``hub``; see `zoo.hub.push`).
         weights: A tag of the catalog, ``"default"``, `None` for random ones, or the path of a file:
-            one that ``zoo.info(name).files`` lists, or ``.keras`` of another one on the same backbone, whose
-            head is then fresh. `zoo.weights.register_container` adds kinds of file.
+            one that ``zoo.info(name).files`` lists, also in a repository (``"hf://owner/name/file"``), or
+            ``.keras`` of another one on the same backbone, whose head is then fresh.
+            `zoo.weights.register_container` adds kinds of file.
         classes: Number of classes, or the label set; `None` keeps those of the weights. As many as the
             weights have keep their classifier, under the given names where the weights have none of their
             own. Another number, or other names than the weights', make a fresh one; what was kept is logged
@@ -78,6 +85,9 @@ def load(
         FormatError: A file that is damaged, refused or not understood, or weights that are not finite.
         MismatchError: Weights that do not fit the model, with the difference, or that fit several settings.
     """
+    pinned = None
+    if is_hub_address(name) or is_hub_address(weights):
+        name, weights, pinned = _from_hub(name, weights)
     if name in SEQUENCE_MODELS:
         usual = (classes, fresh_classifier, output_stride) == (None,) * 3 and input_shape == ANY_SIZE
         return _sequence(name, weights, settings, is_plain=usual and not auxiliary)
@@ -97,7 +107,7 @@ def load(
             raise InputError(f"{spec.name} has no published weights; weights=None gives random ones")
     path = None if weights is None else _as_path(spec, weights)
     if path is not None:
-        return _remember(_from_path(spec, path, wishes, key=checkpoint_key), spec, path.name)
+        return _remember(_from_path(spec, path, wishes, key=checkpoint_key), spec, pinned or path.name)
     if checkpoint_key is not None:
         raise InputError(f"checkpoint_key says where in a file weights are; weights={weights!r} is no file")
     if weights is None:
@@ -107,10 +117,20 @@ def load(
     return _remember(model, spec, entry.tag)
 
 
+def _from_hub(name: str, weights: str | Path | None) -> tuple[str, Path, str]:
+    """Name of a model, its weights file, and the address of that with its commit."""
+    if not is_hub_address(name):
+        path, address = fetched_weights(str(weights))
+        return name, path, str(address)
+    if weights != "default":
+        raise InputError(f"{name} has weights of its own; weights={str(weights)!r} cannot change them")
+    path, address = fetched_weights(name)
+    return model_named_in(path, address), path, str(address)
+
+
 def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool) -> keras.Model:
     """A model of sequences; see `zoo.sequence.loading`."""
-    from zoo.sequence.loading import load_sequence
-    from zoo.sequence.nam.network import network_of
+    from zoo.sequence.loading import check_sequence, load_sequence
 
     if not is_plain:
         raise InputError(
@@ -124,7 +144,7 @@ def _sequence(name: str, weights: str | Path | None, settings, *, is_plain: bool
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     model = read_keras(path)
-    network_of(model)
+    check_sequence(name, model)
     return model
 
 
@@ -136,10 +156,12 @@ def _as_path(spec: ModelSpec, weights: str | Path) -> Path | None:
     is_tag = text in [entry.tag for entry in spec.weights]
     if not is_path and (is_tag or not Path(text).is_file()):
         return None
-    path = check_local(weights).expanduser()
+    path = local_file(weights) if is_remote(weights) else check_local(weights).expanduser()
     index = path.with_name(f"{path.name}.index")
     if not path.exists() and index.is_file():  # TensorFlow calls a checkpoint by what its files share
         return index
+    if path.is_dir():
+        raise InputError(meant_in(path))
     if not path.is_file():
         raise InputError(f"no such weights file: {path}")
     return path

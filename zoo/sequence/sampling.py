@@ -6,12 +6,15 @@ Wavenet Generation Algorithm").
 
 from __future__ import annotations
 
-import math
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.sequence.drawing import check_temperature, chosen
 from zoo.sequence.wavenet import CONVENTIONS, OUTPUT, config_of
 
 
@@ -29,6 +32,16 @@ class _Ring:
         seen = self._values[(self._at + self._offsets) % len(self._values)]
         self._at = (self._at + 1) % len(self._values)
         return seen.transpose(1, 0, 2).reshape(len(x), -1)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What a step multiplies by: the taps one below another, skip and residual side by side."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    out_kernel: np.ndarray
+    out_bias: np.ndarray
 
 
 class WaveNetSteps:
@@ -51,27 +64,44 @@ class WaveNetSteps:
             _Ring((config.kernel - 1) * rate + 1, batch, config.residual, taps=config.kernel, rate=rate)
             for rate in config.rates
         ]
-        self._conditions = self._conditioned(ids)
+        self._layers = [
+            self._layer(f"layer{i}", condition, is_last=i + 1 == config.layers)
+            for i, condition in enumerate(self._conditioned(ids))
+        ]
 
     def step(self, codes: np.ndarray, local: np.ndarray | None = None) -> np.ndarray:
         """``(batch,)`` codes and, where there is one, ``(batch, channels)`` local → ``(batch, classes)``."""
         config, scales = self._config, CONVENTIONS[self._config.convention]
+        by_skip, by_residual = np.float32(scales.skip), np.float32(scales.residual)
         kernel, bias = self._weights["first"]
-        x, skips = kernel[codes] + bias, None
-        for index, (ring, condition) in enumerate(zip(self._rings, self._conditions, strict=True)):
-            name = f"layer{index}"
-            kernel, bias = self._weights[f"{name}_conv"]
-            z = ring.push(x) @ kernel.reshape(-1, config.gate) + bias + condition
+        x, skips, half = kernel[codes] + bias, None, config.gate // 2
+        for index, (ring, layer) in enumerate(zip(self._rings, self._layers, strict=True)):
+            z = ring.push(x) @ layer.kernel
+            z += layer.bias
             if config.local:
-                z = z + self._dense(local, f"{name}_local")
-            half = config.gate // 2
-            z = np.tanh(z[:, :half]) / (1 + np.exp(-z[:, half:]))
-            skip = self._dense(z, f"{name}_skip")
-            skips = skip if skips is None else (skips + skip) * np.float32(scales.skip)
+                z += self._dense(local, f"layer{index}_local")
+            # A sigmoid by tanh, which does not overflow.
+            np.multiply(z[:, half:], np.float32(0.5), out=z[:, half:])
+            np.tanh(z, out=z)
+            z = z[:, :half] * (z[:, half:] * np.float32(0.5) + np.float32(0.5))
+            found = z @ layer.out_kernel
+            found += layer.out_bias
+            skip = found[:, : config.skip]
+            skips = skip if skips is None else (skips + skip) * by_skip
             if index + 1 < config.layers:
-                x = (x + self._dense(z, f"{name}_out")) * np.float32(scales.residual)
+                x = (x + found[:, config.skip :]) * by_residual
         x = np.maximum(self._dense(np.maximum(skips, 0), "head_conv"), 0)
         return self._dense(x, OUTPUT)
+
+    def _layer(self, name: str, condition, *, is_last: bool) -> _Layer:
+        kernel, bias = self._weights[f"{name}_conv"]
+        ends = [self._weights[f"{name}_{end}"] for end in ("skip", "out")[: 1 if is_last else 2]]
+        return _Layer(
+            kernel=kernel.reshape(-1, self._config.gate),
+            bias=bias + condition,
+            out_kernel=np.concatenate([end[0][0] for end in ends], axis=1),
+            out_bias=np.concatenate([end[1] for end in ends]),
+        )
 
     def _dense(self, x: np.ndarray, name: str) -> np.ndarray:
         kernel, bias = self._weights[name]
@@ -120,27 +150,36 @@ def generate_codes(
     Raises:
         InputError: Another model, or arguments out of range.
     """
-    if not isinstance(samples, int) or samples < 1:
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
         raise InputError(f"samples must be a whole number from 1, not {samples!r}")
-    if not 0 <= temperature < math.inf:
-        raise InputError(f"temperature must be a number from 0, not {temperature!r}")
+    if local is not None and len(local[0]) < samples:
+        raise InputError(f"local has {len(local[0])} samples, of {samples} that are wanted")
+    words = {"ids": ids, "local": local, "first": first, "temperature": temperature, "seed": seed}
+    return np.stack(list(itertools.islice(drawn_codes(model, **words), samples)), axis=1)
+
+
+def drawn_codes(
+    model: keras.Model,
+    *,
+    ids: np.ndarray | None = None,
+    local: np.ndarray | None = None,
+    first: int | None = None,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> Iterator[np.ndarray]:
+    """The codes of `generate_codes` one after another, ``(batch,)`` each, as long as they are asked for."""
+    check_temperature(temperature)
     config = config_of(model)
     if bool(config.local) != (local is not None):
         raise InputError(
             f"the network has {config.local} channels of a local condition; local must give as many"
         )
+    first = config.classes // 2 if first is None else first
+    if not isinstance(first, int | np.integer) or not 0 <= first < config.classes:
+        raise InputError(f"first is a code from 0 to {config.classes - 1}, not {first!r}")
     batch = len(ids) if ids is not None else len(local) if local is not None else 1
     steps, draw = WaveNetSteps(model, batch=batch, ids=ids), np.random.default_rng(seed)
-    codes = np.full(batch, config.classes // 2 if first is None else first)
-    found = np.empty((batch, samples), np.int64)
-    for at in range(samples):
-        logits = steps.step(codes, None if local is None else local[:, at])
-        found[:, at] = codes = _drawn(logits, temperature, draw)
-    return found
-
-
-def _drawn(logits: np.ndarray, temperature: float, draw: np.random.Generator) -> np.ndarray:
-    if temperature == 0:
-        return logits.argmax(axis=-1)
-    # The greatest of logits plus Gumbel noise is distributed as the softmax is.
-    return (logits / temperature + draw.gumbel(size=logits.shape)).argmax(axis=-1)
+    codes = np.full(batch, first)
+    for at in itertools.count():
+        codes = chosen(steps.step(codes, None if local is None else local[:, at]), temperature, draw)
+        yield codes

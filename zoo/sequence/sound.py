@@ -66,9 +66,7 @@ def read_sound(path: str | Path) -> Sound:
             blocks = list(_blocks(file))
             rate, subtype, claimed = file.samplerate, file.subtype, file.frames
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
-        raise FormatError(
-            f"{path.name} is no sound file that can be read: {str(error).splitlines()[0]}"
-        ) from None
+        raise FormatError(f"{path.name} is no sound file that can be read: {_reason(error)}") from None
     samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
     if not len(samples):
         raise InputError(f"{path.name} holds no sound")
@@ -92,9 +90,7 @@ def write_sound(path: str | Path, samples: np.ndarray, *, rate: float, subtype: 
         InputError: Another name, or a file that cannot be written.
     """
     soundfile = _library()
-    path = check_local(path)
-    if path.suffix.lower() != ".wav":
-        raise InputError(f"sound is written to a file named *.wav, not {path.name!r}")
+    path = check_wav(path)
     if rate != int(rate):
         raise InputError(f"a WAV file states a whole number of samples per second, not {rate:g}")
     cut = 0 if subtype == "FLOAT" else int((np.abs(samples) > 1).sum())
@@ -106,9 +102,24 @@ def write_sound(path: str | Path, samples: np.ndarray, *, rate: float, subtype: 
     return cut
 
 
+def check_wav(path: str | Path) -> Path:
+    """The path, if sound can be written to a file of its name; `InputError` otherwise."""
+    _library()
+    path = check_local(path)
+    if path.suffix.lower() != ".wav":
+        raise InputError(f"sound is written to a file named *.wav, not {path.name!r}")
+    return path
+
+
 def stored_as(subtype: str) -> str:
     """The subtype for a result of a file that was stored in another."""
     return subtype if subtype in SUBTYPES else "PCM_24"
+
+
+def _reason(error: Exception) -> str:
+    """The library's reason without the path, which its message begins with."""
+    said = error.error_string if hasattr(error, "error_string") else str(error)
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def _blocks(file):

@@ -85,6 +85,7 @@ def _data(data: Dataset) -> dict:
         "reading": {key: value for key, value in vars(data.reading).items() if value is not None},
         "images": len(data),
         "files": _digest(files),
+        "order": data.order,
         "bytes": [sum(path.stat().st_size for path in pair) for pair in data.pairs],
     }
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import keras
 
-from zoo.layers import BilinearUpsampling2D, FusedBatchNormalization
+from zoo.layers import BilinearUpsampling2D, Enlarge, FusedBatchNormalization
 from zoo.layers.preprocessing import Normalize
 from zoo.layers.resize import Resize
 from zoo.training.precision import PRECISIONS, check_precision
 
 # Their accuracy is that of the image or of the logits, so they stay in float32 in every mode.
-_ALWAYS_FLOAT32 = (Normalize, Resize, BilinearUpsampling2D)
+_ALWAYS_FLOAT32 = (Normalize, Enlarge, Resize, BilinearUpsampling2D)
 
 
 @contextlib.contextmanager

@@ -11,14 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.datasets import Dataset, SplitReport
-from zoo.datasets import batches as stream
 from zoo.datasets.dataset import INVALID
-from zoo.datasets.examination import Note, examine, without_damaged
+from zoo.datasets.examination import Note, examined
 from zoo.errors import InputError
 from zoo.layers.normalization import SMALL_BATCH, SMALL_BATCH_NOTE, FusedBatchNormalization
 from zoo.layers.resize import label_set_of
 from zoo.models.surgery import without_auxiliary
+from zoo.training.batching import batches_of
 from zoo.training.checkpoints import made_folder, write_model
+from zoo.training.destination import destination
 from zoo.training.engine import fit
 from zoo.training.identity import check_identity, identity_of, write_identity
 from zoo.training.loop import Report, Validate
@@ -35,7 +36,7 @@ from zoo.training.rates import with_rate
 from zoo.training.recipe import Recipe
 from zoo.training.schedule import Cosine, Poly
 from zoo.training.settings import History, Settings
-from zoo.training.strategy import Batches, is_chief
+from zoo.training.strategy import is_chief
 
 FINAL = "final.keras"
 RECIPE = "recipe.json"
@@ -60,6 +61,7 @@ def train(
     report: Report | None = None,
     tile: int | tuple[int, int] | None = None,
     skip_damaged: bool = False,
+    data_service: str | None = None,
     note: Note = warnings.warn,
 ) -> History:
     """Train a model on a data set; with an output folder, go on where an earlier run was stopped.
@@ -76,7 +78,8 @@ def train(
         recipe: How.
         validation: Scored at the end of each `Recipe.validate_every` epochs: ``miou`` and
             ``pixel_accuracy``. `None` for no scores, hence no ``best.keras``.
-        output: Folder, made if missing, or `None` to write nothing.
+        output: Folder, made if missing, or `None` to write nothing; or the address of one in a store, such
+            as ``s3://bucket/run``, which is brought up to date at the end of each epoch and of the run.
         strategy: From `zoo.training.strategy.make_strategy`; one device by default.
         loss: In place of the recipe's: called with the mask and the model's outputs; gives the mean over the
             pixels that count.
@@ -87,6 +90,8 @@ def train(
         tile: Windows through which validation sees large images, as for `zoo.segment`.
         skip_damaged: Whether every file is decoded first and samples that cannot be used are left out: of the
             validation, and of training with the next usable sample in their place.
+        data_service: Address of a `tf.data` service that reads the training data, which must be records; see
+            `zoo.datasets.service.served_batches`.
         note: Called with a line on what should be known, such as a class without a pixel.
 
     Raises:
@@ -100,33 +105,33 @@ def train(
     recipe = with_rate(recipe, model, note=note)
     strategy = strategy or tf.distribute.get_strategy()
     settings = settings_of(recipe, data)
-    folder = None if output is None else made_folder(output)
-    identity = None
-    if folder is not None:
-        identity = identity_of(model, data, validation, recipe)
-        check_identity(folder, identity, note=note)
-    _say_small_batches(model, recipe, note)
-    data, validation = _examined(data, validation, skip_damaged=skip_damaged, note=note)
-    if loss is None:
-        with strategy.scope():
-            loss = loss_of(recipe, data)
     chief = is_chief(strategy)
-    if chief and folder is not None:
-        recipe.save(folder / RECIPE)
-        write_identity(folder, identity)
-    history = fit(
-        model,
-        batches_of(recipe, data, cache=cache),
-        loss=loss,
-        settings=settings,
-        strategy=strategy,
-        validate=scorer(validation, tile=tile),
-        output=folder,
-        examples=_drawn(validation, examples),
-        report=report,
-    )
-    if folder is not None and keep_final and chief and history.stopped != "interrupted":
-        write_model(without_auxiliary(model), folder / FINAL)
+    with destination(output, write=chief) as place:
+        identity = None
+        if place.folder is not None:
+            identity = identity_of(model, data, validation, recipe)
+            check_identity(place.folder, identity, note=note)
+        _say_small_batches(model, recipe, note)
+        data, validation = examined(data, validation, skip_damaged=skip_damaged, note=note)
+        if loss is None:
+            with strategy.scope():
+                loss = loss_of(recipe, data)
+        if chief and place.folder is not None:
+            recipe.save(place.folder / RECIPE)
+            write_identity(place.folder, identity)
+        history = fit(
+            model,
+            batches_of(recipe, data, cache=cache, service=data_service),
+            loss=loss,
+            settings=settings,
+            strategy=strategy,
+            validate=scorer(validation, tile=tile),
+            output=place.folder,
+            examples=_drawn(validation, examples),
+            report=place.told(report),
+        )
+        if place.folder is not None and keep_final and chief and history.stopped != "interrupted":
+            write_model(without_auxiliary(model), place.folder / FINAL)
     return history
 
 
@@ -161,26 +166,6 @@ def settings_of(recipe: Recipe, data: Dataset) -> Settings:
     )
 
 
-def batches_of(recipe: Recipe, data: Dataset, *, cache: bool = False) -> Batches:
-    """Endless augmented batches of a data set, as `zoo.training.fit` takes them."""
-
-    def from_batch(start: int) -> tf.data.Dataset:
-        return stream(
-            data,
-            batch_size=recipe.batch_size,
-            crop=recipe.crop,
-            augment=recipe.augmentation,
-            shuffle=True,
-            seed=recipe.seed,
-            repeat=None,
-            drop_remainder=True,
-            start_step=start,
-            cache=cache,
-        )
-
-    return from_batch
-
-
 def loss_of(recipe: Recipe, data: Dataset) -> Callable:
     """The loss of a recipe; where it balances, all masks of the data are read.
 
@@ -212,6 +197,8 @@ def class_weights(data: Dataset) -> tuple[float, ...]:
     Raises:
         InputError: A mask that cannot be read or holds a value that is no class.
     """
+    if data.counted is not None:
+        return SplitReport(data.split, len(data), (), data.counted[:-1], 0).weights
     values, total = data.values(), np.zeros(256, np.int64)
     for _, path in data.pairs:
         found = np.bincount(data.read_values(path).ravel(), minlength=256)
@@ -261,19 +248,6 @@ def _say_small_batches(model: keras.Model, recipe: Recipe, note: Note) -> None:
     norms = [layer for layer in model.layers if isinstance(layer, FusedBatchNormalization)]
     if any(norm.came_with_statistics() for norm in norms):
         note(SMALL_BATCH_NOTE)
-
-
-def _examined(
-    data: Dataset, validation: Dataset | None, *, skip_damaged: bool, note: Note
-) -> tuple[Dataset, Dataset | None]:
-    """Both data sets once their files were looked at, without the damaged ones where that is asked for."""
-    if skip_damaged:
-        data = without_damaged(data, note=note, in_place=True)
-        validation = validation and without_damaged(validation, note=note, in_place=False)
-    examine(data, note=note, training=True)
-    if validation is not None:
-        examine(validation, note=note)
-    return data, validation
 
 
 def _check(model: keras.Model, data: Dataset, recipe: Recipe, validation: Dataset | None) -> None:

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
 from zoo.errors import InputError
+from zoo.training.cluster import HOSTS, INDEX, config_workers, indexed_workers, slurm_tasks, workers_named
 
-STRATEGIES = ("auto", "one", "mirrored", "multi-worker")
+STRATEGIES = ("auto", "one", "mirrored", "multi-worker", "tpu")
 
 Batches = Callable[[int], tf.data.Dataset]
+
+
+@dataclass(frozen=True)
+class SharedBatches:
+    """Batches of which a worker can make its own rows without reading those of others.
+
+    Attributes:
+        size: Rows of a global batch.
+        part: Called with the index of the first batch, and with the number of a worker and of all; gives that
+            worker's equal part of each batch.
+    """
+
+    size: int
+    part: Callable[[int, tuple[int, int]], tf.data.Dataset]
+
+    def __call__(self, start: int) -> tf.data.Dataset:
+        """Whole batches."""
+        return self.part(start, (0, 1))
 
 
 def make_strategy(name: str = "auto", *, devices: Sequence[str] | None = None) -> tf.distribute.Strategy:
@@ -22,9 +41,11 @@ def make_strategy(name: str = "auto", *, devices: Sequence[str] | None = None) -
 
     Args:
         name: ``"one"``: a single device. ``"mirrored"``: replicas on `devices`, or on all GPUs of this
-            machine. ``"multi-worker"``: as ``TF_CONFIG`` says, or else the tasks of a Slurm step; every
-            worker runs the same program. ``"auto"``: several workers where the environment names them, else
-            mirrored where there are several GPUs (or `devices`), else one device.
+            machine. ``"multi-worker"``: as ``TF_CONFIG`` says, or else the tasks of a Slurm step, or else
+            the pods of an indexed job (`zoo.training.cluster.indexed_workers`); every worker runs the same
+            program. ``"tpu"``: that of ``TPU_NAME``, or of this machine. ``"auto"``: several workers where
+            the environment names them, else mirrored where there are several GPUs (or `devices`), else one
+            device.
         devices: Names such as ``"GPU:0"`` or, of logical devices, ``"CPU:1"``; for ``"auto"`` and
             ``"mirrored"``.
 
@@ -39,6 +60,8 @@ def make_strategy(name: str = "auto", *, devices: Sequence[str] | None = None) -
         name = _chosen(devices)
     if name == "multi-worker":
         return _multi_worker()
+    if name == "tpu":
+        return _tpu()
     if name == "mirrored":
         return tf.distribute.MirroredStrategy(_existing(devices))
     return tf.distribute.get_strategy()
@@ -47,7 +70,7 @@ def make_strategy(name: str = "auto", *, devices: Sequence[str] | None = None) -
 def _chosen(devices: Sequence[str] | None) -> str:
     if devices:
         return "mirrored"
-    if _config_workers(os.environ) > 1 or _slurm_tasks(os.environ) > 1:
+    if workers_named(os.environ) > 1:
         return "multi-worker"
     return "mirrored" if len(tf.config.list_logical_devices("GPU")) > 1 else "one"
 
@@ -63,37 +86,42 @@ def _existing(devices: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _config_workers(environment: Mapping[str, str]) -> int:
-    """Number of workers in ``TF_CONFIG``; 0 without it."""
-    text = environment.get("TF_CONFIG")
-    if not text:
-        return 0
-    try:
-        config = json.loads(text)
-        cluster, task = config["cluster"], config["task"]
-        workers = len(cluster.get("chief", ())) + len(cluster["worker"])
-        if not isinstance(task["type"], str) or not isinstance(task["index"], int):
-            raise TypeError
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        shape = '{"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}'
-        raise InputError(f"TF_CONFIG must look like {shape}, not {text!r}") from error
-    return workers
-
-
-def _slurm_tasks(environment: Mapping[str, str]) -> int:
-    """Number of tasks of the Slurm step that this process belongs to; 0 outside of one."""
-    text = environment.get("SLURM_STEP_NUM_TASKS", "0")
-    return int(text) if text.isdecimal() else 0
-
-
 def _multi_worker() -> tf.distribute.Strategy:
     # TF_CONFIG comes first: whoever sets it inside of a Slurm job means it.
-    if _config_workers(os.environ):
+    if config_workers(os.environ):
         return tf.distribute.MultiWorkerMirroredStrategy()
-    if _slurm_tasks(os.environ):
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-    raise InputError("multi-worker strategy: neither TF_CONFIG nor a Slurm step names the workers")
+    resolvers = tf.distribute.cluster_resolver
+    if slurm_tasks(os.environ):
+        return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolvers.SlurmClusterResolver())
+    workers = indexed_workers(os.environ)
+    if workers is None:
+        raise InputError(
+            "multi-worker strategy: neither TF_CONFIG nor a Slurm step names the workers, nor do "
+            f"{INDEX} and {HOSTS}"
+        )
+    resolver = resolvers.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(workers.addresses)}),
+        task_type="worker",
+        task_id=workers.index,
+        rpc_layer="grpc",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+
+
+def _tpu() -> tf.distribute.Strategy:
+    """All cores of a TPU; `InputError` where there is none."""
+    name = os.environ.get("TPU_NAME") or "local"
+    if name == "local" and not tf.config.list_physical_devices("TPU"):
+        raise InputError("tpu strategy: TensorFlow sees no TPU on this machine, and TPU_NAME names none")
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
+        if name != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, OSError, RuntimeError, tf.errors.OpError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"tpu strategy: no TPU is reached as {name!r} ({reason})") from error
+    return tf.distribute.TPUStrategy(resolver)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -110,9 +138,9 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 def distributed_iterator(batches: Batches, *, strategy: tf.distribute.Strategy, start: int):
     """Iterator over what each replica gets of the global batches from batch `start` on.
 
-    Each worker takes its own rows of every global batch, and cuts them for its replicas. TensorFlow's
-    automatic sharding is not used: it shards by files where it can, and then the batches, hence the losses,
-    depend on the number of workers.
+    Each worker takes its own rows of every global batch, and cuts them for its replicas; of `SharedBatches`
+    it reads no others. TensorFlow's automatic sharding is not used: it shards by files where it can, and then
+    the batches, hence the losses, depend on the number of workers.
 
     Args:
         batches: Called with `start`; gives global batches (image, mask), the same on every worker.
@@ -128,6 +156,10 @@ def distributed_iterator(batches: Batches, *, strategy: tf.distribute.Strategy, 
         replicas = context.num_replicas_in_sync
         if replicas == 1:
             return batches(start)
+        if isinstance(batches, SharedBatches):
+            _check_shares(batches.size, replicas)
+            own = batches.part(start, (context.input_pipeline_id, context.num_input_pipelines))
+            return own.rebatch(batches.size // replicas).prefetch(2)
         dataset = batches(start)
         size = _static_batch(dataset, replicas)
         rows = size // context.num_input_pipelines
@@ -145,6 +177,10 @@ def _static_batch(dataset: tf.data.Dataset, replicas: int) -> int:
         raise InputError(
             f"{replicas} replicas need batches of one static size: batch with drop_remainder=True"
         )
+    _check_shares(size, replicas)
+    return size
+
+
+def _check_shares(size: int, replicas: int) -> None:
     if size % replicas:
         raise InputError(f"a batch of {size} images cannot be shared equally by {replicas} replicas")
-    return size

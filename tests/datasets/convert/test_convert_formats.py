@@ -23,11 +23,12 @@ SOURCES = {
     "supervisely": ("supervisely", label_tools.supervisely),
     "roboflow": ("roboflow", label_tools.roboflow),
     "label studio": ("label_studio", label_tools.label_studio),
+    "via": ("via", label_tools.via),
     "parquet": ("parquet", label_tools.parquet),
     "colors": ("colors", label_tools.color_folder),
 }
 # Alphabetical, or by the id of the category, where a format has no order of its own.
-CAR_FIRST = ("labelme", "coco polygons", "coco runs", "coco runs as text", "label studio")
+CAR_FIRST = ("labelme", "coco polygons", "coco runs", "coco runs as text", "label studio", "via")
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -87,6 +88,7 @@ def test_pictures_are_copied_as_they_are(tmp_path):
         (["supervisely", "."], "no folder ann/"),
         (["roboflow", "."], "no _classes.csv"),
         (["label-studio", "."], "no JSON export of Label Studio"),
+        (["via", "."], "no JSON file of VGG Image Annotator"),
         (["parquet", "."], "no *.parquet"),
         (["colors", "."], "a folder of pictures"),
     ],

@@ -75,14 +75,16 @@ def test_labelme_paths(tmp_path, text):
     assert mask(tmp_path / "out").shape == (HEIGHT, WIDTH)
 
 
-def test_labelme_embedded_picture(tmp_path):
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tif", ".gif"])
+def test_labelme_embedded_picture(tmp_path, suffix):
     source = labelme(tmp_path / "source", [ROAD_SHAPE])
-    data = (source / "a.jpg").read_bytes()
-    (source / "a.jpg").unlink()
+    data = picture(source / f"b{suffix}").read_bytes()
+    for path in (source / "a.jpg", source / f"b{suffix}"):
+        path.unlink()
     document = json.loads((source / "a.json").read_text())
     write_json(source / "a.json", document | {"imageData": base64.b64encode(data).decode()})
     done = convert("labelme", source, tmp_path / "out")
-    assert (tmp_path / "out" / "images" / "a.jpg").read_bytes() == data
+    assert (tmp_path / "out" / "images" / f"a{suffix}").read_bytes() == data
     assert done.counts["pictures taken from inside their annotation"] == 1
 
 

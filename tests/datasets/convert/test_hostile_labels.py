@@ -23,6 +23,7 @@ JSON = {
     "coco panoptic": (label_tools.panoptic, "annotations/panoptic_train2017.json"),
     "supervisely": (label_tools.supervisely, "train/ann/a.jpg.json"),
     "label-studio": (label_tools.label_studio, "project-1.json"),
+    "via": (label_tools.via, "train/via_region_data.json"),
 }
 STRANGE = (
     None,

@@ -16,8 +16,7 @@ from zoo.datasets.convert.model import (
     is_ignored,
 )
 from zoo.errors import InputError
-
-_MOST = 255
+from zoo.labels import FEWEST_CLASSES, MOST_IN_FILES, checked_count
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,6 @@ def _check(named: list[str], index: Mapping[str, int], labels: list[str], settin
             f"none of the classes {', '.join(settings.classes[:8])} is a label of the data, which has "
             f"{', '.join(labels[:8])}"
         )
-    if not 2 <= len(named) <= _MOST:
-        raise InputError(
-            f"there can be 2 to {_MOST} classes, the data have {len(named)}: {', '.join(named[:8])}"
-        )
+    counts = f"{FEWEST_CLASSES} to {MOST_IN_FILES} classes"
+    message = f"there can be {counts}, the data have {len(named)}: {', '.join(named[:8])}"
+    checked_count(len(named), message=message, most=MOST_IN_FILES)

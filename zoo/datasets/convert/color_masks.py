@@ -20,9 +20,10 @@ from zoo.datasets.found_colors import table_of
 from zoo.errors import FormatError, InputError
 from zoo.images import SUFFIXES
 from zoo.images.read import read_colors
-from zoo.labels import Color
+from zoo.labels import VOC21, Color
 
 _IMAGES = ("images", "JPEGImages", "image", "imgs", "img")
+_VOID = (224, 224, 192)
 _MASKS = ("masks", "SegmentationClass", "labels", "mask", "annotations")
 
 
@@ -71,11 +72,20 @@ def _table(root: Path, masks: Sequence[Path], settings: Settings) -> dict[str, C
     try:
         return read_table(find_table(root))
     except InputError:
-        table = table_of(masks)
+        table = _without_void(table_of(masks), settings.tally)
         settings.tally.add(
             "colours found, since there is no table; classes are named after them", count=len(table)
         )
         return table
+
+
+def _without_void(table: dict[str, Color], tally: Tally) -> dict[str, Color]:
+    """Where all other colours are PASCAL VOC's, its off-white is the colour of no class, as there."""
+    kept = {name: color for name, color in table.items() if color != _VOID}
+    if kept == table or not set(kept.values()) <= set(VOC21.palette):
+        return table
+    tally.add("the off-white of PASCAL VOC's void is no class")
+    return kept
 
 
 def _lists(root: Path) -> dict[str, str]:

@@ -115,6 +115,8 @@ def child(
 def key_of(row: dict, name: str) -> int | str | None:
     """An entry that names something, a number or a text; `None` for anything else."""
     value = row.get(name)
+    if isinstance(value, float) and value.is_integer():  # as tables with gaps are written
+        value = int(value)
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 

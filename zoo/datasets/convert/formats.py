@@ -21,6 +21,7 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     "supervisely": ("supervisely", "meta.json and folders with img/ and ann/"),
     "roboflow": ("roboflow", "_classes.csv beside pictures and their *_mask.png"),
     "label-studio": ("label_studio", "JSON export with brushes or polygons, and the pictures"),
+    "via": ("via", "JSON of VGG Image Annotator, and the pictures"),
     "parquet": ("parquet", "Hugging Face: *.parquet with a column of pictures and one of masks"),
     "colors": ("color_masks", "images/ and masks/ in colours, with a table such as labelmap.txt"),
 }
@@ -39,5 +40,7 @@ def reader_of(format: str) -> Callable[[Path, Settings], Source]:
     """The function that reads a format, or an `InputError` that lists the known ones."""
     name = str(format).lower().replace("_", "-")
     if name not in FORMATS:
-        raise InputError(f"unknown format {format!r}; known: {', '.join(FORMATS)}")
+        raise InputError(
+            f"unknown format {format!r}; known: {', '.join(FORMATS)}. V7 (Darwin) and many others export COCO"
+        )
     return importlib.import_module(f"zoo.datasets.convert.{FORMATS[name][0]}").read

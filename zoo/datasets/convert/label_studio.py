@@ -36,6 +36,11 @@ def read(root: Path, settings: Settings) -> Source:
             sample = _sample(task, path, root, pictures, settings)
             if sample is not None:
                 samples.append(sample)
+    if not tasks and next(root.rglob("task-*-annotation-*"), None):
+        raise InputError(
+            f"{root}: masks as PNG or NumPy files, which do not say of which picture they are; export JSON, "
+            "which has the brushes too"
+        )
     if not tasks:
         raise InputError(f"{root}: no JSON export of Label Studio, a list of tasks")
     names = sorted({region.label for sample in samples for region in sample.regions})

@@ -78,7 +78,7 @@ def _region(shape: dict, path: Path, settings: Settings) -> Region | None:
 
 def _area(kind: object, points: np.ndarray, shape: dict, path: Path) -> Area | None:
     count = len(points)
-    if kind in ("polygon", "oriented_rectangle"):
+    if kind in ("polygon", "oriented_rectangle", "rotation"):
         return areas.drawn_polygon(points) if count > 2 else None
     if kind == "rectangle":
         return areas.drawn_rectangle(points) if count >= 2 else None

@@ -24,6 +24,8 @@ _SUFFIX_OF = {
     "TIFF": ".tif",
     "GIF": ".gif",
 }
+# Not MPO, which Pillow opens as JPEG and knows no other way to open.
+_PICTURE_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF", "GIF")
 _MASK_FORMATS = ("PNG", "TIFF", "BMP")
 # As for photographs: fewer bytes than this claim more than they can hold.
 _ALWAYS, _PIXELS_PER_BYTE = 50_000_000, 100
@@ -47,11 +49,11 @@ def suffix_of(data: bytes | Path) -> str:
     """
     try:
         with Image.open(
-            io.BytesIO(data) if isinstance(data, bytes) else data, formats=[*_SUFFIX_OF]
+            io.BytesIO(data) if isinstance(data, bytes) else data, formats=_PICTURE_FORMATS
         ) as image:
             return _SUFFIX_OF[image.format or ""]
     except Exception as error:  # Pillow raises whatever a damaged header leads it to
-        raise FormatError(f"not a picture that is read here ({', '.join(_SUFFIX_OF)})") from error
+        raise FormatError(f"not a picture that is read here ({', '.join(_PICTURE_FORMATS)})") from error
 
 
 def from_base64(text: str) -> bytes:

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 from zoo.errors import InputError
 from zoo.images import SUFFIXES
@@ -41,14 +42,15 @@ class Pictures:
         self.paths = files_below(self.root, _PICTURES)
         self._by_name: dict[str, list[Path]] = {}
         for path in self.paths:
-            self._by_name.setdefault(_plain(path.name), []).append(path)
+            self._by_name.setdefault(_plain(path.name).casefold(), []).append(path)
         self.used: set[Path] = set()
 
     def find(self, text: str, near: Path, *, split: str | None = None) -> Path | None:
         r"""The picture of that path, or `None`.
 
         Of a path that leads elsewhere (absolute, ``..``, a drive, an address) only its end is taken: as much
-        of it as names a file below the folder.
+        of it as names a file below the folder. Where no file is spelled so, escapes of an address (``%20``)
+        are read as what they stand for, and then upper case is that of the file.
 
         Args:
             text: Path in an annotation file, with ``/`` or ``\\``.
@@ -58,31 +60,36 @@ class Pictures:
         Raises:
             InputError: Several files fit equally well.
         """
-        parts = path_parts(text)
-        found = self._near(parts, near) or self._best(parts, near, split)
-        if found is not None:
-            self.used.add(found)
-        return found
+        for spelled in dict.fromkeys((text, unquote(text))):
+            parts = path_parts(spelled)
+            for fold in (False, True):
+                found = self._near(parts, near, fold) or self._best(parts, near, split, fold)
+                if found is not None:
+                    self.used.add(found)
+                    return found
+        return None
 
     def unused(self) -> list[Path]:
         """Pictures that no annotation named."""
         return [path for path in self.paths if path not in self.used]
 
-    def _near(self, parts: Sequence[str], near: Path) -> Path | None:
-        candidates = self._by_name.get(_plain(parts[-1]), []) if parts else []
+    def _candidates(self, parts: Sequence[str]) -> list[Path]:
+        return self._by_name.get(_plain(parts[-1]).casefold(), []) if parts else []
+
+    def _near(self, parts: Sequence[str], near: Path, fold: bool) -> Path | None:
         for folder in (near, self.root, self.root / "images"):
-            target = _plain(os.path.normpath(folder.joinpath(*parts)))
-            for path in candidates:
-                if _plain(os.path.normpath(path)) == target:
-                    return path
+            target = _plain(os.path.normpath(folder.joinpath(*parts)), fold)
+            fits = [p for p in self._candidates(parts) if _plain(os.path.normpath(p), fold) == target]
+            if len(fits) == 1:
+                return fits[0]
         return None
 
-    def _best(self, parts: Sequence[str], near: Path, split: str | None) -> Path | None:
+    def _best(self, parts: Sequence[str], near: Path, split: str | None, fold: bool) -> Path | None:
         parts = [part for part in parts if part != ".."]
-        candidates = self._by_name.get(_plain(parts[-1]), []) if parts else []
+        candidates = self._candidates(parts)
         for start in range(len(parts)):
-            tail = [_plain(part) for part in parts[start:]]
-            fits = [p for p in candidates if [_plain(part) for part in p.parts[-len(tail) :]] == tail]
+            tail = [_plain(part, fold) for part in parts[start:]]
+            fits = [p for p in candidates if [_plain(part, fold) for part in p.parts[-len(tail) :]] == tail]
             for narrower in (
                 [path for path in fits if path.parent == near],
                 [path for path in fits if near in path.parents],
@@ -139,5 +146,6 @@ def first_existing(root: Path, names: Iterable[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
-def _plain(text: str | os.PathLike) -> str:
-    return unicodedata.normalize("NFC", os.fspath(text))
+def _plain(text: str | os.PathLike, fold: bool = False) -> str:
+    plain = unicodedata.normalize("NFC", os.fspath(text))
+    return plain.casefold() if fold else plain

@@ -60,6 +60,8 @@ def _config(root: Path) -> tuple[dict, list[str]]:
         document = read_yaml(path)
         if not isinstance(document, dict):
             raise FormatError(f"{path}: a mapping with names was expected")
+        if "kpt_shape" in document:
+            raise InputError(f"{path}: key points (kpt_shape), whose numbers are no outline")
         return document, _names(document.get("names"), path)
     path = first_existing(root, ("classes.txt", "obj.names", "labels/classes.txt"))
     if path is None:
@@ -83,8 +85,11 @@ def _names(value: object, path: Path) -> list[str]:
 
 def _listed(root: Path, config: dict, pictures: Pictures) -> list[tuple[Path, str | None]]:
     found: dict[Path, str | None] = {}
+    # Small data sets are often listed as both: they have no parts.
+    train = config.get("train")
+    whole = train and train == config.get("val", config.get("valid")) and config.get("test") in (None, train)
     for key, split in _KEYS.items():
-        value = config.get(key)
+        value, split = config.get(key), None if whole else split
         for text in value if isinstance(value, list) else [value]:
             place = folder_below(root, text) if isinstance(text, str) and text.strip(" ./") else None
             for path in _pictures_of(place, pictures, root):

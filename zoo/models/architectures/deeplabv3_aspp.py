@@ -64,6 +64,7 @@ def deeplabv3_aspp(
     head_conv: bool = False,
     dropout: float = 0.1,
     auxiliary: bool = False,
+    enlarge: float = 1.0,
     name: str | None = None,
 ) -> keras.Model:
     """DeepLabv3 on a backbone that pads.
@@ -90,6 +91,8 @@ def deeplabv3_aspp(
         dropout: After ASPP.
         auxiliary: A second output from an earlier stage, for training; see
             `zoo.models.heads.classifier.outputs`.
+        enlarge: How many times the image is enlarged before the network sees it, from 1 to 4 in sixteenths:
+            finer cells for thin things, at the square of the cost. Strides and rates count enlarged pixels.
         name: Of the model; `None` for ``deeplabv3_aspp_<backbone>``.
 
     Returns:
@@ -103,9 +106,10 @@ def deeplabv3_aspp(
     backbone = backbone_for("deeplabv3_aspp", backbone)
     source = resolve(convention or default_convention("deeplabv3_aspp", backbone))
     norm = Norm(source.head_epsilon, source.batch_norm)
-    image, padded, grid = image_on_grid(input_shape, convention=source, output_stride=output_stride)
+    stride = {"output_stride": output_stride}
+    canvas = image_on_grid(input_shape, convention=source, enlarge=enlarge, **stride)
     options = {"width": width, "multi_grid": _multi_grid(multi_grid, backbone)}
-    features = backbone.build(padded, convention=source, output_stride=output_stride, **options)
+    features = backbone.build(canvas.seen, convention=source, **stride, **options)
     x = aspp(
         features[backbone.last],
         rates=rates_at(output_stride, rates_at_16) if rates is None else tuple(rates),
@@ -122,6 +126,5 @@ def deeplabv3_aspp(
         x = conv_bn_act(x, aspp_channels, 3, norm=norm, name="head")
     second = backbone.auxiliary_of(features) if auxiliary else {}
     common = {"label_set": label_set, "convention": source.resize, "norm": norm}
-    extended = padded if source.whole_cells else None
-    ends = outputs(x, image, **common, grid=grid, extended=extended, **second)
-    return SegmentationModel(image, ends, name=name or f"deeplabv3_aspp_{backbone.name}")
+    ends = outputs(x, canvas.image, **common, grid=canvas.grid, **canvas.ends, **second)
+    return SegmentationModel(canvas.image, ends, name=name or f"deeplabv3_aspp_{backbone.name}")

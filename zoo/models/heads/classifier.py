@@ -45,16 +45,37 @@ def scores(x, classes: int, *, kernel_size: int = 1, name: str = CLASSIFIER):
     )(x)
 
 
-def logits(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None, extended=None):
+def logits(
+    x,
+    image,
+    *,
+    label_set: LabelSet,
+    convention: str,
+    factor: int | None = None,
+    extended=None,
+    enlarged=None,
+):
     """Scores resized to the size of `image`, as the logits of a model.
 
     With a `factor` the resize is one by exactly so much, and a crop; see `zoo.layers.resize.Resize`. With an
-    `extended` image it is one to the size of that, and a crop.
+    `extended` image it is one to the size of that, and a crop. With an `enlarged` image what stands for the
+    image in both is that, and the result is resized to the image's own size.
     """
+    places = {"extended": extended, "enlarged": enlarged}
+    x, how = _placed(x, convention=convention, factor=factor, name=LOGITS, **places)
+    return SegmentationLogits(label_set=label_set, name=LOGITS, **how)([x, image])
+
+
+def _placed(x, *, convention: str, factor: int | None, extended, enlarged, name: str):
+    """Scores that need one more resize, to the image, and the settings of that."""
     if extended is not None:
-        x, factor = Resize(convention=convention, name=f"{LOGITS}.extended")([x, extended]), 1
-    last = SegmentationLogits(convention=convention, label_set=label_set, factor=factor, name=LOGITS)
-    return last([x, image])
+        x, factor = Resize(convention=convention, name=f"{name}.extended")([x, extended]), 1
+    if enlarged is None:
+        return x, {"convention": convention, "factor": factor}
+    if (convention, factor) != ("half_pixel", None):
+        x = Resize(convention=convention, factor=factor, name=f"{name}.enlarged")([x, enlarged])
+    # Half-pixel centres: the map covers what the image covers, however large each is.
+    return x, {"convention": "half_pixel", "factor": None}
 
 
 def classify(x, image, *, label_set: LabelSet, convention: str, factor: int | None = None):
@@ -72,13 +93,11 @@ def auxiliary_features(x, *, norm: Norm, dropout: float = 0.1):
     return keras.layers.Dropout(dropout, name=f"{AUXILIARY}.dropout")(x)
 
 
-def classify_auxiliary(x, image, *, classes: int, convention: str, factor: int | None = None, extended=None):
-    """Scores of the auxiliary features, resized to the size of `image`, as float32."""
-    x = scores(x, classes, name=AUXILIARY_CLASSIFIER)
-    if extended is not None:
-        name = f"{AUXILIARY}.{LOGITS}.extended"
-        x, factor = Resize(convention=convention, name=name)([x, extended]), 1
-    return Resize(convention=convention, factor=factor, name=f"{AUXILIARY}.{LOGITS}")([x, image])
+def classify_auxiliary(x, image, *, classes: int, **places):
+    """Scores of the auxiliary features, resized to the size of `image`, as float32; see `logits`."""
+    name = f"{AUXILIARY}.{LOGITS}"
+    x, how = _placed(scores(x, classes, name=AUXILIARY_CLASSIFIER), name=name, **places)
+    return Resize(name=name, **how)([x, image])
 
 
 def outputs(
@@ -92,6 +111,7 @@ def outputs(
     stride: int | None = None,
     grid: int | None = None,
     extended=None,
+    enlarged=None,
     auxiliary=None,
     auxiliary_stride: int = 16,
 ):
@@ -111,10 +131,12 @@ def outputs(
         grid: Output stride, where the features are those of an image padded to whole cells by
             `zoo.models.blocks.image_on_grid`.
         extended: That padded image, where it is what the scores are enlarged to.
+        enlarged: The image as it is enlarged within the model, where it is.
         auxiliary: Features of the earlier stage, or `None` for a model with one output.
         auxiliary_stride: Pixels of the image for each position of those, unless the output stride is less.
     """
-    classes, common = len(label_set), {"convention": convention, "extended": extended}
+    classes = len(label_set)
+    common = {"convention": convention, "extended": extended, "enlarged": enlarged}
     x = scores(x, classes, kernel_size=kernel_size)
     factor = None if grid is None else min(grid, stride or grid)
     first = logits(x, image, label_set=label_set, factor=factor, **common)

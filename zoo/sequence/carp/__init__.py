@@ -1,0 +1,1 @@
+"""CARP: published networks of protein sequences (Yang, Fusi & Lu, Cell Systems 2024)."""
