@@ -17,5 +17,5 @@ def test_the_pictures_are_what_the_models_see(entry):
     overlay = zoo.segment(zoo.load(entry.model, entry.tag), PHOTO).overlay().astype(int)
     with Image.open(REPOSITORY / "docs" / "gallery" / f"{entry.model}_{entry.tag}.jpg") as picture:
         shown = np.asarray(picture).astype(int)
-    # JPEG at quality 85 is off by a few grey levels in the mean; another mask is by tens.
-    assert shown.shape == overlay.shape and np.abs(shown - overlay).mean() < 4
+    # JPEG at quality 85 is off by two to four grey levels in the mean; another mask is by eleven.
+    assert shown.shape == overlay.shape and np.abs(shown - overlay).mean() < 5
