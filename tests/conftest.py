@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from support.tiers import LIMIT, tier_of
 
+# Fixtures of more than one folder.
+pytest_plugins = ("support.browser",)
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

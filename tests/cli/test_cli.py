@@ -273,3 +273,14 @@ def test_bad_options_are_refused_before_anything_is_done(folder, option, capsys)
     assert exit_.value.code == 2
     assert option[0] in capsys.readouterr().err
     assert folder.loaded == []
+
+
+@pytest.mark.parametrize("name", ["best.keras", "mine.pth"])
+def test_a_file_of_weights_in_place_of_a_model_is_told_where_it_goes(tmp_path, name, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"weights")
+    Image.new("RGB", (8, 8)).save("a.png")
+    assert main(["segment", name, "a.png", "--output", "out"]) == 2
+    error = capsys.readouterr().err
+    assert f"unknown model '{name}'" in error and f"MODEL --weights {name}" in error
+    assert error.count("\n") == 1 and not (tmp_path / "out").exists()

@@ -52,7 +52,8 @@ def test_the_table_of_bundled_weights_is_the_catalog(entry):
 
 def pages():
     """The text of every page that shows commands."""
-    return [page.read_text() for page in (REPOSITORY / "README.md", CONTRIBUTING, *sorted(DOCS.glob("*.md")))]
+    named = (REPOSITORY / "README.md", CONTRIBUTING, REPOSITORY / "MODEL_CARD.md")
+    return [page.read_text() for page in (*named, *sorted(DOCS.rglob("*.md")))]
 
 
 def commands():
@@ -65,9 +66,8 @@ def commands():
         for name, text in re.findall(r'^(\w+)="([^"]*)"$', whole, flags=re.MULTILINE):
             whole = whole.replace(f"${name}", text)
         lines = [line.split("#")[0].strip() for line in whole.splitlines()]
-        found += [
-            line[line.index("zoo ") :] for line in lines if "zoo " in line and "pip" not in line.split()[-1]
-        ]
+        starts = [(line, re.search(r"(?<![\w-])zoo [a-z]", line)) for line in lines]
+        found += [line[start.start() :] for line, start in starts if start]
     return found
 
 

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.node_packages import PATIENCE, installed
+from support.node_packages import PATIENCE
 from support.tiny_export import tiny
 
 import zoo
@@ -22,25 +21,8 @@ from zoo import export
 from zoo.demo import runtimes
 from zoo.images import read_image
 
-PAGE = Path(__file__).parent / "page"
 CITY = Path(__file__).parents[2] / "examples" / "city.jpg"
 SIZE, TINY = (96, 144), (33, 47)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="session")
-def node_folder(tmp_path_factory):
-    """A folder with the scripts and the packages: the repository's after ``npm ci`` there, else a new one."""
-    return installed(PAGE, tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Path of Chromium."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,11 @@ SLOW = {
     "demo": {
         "test_the_default_page_is_small_and_quick",
     },
+    "docs": {
+        "test_a_notebook_runs",
+        "test_the_blocks_of_a_page_run",
+        "test_the_pictures_are_what_the_models_see",
+    },
     "export": {
         "test_every_format_equals_the_model_at_every_size",
         "test_a_photograph_takes_little_memory",
@@ -181,6 +186,7 @@ MODERATE = {
 FIXTURES = {
     "compression": {"clustered", "pruned", "quantized", "written"},
     "demo": {"drive", "segmented"},
+    "docs": {"built"},
     "training": {"costs"},
 }
 

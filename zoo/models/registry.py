@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from types import MappingProxyType
 
 from zoo.errors import InputError
@@ -147,6 +148,11 @@ def resolve(name: str) -> ModelSpec:
         return spec
     if reason := refusal(name):
         raise InputError(reason)
+    if Path(str(name)).is_file():
+        raise InputError(
+            f"unknown model {name!r}; a file of weights goes with the name of its model: "
+            f"MODEL --weights {name}, in Python zoo.load(MODEL, weights={str(name)!r})"
+        )
     known = [*ALIASES, *by_name]
     near = get_close_matches(str(name), known, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""

@@ -7,7 +7,8 @@ const FLAGS = [
   "--disable-component-update", "--disable-sync",
 ];
 
-export async function withPage({ program, url, width = 1280, height = 800, dark = false, camera = null, flags = [] }, work) {
+export async function withPage({ program, url, width = 1280, height = 800, dark = false, camera = null, flags = [],
+  ready = "body[data-ready]" }, work) {
   const fake = camera
     ? ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${camera}`]
     : [];
@@ -27,7 +28,7 @@ export async function withPage({ program, url, width = 1280, height = 800, dark 
   try {
     const since = Date.now();
     await page.goto(url);
-    await page.waitForSelector("body[data-ready]", { state: "attached" });
+    await page.waitForSelector(ready, { state: "attached" });
     const found = await work(page, since);
     return { ...found, ...heard };
   } finally {
