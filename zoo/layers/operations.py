@@ -53,20 +53,17 @@ def _device_type() -> str:
 
 @functools.cache
 def _has_native_gradient(device_type: str, dtype: str) -> bool:
-    """Whether TensorFlow can differentiate a natively dilated ``conv2d`` here; tried on tiny ones.
+    """Whether TensorFlow can differentiate a natively dilated ``conv2d`` here; tried on a tiny one.
 
     CPU kernels without oneDNN raise, and so do oneDNN's for 16-bit types.
     """
-    options = {"strides": [1] * 4, "dilations": [1, 2, 2, 1]}
+    options = {"strides": [1] * 4, "padding": "SAME", "dilations": [1, 2, 2, 1]}
     # The gradient's operations themselves: init_scope leaves a traced function, and pauses every tape.
     with tf.init_scope(), tf.device(f"/{device_type}:0"):
         x, kernel = tf.ones([1, 9, 9, 4], dtype), tf.ones([3, 3, 4, 4], dtype)
-        pixels = {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *[2] * 4, 0, 0]}
         try:
-            for padding in ({"padding": "SAME"}, pixels):
-                how = {**options, **padding}
-                tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=x, **how)
-                tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=x, **how)
+            tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, out_backprop=x, **options)
+            tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, out_backprop=x, **options)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
             return False
     return True
@@ -92,20 +89,7 @@ def _tap_gradient(
 
 
 def _same(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> tf.Tensor:
-    return tf.nn.conv2d(x, kernel, 1, _padding(x, kernel, rate), dilations=rate)
-
-
-def _padding(x: tf.Tensor, kernel: tf.Tensor, rate: int) -> str | list[list[int]]:
-    """SAME, where that is what converters of other software read as such.
-
-    Where they do not know the size, they write SAME in words that ONNX Runtime refuses beside a dilation.
-    """
-    deployed = _FORWARD_ONLY.get()
-    known = None not in x.shape[1:3]
-    if rate == 1 or deployed == "native" or (known and deployed is None):
-        return "SAME"
-    rows, columns = (rate * (k - 1) // 2 for k in kernel.shape[:2])
-    return [[0, 0], [rows] * 2, [columns] * 2, [0, 0]]
+    return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=rate)
 
 
 def _same_gradient(x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor, rate: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -130,6 +114,11 @@ def dilated_conv2d(x: tf.Tensor, kernel: tf.Tensor, *, rate: int) -> tf.Tensor:
     Returns:
         ``(batch, height, width, filters)``.
     """
+    if _FORWARD_ONLY.get() == "phases" and rate > 1:
+        # In pixels: where a converter does not know the size, it writes SAME in words that ONNX Runtime
+        # refuses beside a dilation.
+        rows, columns = (rate * (k - 1) // 2 for k in kernel.shape[:2])
+        return tf.nn.conv2d(x, kernel, 1, [[0, 0], [rows] * 2, [columns] * 2, [0, 0]], dilations=rate)
     if rate == 1 or _FORWARD_ONLY.get() or _has_native_gradient(_device_type(), x.dtype.name):
         return _same(x, kernel, rate)
     return _portable_same(x, kernel, rate)
