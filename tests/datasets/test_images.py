@@ -245,6 +245,15 @@ def test_write_png_refuses_what_is_no_image(tmp_path, shape):
         write_png(tmp_path / "a.png", PIXELS, palette=VOC21.palette)
 
 
+@pytest.mark.parametrize("colors", [1, 2, 4, 16, 17, 256])
+def test_a_short_palette_keeps_every_index(tmp_path, colors):
+    """Pillow writes two colours in one bit, in which 255 would be 1."""
+    mask = np.array([[0, 1, 3, 16, 255]], np.uint8)
+    write_png(tmp_path / "m.png", mask, palette=[(i, i, i) for i in range(colors)])
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
+
+
+
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypatch):
     path = write_png(tmp_path / "a.png", PIXELS)
     before = path.read_bytes()

@@ -57,5 +57,7 @@ def _to_pillow(array: np.ndarray, palette: Sequence[Color] | None) -> Image.Imag
             "a palette of 1 to 256 colours goes with (height, width) uint8,"
             f" not {len(palette)} colours with {array.shape} {array.dtype}"
         )
-    image.putpalette([channel for entry in palette for channel in entry])
+    # All 256: Pillow writes fewer bits for a short palette, and cuts off the indices beyond.
+    colors = [*palette, *[(0, 0, 0)] * (256 - len(palette))]
+    image.putpalette([channel for entry in colors for channel in entry])
     return image
