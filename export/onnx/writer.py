@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from zoo.export.core.mask_head import SCOPE
 from zoo.export.core.metadata import INPUT_NAME
 from zoo.export.core.quantization import Plan, Quantization
 from zoo.export.core.staging import writing
-from zoo.export.core.weight_rounding import rounded_kernels
 from zoo.export.onnx import names as onnx_names
 from zoo.export.onnx import passes as onnx_passes
 from zoo.export.onnx import properties as onnx_properties
@@ -244,9 +242,7 @@ def write(
     if symmetric and plan is None:
         raise InputError("symmetric is a kind of int8: quantize with it")
     wide = plan is not None and plan.kind == "int16x8"
-    opset, done = check_opset(opset, wide=wide), None
-    with rounded_kernels(deployment.network, plan.calibration.images) if wide else contextlib.nullcontext():
-        model = float_model(deployment, opset=opset)
+    model, done = float_model(deployment, opset=check_opset(opset, wide=wide)), None
     if plan is not None:
         model, done = quantize(model, deployment, plan, symmetric=symmetric)
         onnx_passes.order_constants(model.graph)

@@ -16,7 +16,6 @@ from zoo.export.core.float_layers import measured, quantize_with
 from zoo.export.core.mask_head import SCOPE
 from zoo.export.core.metadata import OUTPUT_NAME
 from zoo.export.core.quantization import FloatOperation, Plan, Quantization
-from zoo.export.core.weight_rounding import rounded_kernels
 from zoo.export.tflite.artifact import float_operations, run_once
 from zoo.export.tflite.converter import IntegerConverter, convert_weights, convert_wide
 from zoo.export.tflite.ends import Affine, with_integer_ends
@@ -48,8 +47,7 @@ def quantize_wide(deployment: Deployment, plan: Plan) -> tuple[bytes, Quantizati
         InputError: Operations that have no 16-bit kernel, but for those of a mask's head.
         ParityError: The bound is missed; the converter quantizes all layers.
     """
-    with rounded_kernels(deployment.network, plan.calibration.images):
-        content = convert_wide(deployment, plan.calibration.images)
+    content = convert_wide(deployment, plan.calibration.images)
     tail = [name for _, name in float_operations(content) if deployment.metadata.gives_mask]
     operations = _explained(content, {}, tail)
     _require_integers(operations, remedy="no layer of a 16-bit file is left in float: choose int8")
