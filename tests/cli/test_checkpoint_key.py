@@ -38,7 +38,7 @@ def test_every_command_that_takes_a_file_of_weights_has_it():
         takes = [a.option_strings[0] for a in parser._actions if a.metavar == "TAG|PATH"]
         words = {word for action in parser._actions for word in action.option_strings}
         found |= {(name, option): option.replace("weights", "checkpoint-key") in words for option in takes}
-    assert len(found) == 10 and all(found.values()), found
+    assert len(found) == 11 and all(found.values()), found
 
 
 @pytest.mark.parametrize(

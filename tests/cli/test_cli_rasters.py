@@ -11,7 +11,7 @@ from support.window_models import convolution
 
 import zoo.models.loading
 from zoo import cli
-from zoo.cli import segment as command
+from zoo.cli import segment_names
 
 PLACE = {"crs": "EPSG:32632", "transform": from_origin(500000, 5400000, 0.5, 0.5)}
 
@@ -72,7 +72,7 @@ def test_a_place_that_is_lost_is_said(photos, capsys, monkeypatch):
 
 
 def test_a_large_tiff_is_read_by_windows_or_names_the_extra(photos, capsys, monkeypatch):
-    monkeypatch.setattr(command, "_LARGE", 90 * 120 - 1)
+    monkeypatch.setattr(segment_names, "_LARGE", 90 * 120 - 1)
     assert run(photos, photos / "plain.tif", "--tile", 48) == 0
     assert names(photos) == ["plain_mask.tif", "plain_overlay.tif"]
     monkeypatch.setitem(__import__("sys").modules, "rasterio", None)

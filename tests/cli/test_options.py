@@ -35,9 +35,10 @@ def commands():
 OWN_VALUE = {"--output"}
 # Commands in which an option has another meaning, or takes less, as the vocabulary says.
 OTHERWISE = {
-    "--weights": ("weights ", "ablate"),
+    "--weights": ("weights ", "ablate", "generate"),
     "--split": ("dataset check", "dataset pack"),
     "--flip": ("train", "ablate", "compress"),
+    "--temperature": ("compress",),
 }
 
 

@@ -253,7 +253,6 @@ def test_a_short_palette_keeps_every_index(tmp_path, colors):
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
 
 
-
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypatch):
     path = write_png(tmp_path / "a.png", PIXELS)
     before = path.read_bytes()

@@ -63,7 +63,7 @@ def files(tmp_path_factory):
     kinds = {"float": {}, "mask": {"head": "mask"}, "int8": {"quantize": "int8", **integers}}
     for name, settings in kinds.items():
         export.to_tflite(tiny(), folder / f"{name}.tflite", input_size=SIZE, **settings)
-    export.to_tflite(deeplab("half_pixel", 16), folder / "deeplab.tflite", input_size=SIZE)
+    export.to_tflite(deeplab("torchvision", 16), folder / "deeplab.tflite", input_size=SIZE)
     return sorted(folder.glob("*.tflite"))
 
 
@@ -137,7 +137,9 @@ def test_every_row_states_a_public_source():
 
 def test_a_package_of_a_network_with_branches_is_for_the_neural_engine(tmp_path):
     """A concatenation is of maps, whatever its axis is."""
-    export.to_coreml(deeplab("half_pixel", 16), tmp_path / "m.mlpackage", input_size=SIZE, quantize="float16")
+    export.to_coreml(
+        deeplab("torchvision", 16), tmp_path / "m.mlpackage", input_size=SIZE, quantize="float16"
+    )
     (verdict,) = lint(tmp_path / "m.mlpackage")
     assert verdict.whole, verdict.lines()
     _, operations = read(tmp_path / "m.mlpackage")

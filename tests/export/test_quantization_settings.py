@@ -237,7 +237,7 @@ def test_command_refuses_before_anything_is_loaded(photos, tmp_path, monkeypatch
         ((*base, "--quantize", "int8", "--dataset", "camvid"), "give its folder"),
         ((*base, "--quantize", "int8", "--calibration", photos, "--split", "val"), "name its --dataset"),
         ((*base, "--quantize", "int8", "--calibration-limit", "0"), "takes a positive number"),
-        ((*onnx, "--quantize", "float16"), "an onnx file is quantized to int8, not float16"),
+        ((*onnx, "--quantize", "float16"), "an onnx file is quantized to int8, int16x8, not float16"),
         ((*onnx, "--quantize", "int8", "--calibration", photos), "an int8 onnx file has a static size"),
         ((*folder, "--max-drop", 0.1), "--max-drop is for --format tflite, onnx or coreml, not saved_model"),
     ]

@@ -157,7 +157,7 @@ def test_other_files_are_refused(model, tmp_path):
     path.write_bytes(b"PK")
     with pytest.raises(FormatError):
         zoo.load("wavenet_digits", path)
-    with pytest.raises(InputError, match="no such weights file"):
+    with pytest.raises(InputError, match="no such file is there"):
         zoo.load("wavenet_digits", tmp_path / "none.npz")
     with pytest.raises(InputError, match="not built with random weights"):
         zoo.load("wavenet_digits", None)
@@ -191,7 +191,10 @@ def test_command_line(model, tmp_path, capsys):
         (["wavenet_nam", "--digit", "7"], "wavenet_digits is the model that is generated from"),
         (["wavenet_digits", "--digit", "12"], "digit must be a whole number from 0 to 9, not 12"),
         (["wavenet_digits", "--digit", "1", "--seconds", "-1"], "seconds must be a number above 0"),
-        (["wavenet_digits", "--digit", "1", "--weights", "none.npz"], "no such weights file: none.npz"),
+        (
+            ["wavenet_digits", "--digit", "1", "--weights", "none.npz"],
+            "has no weights 'none.npz', and no such file is there",
+        ),
     ],
 )
 def test_command_line_refuses(words, message, tmp_path, capsys):

@@ -70,7 +70,7 @@ def test_the_list_shows_tasks(capsys):
     assert "amplifier" in rows[0]
     assert "a file: .nam .keras" in rows[0]
     assert "digit speaker" in rows[1]
-    assert "bundled" in rows[1]
+    assert "fsdd*" in rows[1]
     assert cli.main(["info", "wavenet_digits"]) == 0
     told = capsys.readouterr().out
     assert "CC BY-SA 4.0" in told

@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if name in self.server.repositories:
             return self._answer(409, {"error": "You already created this model repo", "url": name})
         self.server.commit(name, {".gitattributes": b"*.keras filter=lfs\n"})
-        self.server.repositories[name]["private"] = asked.get("private")
+        self.server.repositories[name]["private"] = asked.get("private", asked.get("visibility") == "private")
         return self._answer(200, {"url": f"{self.server.url}/{name}"})
 
     def validate(self):

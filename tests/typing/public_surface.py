@@ -224,6 +224,7 @@ def compared(budget: Budget, run: Run, summary: Summary, scores: Scores, cost: C
 def built(image: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.Normalize(mean=(0, 0, 0), scale=(1, 1, 1))(image)
     x = layers.PadToMultiple(multiple=8)(x)
+    x = layers.Enlarge(factor=1.5)(x)
     x = layers.ReflectionPadding2D(margin=8, tile=(64, 64))(x)
     x = layers.DilatedConv2D(8, kernel_size=3, rate=2)(x)
     x = layers.DilatedDepthwiseConv2D(kernel_size=3, rate=2)(x)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from zoo.cli import options
 from zoo.cli.quantization import native_output_hidden
-from zoo.export.lint import runtime
 from zoo.export.lint.tables import tables
 from zoo.export.lint.verdicts import Verdict, lint
 
@@ -63,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(verdict.whole for verdict in verdicts) else 1
 
 
-def _asked(path: Path) -> runtime.Account | None:
-    """What a runtime of this machine says of the file."""
+def _asked(path: Path):
+    """The `Account` of a runtime of this machine, or `None` for a file of another kind."""
+    from zoo.export.lint import runtime
+
     if path.suffix == ".tflite":
         return runtime.xnnpack(path)
     return runtime.onnx_runtime(path) if path.suffix == ".onnx" else None

@@ -14,6 +14,8 @@ ADDRESSES = "addresses"
 _ALLOWED = ("data", "weights")
 # A server, and the words of another command, which looks at them itself.
 _NO_FILES = ("data_service", "command")
+# What may be in a hub, which whoever loads it looks at.
+_OF_HUBS, _HUB = ("model", "weights", "address"), "hf:/"
 JSON_FORM = "--json takes a file, - for standard output"
 
 
@@ -28,6 +30,8 @@ class Parser(argparse.ArgumentParser):
                 continue
             allowed = name in getattr(namespace, ADDRESSES, _ALLOWED)
             for one in value if isinstance(value, list | tuple) else [value]:
+                if name in _OF_HUBS and str(one).startswith(_HUB):
+                    continue
                 if isinstance(one, str | Path) and address_of(one) is not None:
                     check_remote(one) if allowed else check_local(one)
         return namespace, rest

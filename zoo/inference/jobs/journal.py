@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 from zoo.errors import InputError
 
 _PARTS = "part-*.jsonl"
@@ -66,6 +64,8 @@ class Part:
     """The journal of one process among several, which others read once it has ended."""
 
     def __init__(self, folder: Path):
+        import filelock
+
         path = folder / f"part-{uuid.uuid4().hex[:16]}.jsonl"
         self._lock = filelock.FileLock(_lock_of(path))
         with contextlib.suppress(OSError, NotImplementedError):  # a file system without locks
@@ -88,6 +88,8 @@ def taken_parts(folder: Path) -> Iterator[dict]:
     Raises:
         InputError: A process that still writes one, after a minute.
     """
+    import filelock
+
     for path in sorted(folder.glob(_PARTS)):
         lock = filelock.FileLock(_lock_of(path))
         try:

@@ -14,8 +14,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import filelock
-
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.inference.jobs.items import Item
@@ -107,6 +105,8 @@ def recorded(folder: Path, identity: Mapping[str, Mapping], *, redo: str | None 
         InputError: The folder holds results of another model or of other settings, another process works on
             it, or its record is damaged.
     """
+    import filelock  # a folder without a record needs none
+
     place = folder / FOLDER
     place.mkdir(exist_ok=True)
     lock = filelock.FileLock(place / "lock")
