@@ -68,15 +68,15 @@ def conv(a: Arguments) -> np.ndarray:
     """Cross-correlation with the kernel ``(filters, channels / groups, rows, columns)``."""
     weight, groups = a["weight"], int(a.get("groups", 1))
     x, strides, rates, size, _ = _prepared(a, weight.shape[2:], 0.0)
-    filters, channels = weight.shape[0], x.shape[1]
+    filters, (batch, channels) = weight.shape[0], x.shape[:2]
     if channels != groups * weight.shape[1] or filters % groups:
         raise FormatError(f"{channels} channels do not fit a kernel of shape {weight.shape}")
-    result = np.zeros((groups, filters // groups, size[0] * size[1]), np.float32)
+    result = np.zeros((batch, groups, filters // groups, size[0] * size[1]), np.float32)
     for (row, column), seen in _windows(x, weight.shape[2:], strides, rates, size):
         tap = weight[:, :, row, column].reshape(groups, filters // groups, -1)
-        seen = np.ascontiguousarray(seen).reshape(groups, channels // groups, -1)
+        seen = np.ascontiguousarray(seen).reshape(batch, groups, channels // groups, -1)
         result += tap * seen if tap.shape[2] == 1 else tap @ seen
-    result = result.reshape(1, filters, *size)
+    result = result.reshape(batch, filters, *size)
     return result + a["bias"].reshape(1, -1, 1, 1) if "bias" in a else result
 
 
@@ -125,6 +125,19 @@ def resize_bilinear(a: Arguments) -> np.ndarray:
         share = (places - low).astype(np.float32).reshape([-1 if n == axis else 1 for n in range(4)])
         x = np.take(x, low, axis) * (1 - share) + np.take(x, high, axis) * share
     return x
+
+
+def upsample_bilinear(a: Arguments) -> np.ndarray:
+    """`resize_bilinear` by factors; Core ML Tools writes it where a graph of TensorFlow resizes."""
+    x = a["x"]
+    aligned = bool(a.get("align_corners", True))
+    sizes = {
+        # A factor of 32 bits may fall short of the quotient that it stands for.
+        f"target_size_{side}": int(x.shape[axis] * float(a.get(f"scale_factor_{side}", 1)) + 1e-3)
+        for axis, side in ((2, "height"), (3, "width"))
+    }
+    mode = "STRICT_ALIGN_CORNERS" if aligned else "UNALIGN_CORNERS"
+    return resize_bilinear({"x": x, "sampling_mode": mode, **sizes})
 
 
 def slice_by_index(a: Arguments) -> np.ndarray:
@@ -246,6 +259,7 @@ KERNELS: Mapping[str, Callable[[Arguments], np.ndarray]] = {
     "reduce_mean": _mean,
     "reduce_argmax": _arg_max,
     "resize_bilinear": resize_bilinear,
+    "upsample_bilinear": upsample_bilinear,
     "slice_by_index": slice_by_index,
     "pad": _pad,
     "concat": _concat,

@@ -39,6 +39,8 @@ OTHERWISE = {
     "--split": ("dataset check", "dataset pack"),
     "--flip": ("train", "ablate", "compress"),
     "--temperature": ("compress",),
+    "--model": ("transcribe",),
+    "--seed": ("generate",),
 }
 
 
