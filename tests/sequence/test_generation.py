@@ -161,7 +161,7 @@ def test_other_files_are_refused(model, tmp_path):
         zoo.load("wavenet_digits", tmp_path / "none.npz")
     with pytest.raises(InputError, match="needs weights"):
         zoo.load("wavenet_digits", None)
-    with pytest.raises(InputError, match="no setting submodel; it has none"):
+    with pytest.raises(InputError, match="has no settings, and no submodel"):
         zoo.load("wavenet_digits", path, settings={"submodel": 1})
 
 
