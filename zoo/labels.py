@@ -75,7 +75,7 @@ def checked_count(count: object, *, message: str, most: int = MOST_CLASSES) -> i
         InputError: No integer, or one below `FEWEST_CLASSES` or above `most`.
     """
     try:
-        number = 0 if isinstance(count, bool | np.bool_) else operator.index(count)
+        number = 0 if isinstance(count, bool | np.bool_) else operator.index(count)  # type: ignore[arg-type]
     except TypeError:
         number = 0
     if not FEWEST_CLASSES <= number <= most:

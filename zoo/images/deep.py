@@ -6,6 +6,7 @@ Asked for the numbers in the other byte order, it gives the lower one.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -23,7 +24,7 @@ _TOO_DEEP = (
 )
 
 
-def mend_planes(image: Image.Image) -> None:
+def mend_planes(image: Any) -> None:
     """See that bands of 16 bits that lie one behind the other in a TIFF are not read as of 8 bits."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile) or image.mode not in ("RGB", "RGBA"):
         return
@@ -41,7 +42,7 @@ def is_deep(image: Image.Image, depth: int) -> bool:
     return depth == 16 and image.mode != "F" and not image.mode.startswith("I")
 
 
-def give_lower(image: Image.Image, *, bits: int) -> bool:
+def give_lower(image: Any, *, bits: int) -> bool:
     """Make an image give the lower bytes of its numbers when it is decoded.
 
     Returns:

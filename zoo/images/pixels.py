@@ -87,7 +87,9 @@ def rgb_array(
     found = np.empty((image.height, image.width, 3), np.uint8)
     for start in range(0, image.height, ROWS):
         stop = min(image.height, start + ROWS)
-        found[start:stop] = to_rgb(image.crop((0, start, image.width, stop)), alpha=alpha, bits=bits)
+        found[start:stop] = np.asarray(
+            to_rgb(image.crop((0, start, image.width, stop)), alpha=alpha, bits=bits)
+        )
     if depth == 16 and not _is_deep_grey(image):
         _check_depth(found, bits)
     return found
@@ -95,7 +97,8 @@ def rgb_array(
 
 def _settled(image: Image.Image, alpha: str | None, bits: int | None) -> tuple[str | None, int | None]:
     if _is_deep_grey(image):
-        _, largest = image.getextrema() if image.mode != "F" else (0, 0)
+        extremes = np.ravel(image.getextrema()) if image.mode != "F" else [0]
+        largest = int(extremes[-1])
         if bits is None:
             check_range(largest)
         else:

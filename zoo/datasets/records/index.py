@@ -186,7 +186,7 @@ def _label_set(config: Mapping) -> LabelSet:
     if not all(isinstance(name, str) for name in found.names) or not 1 <= len(found) <= 255:
         raise ValueError("classes without names")
     known = LABEL_SETS.get(found.key)
-    return known if known == found else found
+    return found if known is None or known != found else known
 
 
 def digest_of(path: Path) -> str:

@@ -27,7 +27,7 @@ def verify(data: Path, split: str, *, progress: Callable[[Iterable], Iterable] =
     """
     listing, index = list_split(data, split), index_of(data, split)
     folder = data if data.is_dir() else data.parent
-    named = {image.holder.name for image, _ in listing.dataset.pairs}
+    named = {Path(str(getattr(image, "holder", image))).name for image, _ in listing.dataset.pairs}
     shards = [shard for shard in index.shards if shard.file in named]
     problems = [Problem(path, "missing", message) for path, message in listing.unpaired]
     for shard in progress(shards):
