@@ -1,7 +1,7 @@
 """The fenced blocks of the documents, and what the comment before a block says of running it.
 
-A block of `sh` or `python` is run as it stands by tests/docs/test_code_blocks.py. A comment in the line before
-says otherwise:
+A block of `sh` or `python` is run as it stands by tests/docs/test_code_blocks.py. A comment in the line
+before says otherwise:
 
     <!-- not run: why, and which test covers it -->
     <!-- run in: tests/… -->                      that test runs the very block

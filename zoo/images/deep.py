@@ -33,8 +33,9 @@ def mend_planes(image: Any) -> None:
         return
     order = "L" if image.tag_v2.prefix == b"II" else "B"
     for index, tile in enumerate(image.tile):
-        if tile.codec_name == "raw" and tile.args[0] in image.mode:
-            image.tile[index] = tile._replace(args=(f"{tile.args[0]};16{order}", *tile.args[1:]))
+        args: Any = tile.args
+        if tile.codec_name == "raw" and args[0] in image.mode:
+            image.tile[index] = tile._replace(args=(f"{args[0]};16{order}", *args[1:]))
 
 
 def is_deep(image: Image.Image, depth: int) -> bool:
