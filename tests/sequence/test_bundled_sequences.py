@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.sequence.bundled import BUNDLED
 from zoo.sequence.digits import baselines
 from zoo.sequence.digits.likelihood import network_bits, per_sample
 from zoo.sequence.digits.recordings import read_recordings
+from zoo.weights import catalog
 from zoo.weights.fetch import bundled_path, fetch
 
 
@@ -17,7 +17,7 @@ def model():
 
 
 def test_the_file_is_what_its_entry_says():
-    entry = BUNDLED["wavenet_digits"]
+    entry = catalog.find("wavenet_digits", "fsdd")
     assert fetch(entry) == bundled_path(entry)
     assert bundled_path(entry).stat().st_size <= 1_000_000
 
