@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -47,7 +46,7 @@ def draw(folder: Path, count: int, *, broken: int = 0) -> None:
 def exported(folder: Path) -> Path:
     """The bundled model as an ONNX file of any size."""
     path = folder / "model.onnx"
-    words = ["export", MODEL, "--format", "onnx", "--output", str(path), "--json", os.devnull]
+    words = ["export", MODEL, "--format", "onnx", "--output", str(path)]
     subprocess.run([sys.executable, "-m", "zoo", *words], check=True, stdout=subprocess.DEVNULL)
     return path
 
