@@ -55,10 +55,11 @@ def test_killed_and_gone_on_with(model, tmp_path, monkeypatch):
     assert masks_of(tmp_path / "out") == before
 
 
-def test_a_step_of_a_pipeline(model, tmp_path):
+def test_a_step_of_a_pipeline(model, tmp_path, monkeypatch):
     ray_data = pytest.importorskip("ray.data", reason="needs the extra ray")
     import ray
 
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     draw(tmp_path / "photos", 12, broken=(5,))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:

@@ -72,7 +72,7 @@ def test_there_and_back(hub, model, tmp_path, monkeypatch, capsys):
     files = hub.files("me/narrow", commit)
     assert set(files) == {".gitattributes", "README.md", "model.keras", "sample.png"}
     assert hub.lfs == {hashlib.sha256(files["model.keras"]).hexdigest()}
-    assert hub.repositories["me/narrow"]["visibility"] == "private"
+    assert hub.repositories["me/narrow"]["private"] is True
     overlay = zoo.segment(model, IMAGE).overlay()
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(files["sample.png"]))), overlay)
 
