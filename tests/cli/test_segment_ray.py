@@ -38,9 +38,9 @@ def test_killed_and_gone_on_with(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw(Path("photos"), COUNT, broken=BROKEN)
     words = ["segment", model, "photos", "--output", "out", "--engine", "ray", "--actors", "2"]
-    kill_after(start(words), tmp_path / "out", 10, seconds=120)
+    kill_after(start(words), tmp_path / "out", 10, seconds=300)
     again = start(words)
-    error = again.communicate(timeout=120)[1]
+    error = again.communicate(timeout=300)[1]
     assert again.returncode == 1 and f"of {COUNT} images were done before" in error
     keys = [row["key"] for row in rows_of(tmp_path / "out")]
     assert len(keys) == len(set(keys)) == COUNT
