@@ -47,19 +47,23 @@ def draw(folder: Path, count: int, *, broken: int = 0) -> None:
 def exported(folder: Path) -> Path:
     """The bundled model as an ONNX file of any size."""
     path = folder / "model.onnx"
-    words = ["export", MODEL, "--format", "onnx", "--output", str(path), "--json", os.devnull]
+    words = ["export", MODEL, "--format", "onnx", "--output", str(path)]
     subprocess.run([sys.executable, "-m", "zoo", *words], check=True, stdout=subprocess.DEVNULL)
     return path
 
 
 def started(words: list[str]) -> subprocess.Popen:
     nowhere = subprocess.DEVNULL
-    return subprocess.Popen([sys.executable, "-m", "zoo", *words], stdout=nowhere, stderr=nowhere)
+    # Ray's processes are niced by 15 by default, and would wait for whatever else the machine does.
+    environment = {**os.environ, "RAY_worker_niceness": "0"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "zoo", *words], stdout=nowhere, stderr=nowhere, env=environment
+    )
 
 
 def lines_of(output: Path) -> list[bytes]:
     """What is written down by now, in all files of the record."""
-    found = []
+    found: list[bytes] = []
     for path in (output / "record").glob("*.jsonl"):
         try:
             found += [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
@@ -96,11 +100,11 @@ class Job:
     """A run of the command, timed from its first image on."""
 
     def __init__(self, words: list[str], output: Path, *, until: int | None = None):
-        before, since = len(lines_of(output)), time.monotonic()
+        before, since = len(set(lines_of(output))), time.monotonic()
         process = started([*words, "--output", str(output)])
         first = None
         while process.poll() is None:
-            done = len(lines_of(output))
+            done = len(set(lines_of(output)))  # what is taken over stands there twice for a moment
             if first is None and done > before:
                 first = time.monotonic(), done
             if until is not None and done >= until:

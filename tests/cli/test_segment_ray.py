@@ -38,9 +38,9 @@ def test_killed_and_gone_on_with(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     draw(Path("photos"), COUNT, broken=BROKEN)
     words = ["segment", model, "photos", "--output", "out", "--engine", "ray", "--actors", "2"]
-    kill_after(start(words), tmp_path / "out", 10, seconds=120)
+    kill_after(start(words), tmp_path / "out", 10, seconds=300)
     again = start(words)
-    error = again.communicate(timeout=120)[1]
+    error = again.communicate(timeout=300)[1]
     assert again.returncode == 1 and f"of {COUNT} images were done before" in error
     keys = [row["key"] for row in rows_of(tmp_path / "out")]
     assert len(keys) == len(set(keys)) == COUNT
@@ -55,10 +55,11 @@ def test_killed_and_gone_on_with(model, tmp_path, monkeypatch):
     assert masks_of(tmp_path / "out") == before
 
 
-def test_a_step_of_a_pipeline(model, tmp_path):
+def test_a_step_of_a_pipeline(model, tmp_path, monkeypatch):
     ray_data = pytest.importorskip("ray.data", reason="needs the extra ray")
     import ray
 
+    monkeypatch.setenv("RAY_worker_niceness", "0")
     draw(tmp_path / "photos", 12, broken=(5,))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 << 20)
     try:

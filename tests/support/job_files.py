@@ -52,7 +52,8 @@ def start(words) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "ZOO_OFFLINE": "1"},
+        # Ray's processes are niced by 15 by default, and would wait for the other tests.
+        env={**os.environ, "ZOO_OFFLINE": "1", "RAY_worker_niceness": "0"},
     )
 
 

@@ -69,6 +69,7 @@ def add_parser(subparsers) -> None:
     add_photo_reading(parser)
     options.add_json(parser)
     parser.set_defaults(run=_run, threads=None)
+    parser.allow_addresses("images")
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
