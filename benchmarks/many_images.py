@@ -7,7 +7,7 @@
 between the second tenth and the last; with ``--keras`` the same of a Keras model.
 ``ray`` kills a job of ``--engine ray`` once a third is done, goes on with it, and counts what was done twice;
 then it does the same images by one process with one thread, and with as many threads as there are actors. The
-seconds of a job are those from its first image to its last; starting is printed beside.
+seconds of a job are those from its first image to its last; what starting and ending take is printed beside.
 """
 
 from __future__ import annotations
@@ -96,27 +96,38 @@ def memory(work: Path, model: str, count: int) -> None:
         print(f"{Path(model).name:<16} from the second tenth on: {found[-1] - found[1]:+.1f} MB")
 
 
+def settled(output: Path) -> int:
+    """How many images are written down once the processes of a killed job have ended, too."""
+    found = -1
+    while found != (now := len(set(lines_of(output)))):
+        found = now
+        time.sleep(1)
+    return found
+
+
 class Job:
-    """A run of the command, timed from its first image on."""
+    """A run of the command, timed from its first image to its last."""
 
     def __init__(self, words: list[str], output: Path, *, until: int | None = None):
         before, since = len(set(lines_of(output))), time.monotonic()
         process = started([*words, "--output", str(output)])
-        first = None
+        first = last = None
         while process.poll() is None:
             done = len(set(lines_of(output)))  # what is taken over stands there twice for a moment
-            if first is None and done > before:
-                first = time.monotonic(), done
+            if done > (last[1] if last else before):
+                last = time.monotonic(), done
+                first = first or last
             if until is not None and done >= until:
                 process.send_signal(signal.SIGKILL)
                 break
             time.sleep(0.02)
         process.wait()
-        at_end = time.monotonic()
-        self.done = len(lines_of(output)) - before
-        start, seen = first or (at_end, 0)
-        self.seconds, self.starting = at_end - start, start - since
-        self.per_second = (self.done - (seen - before)) / max(self.seconds, 1e-9)
+        whole = time.monotonic() - since
+        self.done = settled(output) - before
+        start, end = first or (since, 0), last or (since, 0)
+        self.seconds = end[0] - start[0]
+        self.around = whole - self.seconds
+        self.per_second = (end[1] - start[1]) / max(self.seconds, 1e-9)
 
 
 def by_ray(work: Path, model: str, count: int, actors: int) -> None:
@@ -139,10 +150,10 @@ def by_ray(work: Path, model: str, count: int, actors: int) -> None:
     )
     equal = (output / "shares.csv").read_bytes() == (work / "one" / "shares.csv").read_bytes()
     print(f"tables of Ray and of one process are {'equal' if equal else 'DIFFERENT'}")
-    print(f"{'':<24} {'images/s':>9} {'seconds':>8} {'starting':>9}")
+    print(f"{'':<24} {'images/s':>9} {'seconds':>8} {'around':>9}")
     rows = {f"ray, {actors} actors (resumed)": rest, "one process, 1 thread": one}
     for name, job in {**rows, f"one process, {actors} threads": several}.items():
-        print(f"{name:<24} {job.per_second:>9.1f} {job.seconds:>8.1f} {job.starting:>9.1f}")
+        print(f"{name:<24} {job.per_second:>9.1f} {job.seconds:>8.1f} {job.around:>9.1f}")
 
 
 def main() -> None:
