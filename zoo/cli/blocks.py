@@ -23,6 +23,7 @@ _OF_IMAGES = {
     "dataset": None,
     "split": None,
     "classes": None,
+    "set": [],
 }
 
 

@@ -52,6 +52,7 @@ def add_parser(subparsers) -> None:
     add("model", metavar="MODEL", help=f"name of a model or architecture, or a {formats.titles()}")
     options.add_dataset(parser, required=True, split="val")
     options.add_weights(parser)
+    options.add_settings(parser)
     options.add_averaging(parser)
     opening.add_engine(parser)
     add("--boundary", type=int, default=3, metavar="PIXELS", help="what counts as near a border (3)")

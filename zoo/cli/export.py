@@ -121,6 +121,7 @@ def add_rewrite_option(parser: argparse.ArgumentParser) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Options that ``export`` and ``verify`` share."""
     options.add_weights(parser)
+    options.add_settings(parser)
     options.add_images(parser)
     options.add_json(parser)
     options.add_replaced(parser, {"--image": "--images"})

@@ -47,7 +47,7 @@ def evaluate_folds(args: argparse.Namespace, dataset, **options) -> int:
     for fold in folds_of(args, dataset):
         if one_each or model is None:
             weights = str(args.weights).replace(PLACE, fold.name) if one_each else args.weights
-            model = opening.open_model(args.model, weights=weights, allow_unverified=args.allow_unverified)
+            model = opening.open_model(args.model, weights=weights, **opening.weights_of(args))
         held_out = evaluate(model, fold.held_out, **options)
         training = evaluate(model, fold.training, **options) if one_each else None
         scores.append(FoldScores(fold.name, held_out, training))

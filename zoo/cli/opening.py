@@ -18,9 +18,10 @@ ENGINE_HELP = "what does the work instead"
 
 
 def weights_of(args: argparse.Namespace) -> dict[str, object]:
-    """What the options of `zoo.cli.options.add_weights` say besides the weights, as `zoo.load` takes it."""
+    """What the options of weights and ``--set`` say besides the weights, as `zoo.load` takes it."""
     key = {} if args.checkpoint_key is None else {"checkpoint_key": args.checkpoint_key}
-    return {"allow_unverified": args.allow_unverified, **key}
+    settings = {"settings": dict(args.set)} if getattr(args, "set", None) else {}
+    return {"allow_unverified": args.allow_unverified, **key, **settings}
 
 
 def open_model(
@@ -29,6 +30,7 @@ def open_model(
     weights: str | None,
     allow_unverified: bool,
     checkpoint_key: str | None = None,
+    settings: dict[str, object] | None = None,
     classes: int | str | None = None,
     threads: int = 2,
     engine: str | None = None,
@@ -40,12 +42,13 @@ def open_model(
         weights: Tag or path; `None` for the model's own, ``"none"`` for random ones.
         allow_unverified: Accept weights whose digest was never published.
         checkpoint_key: Where in a file the weights are.
+        settings: Arguments of the builder instead of the weights' own.
         classes: What ``--classes`` asks for: names for the classes that a weights file was trained on.
         threads: Of an artifact.
         engine: That runs an artifact, see `zoo.export.open_artifact`.
 
     Raises:
-        InputError: No such model, or weights or classes for an artifact.
+        InputError: No such model, or weights, settings or classes for an artifact.
         MismatchError: As many classes as the weights do not have.
     """
     from zoo.export.opening import is_artifact, open_artifact
@@ -56,9 +59,13 @@ def open_model(
         import_tensorflow()
         named = {} if classes is None else {"classes": classes_of(classes), "fresh_classifier": False}
         key = {} if checkpoint_key is None else {"checkpoint_key": checkpoint_key}
-        return load_model(name, weights or "default", allow_unverified=allow_unverified, **key, **named)
+        own = {} if settings is None else {"settings": settings}
+        options = {"allow_unverified": allow_unverified, **key, **own, **named}
+        return load_model(name, weights or "default", **options)
     if classes is not None:
         raise InputError(f"{name} is an artifact with classes of its own: --classes cannot change them")
+    if settings is not None:
+        raise InputError(f"{name} is an artifact with settings of its own: --set cannot change them")
     if weights is not None or checkpoint_key is not None:
         option = "--checkpoint-key" if weights is None else "--weights"
         raise InputError(f"{name} is an artifact with weights of its own: {option} cannot change them")

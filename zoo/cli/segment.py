@@ -58,6 +58,7 @@ def add_parser(subparsers) -> None:
     add("model", metavar="MODEL", help=f"name of a model or architecture, or a {formats.titles()}")
     add("images", metavar="IMAGE", nargs="+", help="file, folder, glob in quotes, or .parquet")
     options.add_weights(parser)
+    options.add_settings(parser)
     options.add_classes(parser, use="of a weights file that has no names")
     add("--output", metavar="DIR", type=Path, default=Path("out"), help="made if missing (out)")
     options.add_averaging(parser)

@@ -155,8 +155,6 @@ def _model(args: argparse.Namespace, training, chosen):
 
     keras.utils.set_random_seed(chosen.seed)  # fresh variables; on every worker the same
     wishes = {**opening.weights_of(args), "classes": training.label_set}
-    if args.set:
-        wishes["settings"] = dict(args.set)
     if chosen.auxiliary:
         wishes["auxiliary"] = True
     if args.output_stride is not None:

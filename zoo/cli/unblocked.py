@@ -12,7 +12,7 @@ MODELS = (TRANSCRIBER, "bytenet_carp")
 FORMATS = ("tflite", "onnx")
 _OF_OTHERS = (
     *("block_samples", "input_size", "images", "head", "target", "layout", "quantize", "calibration"),
-    *("max_drop", "classes"),
+    *("max_drop", "classes", "set"),
 )
 
 
