@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from zoo.errors import ParityError
 from zoo.export.blocks import quantizing
 from zoo.export.blocks.artifact import BlockArtifact, open_blocks
 from zoo.export.blocks.description import KEY, NEXT_STATE, OUTPUT, SAMPLES, STATE, BlockDescription
-from zoo.export.blocks.keeping import check_target, probe_sound, put
+from zoo.export.blocks.keeping import FileReport, check_target, probe_sound, put
 from zoo.export.blocks.runtimes import SUFFIXES
 from zoo.files import check_local
 
@@ -28,40 +26,20 @@ MAX_ERROR = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class BlockReport:
-    """What was written, and how far it is from its model.
+class BlockReport(FileReport):
+    """See `FileReport`.
 
     Attributes:
-        path: The file.
-        bytes: Its size.
-        sha256: Its digest.
         description: What it says of itself.
-        operations: How many of each kind it holds.
         hops: Blocks in a row that were compared with the whole model.
-        max_error: Largest difference between samples, relative to the loudest one.
         esr: Error-to-signal ratio, the squared error over the squared signal.
-        version: Of the package that wrote it.
         quantize: Kind of quantization, or `None`.
     """
 
-    path: str
-    bytes: int
-    sha256: str
     description: BlockDescription
-    operations: dict[str, int]
     hops: int
-    max_error: float
     esr: float
-    version: str
     quantize: str | None = None
-
-    def to_dict(self) -> dict:
-        """As plain values, with the path's name alone."""
-        return {**dataclasses.asdict(self), "path": Path(self.path).name}
-
-    def to_json(self) -> str:
-        """The same as JSON."""
-        return json.dumps(self.to_dict(), indent=1, sort_keys=True)
 
 
 def to_blocks(

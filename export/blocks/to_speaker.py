@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ import numpy as np
 from zoo._version import __version__
 from zoo.errors import InputError, ParityError
 from zoo.export.blocks.description import NEXT_STATE, STATE
-from zoo.export.blocks.keeping import check_target, probe_sound, put
+from zoo.export.blocks.keeping import FileReport, check_target, probe_sound, put
 from zoo.export.blocks.runtimes import SUFFIXES
 from zoo.export.blocks.speaker import (
     CODES,
@@ -35,36 +33,16 @@ MAX_ERROR = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeakerReport:
-    """What was written, and how far it is from its model.
+class SpeakerReport(FileReport):
+    """See `FileReport`.
 
     Attributes:
-        path: The file.
-        bytes: Its size.
-        sha256: Its digest.
         description: What it says of itself.
-        operations: How many of each kind it holds.
         hops: Blocks in a row that were compared with the whole model: as many as its field has, and 200.
-        max_error: Largest difference between logits, relative to the largest one.
-        version: Of the package that wrote it.
     """
 
-    path: str
-    bytes: int
-    sha256: str
     description: SpeakerDescription
-    operations: dict[str, int]
     hops: int
-    max_error: float
-    version: str
-
-    def to_dict(self) -> dict:
-        """As plain values, with the path's name alone."""
-        return {**dataclasses.asdict(self), "path": Path(self.path).name}
-
-    def to_json(self) -> str:
-        """The same as JSON."""
-        return json.dumps(self.to_dict(), indent=1, sort_keys=True)
 
 
 def to_speaker(model: keras.Model, path: str | os.PathLike, *, block: int = 1) -> SpeakerReport:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import numpy as np
 
 from zoo._version import __version__
 from zoo.errors import InputError, ParityError
-from zoo.export.core.staging import report_path
+from zoo.export.blocks.keeping import FileReport, check_target, put
 from zoo.export.transcriber.artifact import Transcriber, open_transcriber
 from zoo.export.transcriber.description import TranscriberDescription
 from zoo.files import check_local
@@ -31,36 +28,16 @@ _CODAS = ("", "n", "r", "t", "l", "s", "ck", "ng", "mp", "st", "'s", "e", "tion"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranscriberReport:
-    """What was written, and how far it is from its model.
+class TranscriberReport(FileReport):
+    """See `FileReport`.
 
     Attributes:
-        path: The file.
-        bytes: Its size.
-        sha256: Its digest.
         description: What it says of itself.
-        operations: How many of each kind it holds.
         words: Drawn words that were transcribed with both, greedily and with a beam of 4, to the same phones.
-        max_error: Largest difference between logits, relative to the largest one.
-        version: Of the package that wrote it.
     """
 
-    path: str
-    bytes: int
-    sha256: str
     description: TranscriberDescription
-    operations: dict[str, int]
     words: int
-    max_error: float
-    version: str
-
-    def to_dict(self) -> dict:
-        """As plain values, with the path's name alone."""
-        return {**dataclasses.asdict(self), "path": Path(self.path).name}
-
-    def to_json(self) -> str:
-        """The same as JSON."""
-        return json.dumps(self.to_dict(), indent=1, sort_keys=True)
 
 
 def to_transcriber(model: keras.Model, path: str | os.PathLike) -> TranscriberReport:
@@ -84,29 +61,26 @@ def to_transcriber(model: keras.Model, path: str | os.PathLike) -> TranscriberRe
 
     path = check_local(path)
     writers = {".tflite": to_tflite, ".onnx": to_onnx}
-    _check(path, tuple(writers))
+    check_target(path, tuple(writers), what="spelling to sound is")
     description = _described(model)
     content = writers[path.suffix](model, description)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".transcriber-") as folder:
-        work = Path(folder, path.name)
-        work.write_bytes(content)
-        artifact = open_transcriber(work)
-        _compare(artifact, model)
-        report = TranscriberReport(
-            path=str(path),
-            bytes=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
-            description=artifact.config,
-            operations=artifact.operations(),
-            words=WORDS,
-            max_error=_error(artifact, model),
-            version=__version__,
-        )
-        if not report.max_error <= MAX_ERROR:
-            raise ParityError(f"{path.name} is off by {report.max_error:.2g} of the largest logit")
-        report_path(work).write_text(report.to_json(), encoding="utf-8")
-        os.replace(report_path(work), report_path(path))
-        os.replace(work, path)
+    return put(path, content, lambda work: _measured(open_transcriber(work), model, path, content))
+
+
+def _measured(artifact: Transcriber, model: keras.Model, path: Path, content: bytes) -> TranscriberReport:
+    _compare(artifact, model)
+    report = TranscriberReport(
+        path=str(path),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        description=artifact.config,
+        operations=artifact.operations(),
+        words=WORDS,
+        max_error=_error(artifact, model),
+        version=__version__,
+    )
+    if not report.max_error <= MAX_ERROR:
+        raise ParityError(f"{path.name} is off by {report.max_error:.2g} of the largest logit")
     return report
 
 
@@ -117,15 +91,6 @@ def drawn_words(count: int) -> list[str]:
     return [
         "".join(draw.choice(part) for _ in range(draw.integers(1, 5)) for part in parts) for _ in range(count)
     ]
-
-
-def _check(path: Path, suffixes: tuple[str, ...]) -> None:
-    if path.suffix not in suffixes:
-        raise InputError(
-            f"spelling to sound is written to files named {' or '.join(suffixes)}, not {path.name!r}"
-        )
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: it is a folder, or its folder is missing or read-only")
 
 
 def _described(model: keras.Model) -> TranscriberDescription:
