@@ -6,6 +6,7 @@ import colorsys
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ Color = tuple[int, int, int]
 
 # One class says nothing. Mask files have 8 bits, of whose values one is ignored; labels in memory have 16.
 FEWEST_CLASSES, MOST_IN_FILES, MOST_CLASSES = 2, 255, 65_535
-MOST_IN_A_BYTE = 256  # of masks that are computed, where nothing is ignored
+MOST_IN_A_BYTE, MOST_IN_A_MASK = 256, 65_536  # of masks that are computed, where nothing is ignored
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class LabelSet:
         )
 
 
-def checked_count(count: object, *, message: str, most: int = MOST_CLASSES) -> int:
+def checked_count(count: Any, *, message: str, most: int = MOST_CLASSES) -> int:
     """A number of classes as an `int`, whatever kind of integer it is.
 
     Args:
@@ -75,7 +76,7 @@ def checked_count(count: object, *, message: str, most: int = MOST_CLASSES) -> i
         InputError: No integer, or one below `FEWEST_CLASSES` or above `most`.
     """
     try:
-        number = 0 if isinstance(count, bool | np.bool_) else operator.index(count)  # type: ignore[arg-type]
+        number = 0 if isinstance(count, bool | np.bool_) else operator.index(count)
     except TypeError:
         number = 0
     if not FEWEST_CLASSES <= number <= most:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zoo.errors import InputError
 from zoo.graph import maker_of
-from zoo.labels import MOST_CLASSES, MOST_IN_A_BYTE
+from zoo.labels import MOST_IN_A_BYTE, MOST_IN_A_MASK
 from zoo.layers import DepthToSpace
 from zoo.layers.resize import Resize, SegmentationLogits
 
@@ -149,8 +149,8 @@ def split(model: keras.Model, *, small: bool) -> tuple[keras.Model, MaskHead]:
         InputError: More classes than two bytes can tell.
     """
     last = next(x for x in reversed(model.layers) if isinstance(x, SegmentationLogits))
-    if len(last.label_set) > MOST_CLASSES:
-        raise InputError(f"a mask tells {MOST_CLASSES} classes, not {len(last.label_set)}")
+    if len(last.label_set) > MOST_IN_A_MASK:
+        raise InputError(f"a mask tells {MOST_IN_A_MASK} classes, not {len(last.label_set)}")
     scores, cell = last.input[0], 1
     maker = maker_of(scores)
     if isinstance(maker, DepthToSpace) and (small or last.factor == 1):

@@ -297,5 +297,5 @@ def test_what_is_refused(tmp_path, capsys):
     labels = named([f"class {index}" for index in range(65537)])
     x = DilatedConv2D(65537, kernel_size=1, name="c")(image)
     many = SegmentationLogits(convention="half_pixel", label_set=labels, name="logits")([x, image])
-    with pytest.raises(InputError, match="tells 65535 classes, not 65537"):
+    with pytest.raises(InputError, match="tells 65536 classes, not 65537"):
         prepare(keras.Model(image, many), head="mask")

@@ -19,6 +19,7 @@ from zoo.datasets.convert.model import IGNORED, Sample, Settings, Source
 from zoo.datasets.convert.pictures import decoded, suffix_of
 from zoo.datasets.convert.places import files_below, path_parts, split_of, split_of_path
 from zoo.errors import FormatError, InputError
+from zoo.images.parquet import opened_parquet
 from zoo.images.pixels import grey_of
 
 _IMAGES = ("image", "img", "pixel_values", "images", "picture")
@@ -35,8 +36,6 @@ _MASKS = (
     "label_map",
 )
 _IGNORE = 255
-# What the tables may unpack to: pictures are compressed already.
-_ALWAYS, _TIMES = 256 << 20, 20
 
 
 def read(root: Path, settings: Settings) -> Source:
@@ -44,7 +43,7 @@ def read(root: Path, settings: Settings) -> Source:
     paths = files_below(root, [".parquet"])
     if not paths:
         raise InputError(f"{root}: no *.parquet")
-    files = [(path, _opened(path)) for path in paths]
+    files = [(path, opened_parquet(path)) for path in paths]
     columns = {_columns(file, path) for path, file in files}
     if len(columns) > 1:
         raise InputError(f"{root}: files with other columns: {sorted(columns)}")
@@ -54,23 +53,6 @@ def read(root: Path, settings: Settings) -> Source:
     names = tuple(table) if table else _names(root) or _numbered(rows)
     samples = _Samples(rows, names, table, settings)
     return Source(names=names, samples=samples, unlabelled="ignore", palette=table or {})
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise InputError("parquet files are read by pyarrow: pip install 'atrous-zoo[parquet]'") from None
-    try:
-        file = parquet.ParquetFile(
-            path, thrift_string_size_limit=64 << 20, thrift_container_size_limit=1_000_000
-        )
-        groups = [file.metadata.row_group(index).total_byte_size for index in range(file.num_row_groups)]
-    except Exception as error:  # pyarrow has no common base for what a damaged file leads to
-        raise FormatError(f"{path}: a damaged parquet file: {' '.join(str(error).split())[:200]}") from None
-    if max(groups, default=0) > max(_ALWAYS, _TIMES * path.stat().st_size) or min(groups, default=0) < 0:
-        raise FormatError(f"{path}: claims to unpack to {max(groups):,} bytes")
-    return file
 
 
 def _columns(file: Any, path: Path) -> tuple[str, str]:
@@ -108,7 +90,7 @@ class _Rows:
 
     def __iter__(self) -> Iterator[tuple[Path, int, object, object]]:
         for path, _ in self.files:
-            file, row = _opened(path), 0
+            file, row = opened_parquet(path), 0
             try:
                 for batch in file.iter_batches(batch_size=8, columns=[self.image, self.mask]):
                     for entry in batch.to_pylist():

@@ -36,7 +36,8 @@ class RecordFile(InnerFile):
     def content(self) -> bytes:
         key = str(self.holder), self.entry.offset
         if _LATEST.key != key or _LATEST.sample is None:
-            _LATEST.sample = decoded(read_at(Path(str(self.holder)), self.entry.offset, self.entry.length))
+            assert self.holder is not None  # `pair_of` sets it
+            _LATEST.sample = decoded(read_at(self.holder, self.entry.offset, self.entry.length))
             _LATEST.key = key
         return _LATEST.sample.mask if self.is_mask else _LATEST.sample.image
 

@@ -11,6 +11,7 @@ from zoo.datasets.records.index import Shard, digest_of
 from zoo.datasets.records.layout import index_of, list_split
 from zoo.datasets.scan import Problem
 from zoo.errors import ZooError
+from zoo.files import InnerFile
 
 
 def verify(data: Path, split: str, *, progress: Callable[[Iterable], Iterable] = iter) -> tuple[Problem, ...]:
@@ -27,7 +28,8 @@ def verify(data: Path, split: str, *, progress: Callable[[Iterable], Iterable] =
     """
     listing, index = list_split(data, split), index_of(data, split)
     folder = data if data.is_dir() else data.parent
-    named = {Path(str(getattr(image, "holder", image))).name for image, _ in listing.dataset.pairs}
+    files = [image for image, _ in listing.dataset.pairs if isinstance(image, InnerFile)]
+    named = {image.holder.name for image in files if image.holder is not None}
     shards = [shard for shard in index.shards if shard.file in named]
     problems = [Problem(path, "missing", message) for path, message in listing.unpaired]
     for shard in progress(shards):

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import FormatError, InputError
+from zoo.images.parquet import opened_parquet
 from zoo.inference.jobs.items import Item, item_of, stamp_of
 
 _BYTES = ("image", "img", "bytes", "content", "data", "picture", "pixel_values")
 _PATHS = ("path", "file", "file_name", "filename", "image", "uri")
-# What a table may unpack to: pictures are compressed already.
-_ALWAYS, _TIMES = 256 << 20, 20
 _BATCH = 64
 
 
@@ -35,7 +34,7 @@ def parquet_items(path: Path, *, column: str | None = None) -> Iterator[Item]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    file = _opened(path)
+    file = opened_parquet(path)
     name, holds_bytes = _column_of(file, path, column)
     if not holds_bytes:
         for batch in _batches(file, path, column=name):
@@ -73,7 +72,7 @@ class Cells:
         """
         path = Path(item.key.rpartition("#")[0])
         if path != self._path:
-            self._path, self._file, self._group = path, _opened(path), -1
+            self._path, self._file, self._group = path, opened_parquet(path), -1
         value = self._value(path, int(item.row or 0), str(item.column))
         found = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(found, bytes) or not found:
@@ -112,23 +111,6 @@ def _batches(file: Any, path: Path, *, column: str, group: int | None = None) ->
             yield batch.column(0).to_pylist()
     except (OSError, ValueError) as error:  # of which pyarrow's own errors are
         raise FormatError(f"{path}: a damaged parquet file: {' '.join(str(error).split())[:200]}") from None
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        raise InputError("parquet files are read by pyarrow: pip install 'atrous-zoo[parquet]'") from None
-    try:
-        file = parquet.ParquetFile(
-            path, thrift_string_size_limit=64 << 20, thrift_container_size_limit=1_000_000
-        )
-        groups = [file.metadata.row_group(index).total_byte_size for index in range(file.num_row_groups)]
-    except Exception as error:  # pyarrow has no common base for what a damaged file leads to
-        raise FormatError(f"{path}: a damaged parquet file: {' '.join(str(error).split())[:200]}") from None
-    if max(groups, default=0) > max(_ALWAYS, _TIMES * path.stat().st_size) or min(groups, default=0) < 0:
-        raise FormatError(f"{path}: claims to unpack to {max(groups):,} bytes")
-    return file
 
 
 def _column_of(file: Any, path: Path, wanted: str | None) -> tuple[str, bool]:
