@@ -21,12 +21,13 @@ sys.path.insert(0, str(DOCS.parent / "tests"))
 from support.imports import imports  # noqa: E402
 from support.rooms import may_import, outer, room_of  # noqa: E402
 
-GROUND = ("errors", "files", "labels")
+GROUND = ("errors", "files", "labels", "remote")
 # What each room does, and where it stands from left to right; how high, the imports decide.
 ROOMS = {
     "graph": ("reads the graph of\na Keras model", 0.92),
     "layers": ("native dilation,\nresizing, padding", 0.0),
     "dilation": ("the rule, coverage,\npictures", 0.45),
+    "sequence": ("WaveNet, ByteNet,\nstreams of sound", 1.5),
     "weights": ("catalog, download,\nreaders, name maps", 1.84),
     "models": ("backbones, heads,\narchitectures, loading", 0.9),
     "images": ("read, write,\noverlays", 2.76),
